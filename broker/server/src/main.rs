@@ -1,0 +1,3 @@
+//! `holdfast`: one broker.
+
+fn main() {}

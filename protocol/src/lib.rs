@@ -1,0 +1,1 @@
+//! The Kafka wire protocol: the only crate that knows the codec.

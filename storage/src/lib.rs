@@ -1,0 +1,1 @@
+//! Partitioned logs over one journal per data directory.

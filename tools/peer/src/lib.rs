@@ -1,0 +1,1 @@
+//! Starts Apache Kafka and Holdfast for tests and benches.
