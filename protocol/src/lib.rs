@@ -1,1 +1,2 @@
 //! The Kafka wire protocol: the only crate that knows the codec.
+pub mod model;

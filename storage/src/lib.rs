@@ -1,1 +1,2 @@
 //! Partitioned logs over one journal per data directory.
+pub mod io;

@@ -1,0 +1,201 @@
+//! The seam between storage and the disk.
+//!
+//! Two kinds of work, two shapes:
+//!
+//! - [`Io`] and [`IoFile`]: blocking calls on files and directories. Segments, indexes, checkpoints and
+//!   recovery use them from threads that may block. On ext4 the kernel hands every *buffered* ring write
+//!   to a worker thread, so a ring would only make these slower.
+//! - [`IoQueue`]: submissions with owned buffers and completions, for the journal's durable writes
+//!   and for reads that miss the page cache. One thread owns one queue.
+//!
+//! Engines: `uring` (the ring), `threads` (a small pool of `pwrite`/`pread`), and `sim`, a simulated disk that tears,
+//! loses, rots and fills up from one seed. One suite of tests runs over all of them.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use buffer::AlignedBuf;
+
+mod buffer;
+
+/// The unit of the journal: every durable write starts and ends at a multiple of it.
+pub const BLOCK: usize = 4096;
+
+/// How a file is opened. Everything is read and write; nothing is appended blindly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Create the file when it is missing.
+    pub create: bool,
+    /// Fail with [`io::ErrorKind::AlreadyExists`] when the file exists. Implies `create`.
+    pub create_new: bool,
+    /// Cut the file to nothing when opening.
+    pub truncate: bool,
+    /// No write will be asked for; works on files without write permission.
+    pub read_only: bool,
+    /// The file takes [`IoOpKind::WriteDurable`]: `O_DIRECT | O_DSYNC` where a probing write shows that the file system
+    /// honours it, otherwise buffered writes followed by `fdatasync`.
+    pub durable: bool,
+}
+
+/// One entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DirEntry {
+    /// The entry's own name, without its parents.
+    pub name: String,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+    /// Bytes, for a file.
+    pub len: u64,
+}
+
+/// Bytes of the file system a path lives on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// Capacity.
+    pub total: u64,
+    /// What an unprivileged process may still write.
+    pub available: u64,
+}
+
+/// A file system. All paths are absolute or relative to the process, as the engine's caller likes.
+///
+/// A name made by `open`, `rename` or `create_dir_all` survives a power loss only after [`Io::sync_dir`] of its parent.
+pub trait Io: fmt::Debug + Send + Sync + 'static {
+    /// `uring`, `threads` or `sim`.
+    fn engine(&self) -> &'static str;
+    /// Opens a file.
+    fn open(&self, path: &Path, options: OpenOptions) -> io::Result<Arc<dyn IoFile>>;
+    /// Creates a directory and its missing parents.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Renames a file or directory, replacing a file of that name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes a directory with all it holds.
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names inside a directory durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// The entries of a directory, sorted by name.
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+    /// Whether something of that name exists.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// Space of the file system that holds `path`.
+    fn disk_space(&self, path: &Path) -> io::Result<DiskSpace>;
+    /// A new queue, to be owned by one thread. `depth` is the most operations in flight at once.
+    fn queue(&self, depth: usize) -> io::Result<Box<dyn IoQueue>>;
+}
+
+/// An open file. Offsets and lengths are in bytes.
+pub trait IoFile: fmt::Debug + Send + Sync + 'static {
+    /// The path it was opened under, for messages.
+    fn path(&self) -> &Path;
+    /// Its present length.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether it is empty.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+    /// Reads until `buf` is full or the file ends; returns the bytes read.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Like [`IoFile::read_at`], but `Ok(None)` when the bytes are not in the page cache and reading would block.
+    fn try_read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>>;
+    /// Writes all the pieces, one behind the other, starting at `offset`.
+    fn write_all_at(&self, pieces: &[&[u8]], offset: u64) -> io::Result<()>;
+    /// Makes contents and length durable (`fdatasync`). A failure is final: after it nothing written to this file
+    /// before may be believed durable, and the call is never repeated.
+    fn sync(&self) -> io::Result<()>;
+    /// Starts writing back dirty pages of the range, without waiting and without any promise.
+    fn start_writeback(&self, offset: u64, len: u64) -> io::Result<()>;
+    /// Cuts or extends (with zeros) the file.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Takes the advisory exclusive lock, which lives as long as the open file description, I/O in flight included.
+    /// `Ok(false)` when another process holds it.
+    fn try_lock(&self) -> io::Result<bool>;
+    /// For a file opened with [`OpenOptions::durable`]: whether durable writes bypass the page cache
+    /// (`O_DIRECT | O_DSYNC`) rather than write and sync.
+    fn is_direct(&self) -> bool;
+    /// The descriptor, where there is one.
+    #[cfg(unix)]
+    fn as_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>>;
+    /// For engines to recognise their own files.
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// What an [`IoOp`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IoOpKind {
+    /// Reads until the buffer's capacity is filled or the file ends; the buffer's length tells.
+    Read,
+    /// Writes the buffer, and completes when the bytes are on stable media. Offset and length are
+    /// multiples of [`BLOCK`]. On a direct file one `O_DIRECT | O_DSYNC` write; elsewhere a write and, after its full-length
+    /// completion, a sync.
+    WriteDurable,
+}
+
+/// An operation for a queue. It owns everything it needs until its completion gives it back.
+#[derive(Debug)]
+pub struct IoOp {
+    /// Returned in the completion.
+    pub token: u64,
+    /// What to do.
+    pub kind: IoOpKind,
+    /// Where.
+    pub file: Arc<dyn IoFile>,
+    /// The byte offset in the file.
+    pub offset: u64,
+    /// From where or to where.
+    pub buf: AlignedBuf,
+}
+
+/// The end of an operation.
+#[derive(Debug)]
+pub struct IoCompletion {
+    /// The operation's token.
+    pub token: u64,
+    /// All of it happened, or an error. A short write is finished by the engine, never reported as success.
+    pub result: io::Result<()>,
+    /// The buffer of the operation.
+    pub buf: AlignedBuf,
+}
+
+/// Submissions and completions of one thread. Dropping a queue waits for what is in flight.
+pub trait IoQueue: Send {
+    /// Starts an operation. Never blocks; at most `depth` may be in flight (asserted).
+    fn submit(&mut self, op: IoOp);
+    /// Operations submitted and not yet returned.
+    fn in_flight(&self) -> usize;
+    /// Waits for at least `min` completions (0: takes what is there) and appends all there are, in any order.
+    fn wait(&mut self, min: usize, completions: &mut Vec<IoCompletion>) -> io::Result<()>;
+}
+
+/// Which engine to use: the setting `io.engine`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// `uring` where a probe shows that it works, else `threads`.
+    #[default]
+    Auto,
+    /// The ring, or refuse to start.
+    Uring,
+    /// Plain calls from a pool.
+    Threads,
+}
+
+/// An opened engine, and why it is not the ring when it could have been.
+#[derive(Debug)]
+pub struct Engine {
+    /// The engine.
+    pub io: Arc<dyn Io>,
+    /// For [`EngineChoice::Auto`] that fell back: the reason, for one log line and a metric.
+    pub fallback_reason: Option<String>,
+}
+
+/// What [`open_engine`] can refuse.
+#[derive(Debug)]
+pub struct EngineError {
+    /// The error of the probe.
+    pub source: io::Error,
+    /// Which probe, in words.
+    pub what: &'static str,
+}
