@@ -104,7 +104,9 @@ impl Sequence {
 }
 
 /// A topic's id, unique in time: a topic made again under the same name is another topic (KIP-516).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct TopicId(Uuid);
 
@@ -166,7 +168,12 @@ pub fn parse_base64_uuid(text: &str) -> Option<Uuid> {
     if text.len() != 22 {
         return None;
     }
-    let digit = |byte: u8| BASE64_URL.iter().position(|c| *c == byte).map(|at| at as u128);
+    let digit = |byte: u8| {
+        BASE64_URL
+            .iter()
+            .position(|c| *c == byte)
+            .map(|at| at as u128)
+    };
     let mut bits = 0u128;
     for byte in &text[..21] {
         bits = (bits << 6) | digit(*byte)?;

@@ -16,7 +16,12 @@ impl AlignedBuf {
         let capacity = capacity.next_multiple_of(BLOCK);
         let memory = vec![0; capacity + BLOCK];
         let start = memory.as_ptr().align_offset(BLOCK);
-        AlignedBuf { memory, start, capacity, len: 0 }
+        AlignedBuf {
+            memory,
+            start,
+            capacity,
+            len: 0,
+        }
     }
 
     /// Bytes it can hold.
@@ -41,7 +46,12 @@ impl AlignedBuf {
 
     /// Appends bytes; panics when they do not fit.
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.remaining(), "{} bytes into {}", bytes.len(), self.remaining());
+        assert!(
+            bytes.len() <= self.remaining(),
+            "{} bytes into {}",
+            bytes.len(),
+            self.remaining()
+        );
         let from = self.start + self.len;
         self.memory[from..from + bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
@@ -49,7 +59,11 @@ impl AlignedBuf {
 
     /// Sets the length; what is newly covered holds whatever the memory held before (initialised, but stale).
     pub fn set_len(&mut self, len: usize) {
-        assert!(len <= self.capacity, "length {len} over capacity {}", self.capacity);
+        assert!(
+            len <= self.capacity,
+            "length {len} over capacity {}",
+            self.capacity
+        );
         self.len = len;
     }
 

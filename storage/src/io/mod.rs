@@ -2,14 +2,15 @@
 //!
 //! Two kinds of work, two shapes:
 //!
-//! - [`Io`] and [`IoFile`]: blocking calls on files and directories. Segments, indexes, checkpoints and
-//!   recovery use them from threads that may block. On ext4 the kernel hands every *buffered* ring write
-//!   to a worker thread, so a ring would only make these slower.
+//! - [`Io`] and [`IoFile`]: blocking calls on files and directories. Segments, indexes, checkpoints
+//!   and recovery use them from threads that may block. On ext4 the kernel hands every *buffered*
+//!   ring write to a worker thread, so a ring would only make these slower.
 //! - [`IoQueue`]: submissions with owned buffers and completions, for the journal's durable writes
 //!   and for reads that miss the page cache. One thread owns one queue.
 //!
-//! Engines: `uring` (the ring), `threads` (a small pool of `pwrite`/`pread`), and `sim`, a simulated disk that tears,
-//! loses, rots and fills up from one seed. One suite of tests runs over all of them.
+//! Engines: `uring` (the ring), `threads` (a small pool of `pwrite`/`pread`), and `sim`, a
+//! simulated disk that tears, loses, rots and fills up from one seed. One suite of tests runs over
+//! all of them.
 
 use std::fmt;
 use std::io;
@@ -17,8 +18,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use buffer::AlignedBuf;
+pub use engine::{open_engine, open_engine_with};
 
 mod buffer;
+mod engine;
+mod files;
+pub mod sim;
+mod threads;
+mod uring;
 
 /// The unit of the journal: every durable write starts and ends at a multiple of it.
 pub const BLOCK: usize = 4096;
@@ -34,8 +41,8 @@ pub struct OpenOptions {
     pub truncate: bool,
     /// No write will be asked for; works on files without write permission.
     pub read_only: bool,
-    /// The file takes [`IoOpKind::WriteDurable`]: `O_DIRECT | O_DSYNC` where a probing write shows that the file system
-    /// honours it, otherwise buffered writes followed by `fdatasync`.
+    /// The file takes [`IoOpKind::WriteDurable`]: `O_DIRECT | O_DSYNC` where a probing write shows
+    /// that the file system honours it, otherwise buffered writes followed by `fdatasync`.
     pub durable: bool,
 }
 
@@ -61,7 +68,8 @@ pub struct DiskSpace {
 
 /// A file system. All paths are absolute or relative to the process, as the engine's caller likes.
 ///
-/// A name made by `open`, `rename` or `create_dir_all` survives a power loss only after [`Io::sync_dir`] of its parent.
+/// A name made by `open`, `rename` or `create_dir_all` survives a power loss only after
+/// [`Io::sync_dir`] of its parent.
 pub trait Io: fmt::Debug + Send + Sync + 'static {
     /// `uring`, `threads` or `sim`.
     fn engine(&self) -> &'static str;
@@ -99,22 +107,23 @@ pub trait IoFile: fmt::Debug + Send + Sync + 'static {
     }
     /// Reads until `buf` is full or the file ends; returns the bytes read.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
-    /// Like [`IoFile::read_at`], but `Ok(None)` when the bytes are not in the page cache and reading would block.
+    /// Like [`IoFile::read_at`], but `Ok(None)` when the bytes are not in the page cache and
+    /// reading would block.
     fn try_read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>>;
     /// Writes all the pieces, one behind the other, starting at `offset`.
     fn write_all_at(&self, pieces: &[&[u8]], offset: u64) -> io::Result<()>;
-    /// Makes contents and length durable (`fdatasync`). A failure is final: after it nothing written to this file
-    /// before may be believed durable, and the call is never repeated.
+    /// Makes contents and length durable (`fdatasync`). A failure is final: after it nothing
+    /// written to this file before may be believed durable, and the call is never repeated.
     fn sync(&self) -> io::Result<()>;
     /// Starts writing back dirty pages of the range, without waiting and without any promise.
     fn start_writeback(&self, offset: u64, len: u64) -> io::Result<()>;
     /// Cuts or extends (with zeros) the file.
     fn set_len(&self, len: u64) -> io::Result<()>;
-    /// Takes the advisory exclusive lock, which lives as long as the open file description, I/O in flight included.
-    /// `Ok(false)` when another process holds it.
+    /// Takes the advisory exclusive lock, which lives as long as the open file description, I/O in
+    /// flight included. `Ok(false)` when another process holds it.
     fn try_lock(&self) -> io::Result<bool>;
-    /// For a file opened with [`OpenOptions::durable`]: whether durable writes bypass the page cache
-    /// (`O_DIRECT | O_DSYNC`) rather than write and sync.
+    /// For a file opened with [`OpenOptions::durable`]: whether durable writes bypass the page
+    /// cache (`O_DIRECT | O_DSYNC`) rather than write and sync.
     fn is_direct(&self) -> bool;
     /// The descriptor, where there is one.
     #[cfg(unix)]
@@ -129,8 +138,8 @@ pub enum IoOpKind {
     /// Reads until the buffer's capacity is filled or the file ends; the buffer's length tells.
     Read,
     /// Writes the buffer, and completes when the bytes are on stable media. Offset and length are
-    /// multiples of [`BLOCK`]. On a direct file one `O_DIRECT | O_DSYNC` write; elsewhere a write and, after its full-length
-    /// completion, a sync.
+    /// multiples of [`BLOCK`]. On a direct file one `O_DIRECT | O_DSYNC` write; elsewhere a write
+    /// and, after its full-length completion, a sync.
     WriteDurable,
 }
 
@@ -149,24 +158,52 @@ pub struct IoOp {
     pub buf: AlignedBuf,
 }
 
+impl IoOp {
+    /// What every engine asserts on submission. Rather stop than write a block that is torn by
+    /// design.
+    fn assert_valid(&self) {
+        let block = BLOCK as u64;
+        if self.kind == IoOpKind::WriteDurable {
+            assert!(!self.buf.is_empty(), "an empty durable write");
+            assert!(
+                self.buf.len().is_multiple_of(BLOCK),
+                "durable write of {}",
+                self.buf.len()
+            );
+            assert!(
+                self.offset.is_multiple_of(block),
+                "durable write at {}",
+                self.offset
+            );
+        }
+    }
+}
+
 /// The end of an operation.
 #[derive(Debug)]
 pub struct IoCompletion {
     /// The operation's token.
     pub token: u64,
-    /// All of it happened, or an error. A short write is finished by the engine, never reported as success.
+    /// All of it happened, or an error. A short write is finished by the engine, never reported as
+    /// success.
     pub result: io::Result<()>,
     /// The buffer of the operation.
     pub buf: AlignedBuf,
 }
 
-/// Submissions and completions of one thread. Dropping a queue waits for what is in flight.
+/// Submissions and completions of one thread. It may move to another thread while nothing is in
+/// flight. Dropping a queue waits for what is in flight.
+///
+/// A file that is not direct takes its durable writes from one queue only, and no [`IoFile::sync`]
+/// beside them: of two syncs at once the kernel tells only one about a lost page.
 pub trait IoQueue: Send {
     /// Starts an operation. Never blocks; at most `depth` may be in flight (asserted).
     fn submit(&mut self, op: IoOp);
     /// Operations submitted and not yet returned.
     fn in_flight(&self) -> usize;
-    /// Waits for at least `min` completions (0: takes what is there) and appends all there are, in any order.
+    /// Waits for at least `min` completions (0: takes what is there) and appends all there are, in
+    /// any order. Operations may start only here, so a submitter that does not wait yet calls it
+    /// with 0. `min` is at most what is in flight (asserted).
     fn wait(&mut self, min: usize, completions: &mut Vec<IoCompletion>) -> io::Result<()>;
 }
 
@@ -182,6 +219,16 @@ pub enum EngineChoice {
     Threads,
 }
 
+/// How durable files are opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DirectIo {
+    /// `O_DIRECT | O_DSYNC` where a probing write shows that it works.
+    #[default]
+    Probe,
+    /// Always buffered writes and `fdatasync`.
+    Never,
+}
+
 /// An opened engine, and why it is not the ring when it could have been.
 #[derive(Debug)]
 pub struct Engine {
@@ -192,7 +239,8 @@ pub struct Engine {
 }
 
 /// What [`open_engine`] can refuse.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {source}")]
 pub struct EngineError {
     /// The error of the probe.
     pub source: io::Error,

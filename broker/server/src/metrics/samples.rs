@@ -1,0 +1,187 @@
+//! Values that others hold, asked for at each scrape.
+
+use super::exposition::Exposition;
+
+/// Someone who holds values that `/metrics` shows.
+pub trait Scrape: Send + Sync {
+    /// Puts them in. Called from a thread that may block, one scrape at a time.
+    fn collect(&self, samples: &mut Samples);
+}
+
+/// A partition hosted here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartitionSample {
+    /// The first offset it has.
+    pub log_start_offset: i64,
+    /// The end of its log.
+    pub log_end_offset: i64,
+    /// The end of what consumers can read.
+    pub high_watermark: i64,
+    /// Bytes on disk.
+    pub size_bytes: u64,
+    /// Segments on disk.
+    pub segments: u64,
+    /// Whether this broker leads it.
+    pub leader: bool,
+    /// Whether it has fewer in-sync replicas than replicas; only its leader says so.
+    pub under_replicated: bool,
+    /// Whether it has fewer in-sync replicas than `min.insync.replicas`; only its leader says so.
+    pub under_min_isr: bool,
+}
+
+/// The data directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StorageSample {
+    /// Bytes of the journal that are not released.
+    pub journal_bytes_used: u64,
+    /// Bytes of the journal.
+    pub journal_bytes_capacity: u64,
+    /// Memory of the ends of all logs.
+    pub tail_bytes: u64,
+    /// Bytes that are not written to segments yet.
+    pub write_behind_bytes: u64,
+    /// Bytes free on the file system.
+    pub disk_bytes_free: u64,
+    /// Bytes of the file system.
+    pub disk_bytes_capacity: u64,
+    /// Whether it failed.
+    pub offline: bool,
+}
+
+/// The metadata quorum, as this node sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ControllerSample {
+    /// Whether this node is the active controller.
+    pub active: bool,
+    /// Partitions without a leader; only the active controller says so.
+    pub offline_partitions: u64,
+    /// Topics of the cluster.
+    pub topics: u64,
+    /// Partitions of the cluster.
+    pub partitions: u64,
+}
+
+/// What a scrape has collected.
+#[derive(Debug, Default)]
+pub struct Samples {
+    partitions: Vec<(String, String, PartitionSample)>,
+    storage: Option<StorageSample>,
+    controller: Option<ControllerSample>,
+}
+
+/// A metric's name, its help, and its value in a partition.
+type Column = (&'static str, &'static str, fn(&PartitionSample) -> i64);
+
+const PER_PARTITION: [Column; 5] = [
+    ("kafka_log_log_logstartoffset", "The first offset of a partition.", |p| p.log_start_offset),
+    ("kafka_log_log_logendoffset", "The end of a partition's log.", |p| p.log_end_offset),
+    ("holdfast_partition_high_watermark", "The end of what can be read.", |p| p.high_watermark),
+    ("kafka_log_log_size", "Bytes of a partition on disk.", |p| to_i64(p.size_bytes)),
+    ("kafka_log_log_numlogsegments", "Segments of a partition on disk.", |p| to_i64(p.segments)),
+];
+
+const PARTITION_COUNTS: [(&str, &str, fn(&PartitionSample) -> bool); 4] = [
+    ("kafka_server_replicamanager_partitioncount", "Partitions hosted here.", |_| true),
+    ("kafka_server_replicamanager_leadercount", "Partitions led here.", |p| p.leader),
+    (
+        "kafka_server_replicamanager_underreplicatedpartitions",
+        "Partitions led here with replicas out of sync.",
+        |p| p.under_replicated,
+    ),
+    (
+        "kafka_server_replicamanager_underminisrpartitioncount",
+        "Partitions led here that refuse acks=all.",
+        |p| p.under_min_isr,
+    ),
+];
+
+impl Samples {
+    /// Adds a partition.
+    pub fn partition(&mut self, topic: &str, partition: i32, sample: PartitionSample) {
+        self.partitions.push((topic.to_owned(), partition.to_string(), sample));
+    }
+
+    /// Sets the state of the data directory.
+    pub fn storage(&mut self, sample: StorageSample) {
+        self.storage = Some(sample);
+    }
+
+    /// Sets the state of the metadata quorum.
+    pub fn controller(&mut self, sample: ControllerSample) {
+        self.controller = Some(sample);
+    }
+
+    pub(super) fn expose(&self, out: &mut Exposition) {
+        for (name, help, value) in PER_PARTITION {
+            let mut family = out.gauge(name, help);
+            for (topic, partition, sample) in &self.partitions {
+                family.value(&[("topic", topic), ("partition", partition)], value(sample));
+            }
+        }
+        for (name, help, counts) in PARTITION_COUNTS {
+            let count = self.partitions.iter().filter(|(.., sample)| counts(sample)).count();
+            out.gauge(name, help).value(&[], count);
+        }
+        if let Some(storage) = &self.storage {
+            storage.expose(out);
+        }
+        if let Some(controller) = &self.controller {
+            controller.expose(out);
+        }
+    }
+}
+
+impl StorageSample {
+    fn expose(&self, out: &mut Exposition) {
+        let gauges = [
+            ("holdfast_journal_bytes_used", "Bytes not released.", self.journal_bytes_used),
+            ("holdfast_journal_bytes_capacity", "Bytes at all.", self.journal_bytes_capacity),
+            ("holdfast_log_tail_bytes", "Memory of the ends of all logs.", self.tail_bytes),
+            (
+                "holdfast_log_write_behind_bytes",
+                "Bytes that are in the journal and not in a segment yet.",
+                self.write_behind_bytes,
+            ),
+            ("holdfast_disk_bytes_free", "Bytes free on the file system.", self.disk_bytes_free),
+            ("holdfast_disk_bytes_capacity", "Bytes of the file system.", self.disk_bytes_capacity),
+            (
+                "kafka_log_logmanager_offlinelogdirectorycount",
+                "Data directories that failed.",
+                u64::from(self.offline),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            out.gauge(name, help).value(&[], value);
+        }
+    }
+}
+
+impl ControllerSample {
+    fn expose(&self, out: &mut Exposition) {
+        let gauges = [
+            (
+                "kafka_controller_kafkacontroller_activecontrollercount",
+                "1 on the active controller.",
+                u64::from(self.active),
+            ),
+            (
+                "kafka_controller_kafkacontroller_offlinepartitionscount",
+                "Partitions without a leader.",
+                self.offline_partitions,
+            ),
+            ("kafka_controller_kafkacontroller_globaltopiccount", "Topics.", self.topics),
+            (
+                "kafka_controller_kafkacontroller_globalpartitioncount",
+                "Partitions.",
+                self.partitions,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            out.gauge(name, help).value(&[], value);
+        }
+    }
+}
+
+fn to_i64(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,418 @@
+//! A data directory: its logs, their one journal, and the checkpoints between them.
+//!
+//! ```text
+//! meta.properties           whose it is; written last when the directory is formatted
+//! checkpoint                what the partition files hold, and where the journal is needed from
+//! journal/0000.journal ...  the journal's files, used in turn
+//! topic-0/...               a directory for each partition, as Apache Kafka lays it out
+//! topic-0.<id>-delete/      a deleted one on its way out
+//! ```
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use protocol::model::{BrokerId, TopicIdPartition};
+use uuid::Uuid;
+
+pub use checkpoint::Checkpoint;
+pub use meta::Meta;
+pub use recovery::RecoveryReport;
+pub use workers::Workers;
+
+mod checkpoint;
+mod meta;
+mod recovery;
+#[cfg(test)]
+mod tests;
+mod workers;
+
+use crate::io::Io;
+use crate::journal::{
+    DurableListener, Entry, EntryKind, JournalEnd, JournalFault, JournalFiles, JournalObserver,
+    JournalPosition, JournalUsage, JournalWriter, LogId, OpenEntry, ScanError, WriterConfig,
+};
+use crate::log::{Log, LogConfig, LogEnvironment, TailBudget};
+
+/// Bounds and habits of a data directory.
+#[derive(Clone)]
+pub struct DataDirConfig {
+    /// Bytes of each journal file.
+    pub journal_file_bytes: u64,
+    /// Journal files.
+    pub journal_files: u32,
+    /// Bytes of the file that the very first start prepares before it is ready.
+    pub journal_first_file_bytes: u64,
+    /// The writer's bounds.
+    pub writer: WriterConfig,
+    /// Bytes in tails at which write-behind begins with the fullest logs, whatever their age.
+    pub tail_bytes_max: usize,
+    /// A batch is written behind when it is so old, in milliseconds.
+    pub write_behind_ms: i64,
+    /// Partition files open at once.
+    pub open_files_max: usize,
+}
+
+/// Who the directory must belong to.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The cluster, where it is known; a new directory without one founds its own.
+    pub cluster_id: Option<String>,
+    /// The broker.
+    pub node_id: BrokerId,
+    /// The id a new directory gets.
+    pub new_directory_id: Uuid,
+    /// The cluster id a new directory gets when none is given.
+    pub new_cluster_id: Uuid,
+}
+
+/// Why a data directory cannot be used. Nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A call failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// `meta.properties` cannot be used.
+    #[error("{path}: {what}. Nothing was changed")]
+    Meta {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The directory is another cluster's.
+    #[error("{path} belongs to cluster {found}, not to {expected}: point --data-dir at another directory, or set cluster.id to {found}. Nothing was changed")]
+    OtherCluster {
+        /// The directory.
+        path: PathBuf,
+        /// Its cluster.
+        found: String,
+        /// Ours.
+        expected: String,
+    },
+    /// The directory is another broker's.
+    #[error("{path} belongs to node {found}, not to node {expected}: point --data-dir at another directory, or set node.id to {found}. Nothing was changed")]
+    OtherNode {
+        /// The directory.
+        path: PathBuf,
+        /// Its node.
+        found: BrokerId,
+        /// Ours.
+        expected: BrokerId,
+    },
+    /// The directory holds something, but not a data directory.
+    #[error("{path} is not empty and is no Holdfast data directory (it has no meta.properties, but {what}): point --data-dir at an empty directory. Nothing was changed")]
+    NotOurs {
+        /// The directory.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// The checkpoint cannot be used.
+    #[error("{path}: {what}. Restore the directory from a replica or a backup. Nothing was changed")]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] ScanError),
+}
+
+/// Why a log could not be created or dropped.
+#[derive(Debug, thiserror::Error)]
+pub enum LogChangeError {
+    /// The directory is offline.
+    #[error(transparent)]
+    Offline(#[from] JournalFault),
+    /// A call failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+#[derive(Default)]
+struct Logs {
+    by_id: BTreeMap<LogId, Arc<Log>>,
+    by_partition: HashMap<TopicIdPartition, Arc<Log>>,
+    next_id: LogId,
+}
+
+impl Logs {
+    fn insert(&mut self, log: Arc<Log>) {
+        self.by_partition.insert(log.partition(), Arc::clone(&log));
+        self.by_id.insert(log.id(), log);
+    }
+
+    fn remove(&mut self, id: LogId) -> Option<Arc<Log>> {
+        let log = self.by_id.remove(&id)?;
+        self.by_partition.remove(&log.partition());
+        Some(log)
+    }
+}
+
+/// An open data directory.
+pub struct DataDir {
+    path: PathBuf,
+    io: Arc<dyn Io>,
+    meta: Meta,
+    config: DataDirConfig,
+    environment: LogEnvironment,
+    journal_files: Arc<JournalFiles>,
+    logs: RwLock<Logs>,
+    writer: Mutex<Option<JournalWriter>>,
+    checkpointing: Mutex<()>,
+    /// Directories of deleted logs whose deletion is durable.
+    garbage: Arc<Mutex<Vec<PathBuf>>>,
+}
+
+impl std::fmt::Debug for DataDir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DataDir({})", self.path.display())
+    }
+}
+
+impl DataDir {
+    /// Opens a directory, formatting an empty one, and recovers what the last stop or crash left. `config_of` gives the
+    /// configuration of a topic's logs.
+    ///
+    /// Done means: every record that was ever durable is in its log, a new run of the journal has begun, and nothing runs yet: call
+    /// [`Workers::start`].
+    pub fn open(
+        io: Arc<dyn Io>,
+        path: &Path,
+        identity: &Identity,
+        config: DataDirConfig,
+        config_of: &dyn Fn(&str) -> LogConfig,
+        observer: Arc<dyn JournalObserver>,
+        now_ms: i64,
+    ) -> Result<(Arc<DataDir>, RecoveryReport), OpenError> {
+        recovery::open(io, path, identity, config, config_of, observer, now_ms)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whose it is.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// The engine's name.
+    pub fn engine(&self) -> &'static str {
+        self.io.engine()
+    }
+
+    /// How full the journal is.
+    pub fn journal_usage(&self) -> JournalUsage {
+        self.journal_files.usage()
+    }
+
+    /// Bytes in the tails of all logs.
+    pub fn tails(&self) -> &Arc<TailBudget> {
+        &self.environment.tails
+    }
+
+    /// Why the directory is offline, if it is.
+    pub fn fault(&self) -> Option<JournalFault> {
+        self.environment.journal.fault()
+    }
+
+    /// The largest batch the journal takes.
+    pub fn batch_bytes_max(&self) -> usize {
+        self.environment.journal.entry_bytes_max()
+    }
+
+    /// Every log, by id.
+    pub fn logs(&self) -> Vec<Arc<Log>> {
+        self.logs.read().by_id.values().cloned().collect()
+    }
+
+    /// The log of a partition.
+    pub fn log(&self, partition: TopicIdPartition) -> Option<Arc<Log>> {
+        self.logs.read().by_partition.get(&partition).cloned()
+    }
+
+    /// Creates the log of a partition. Done means: it takes appends, and its creation is queued for the journal before any of them.
+    pub fn create_log(
+        &self,
+        partition: TopicIdPartition,
+        topic: &str,
+        config: LogConfig,
+    ) -> Result<Arc<Log>, LogChangeError> {
+        let mut logs = self.logs.write();
+        assert!(!logs.by_partition.contains_key(&partition), "a partition has one log");
+        let id = logs.next_id;
+        let log = Arc::new(Log::new(
+            id,
+            partition,
+            topic,
+            &self.log_dir(topic, partition),
+            config,
+            self.environment.clone(),
+        ));
+        self.environment.journal.push(life_entry(EntryKind::Open, &log), Arc::clone(&log) as _)?;
+        logs.next_id = LogId(id.0 + 1);
+        logs.insert(Arc::clone(&log));
+        Ok(log)
+    }
+
+    /// Deletes a log. Done means: nobody finds it any more and its deletion is queued for the journal; its files go
+    /// when that is durable.
+    pub fn drop_log(&self, partition: TopicIdPartition) -> Result<(), LogChangeError> {
+        let log = {
+            let mut logs = self.logs.write();
+            let Some(id) = logs.by_partition.get(&partition).map(|log| log.id()) else {
+                return Ok(());
+            };
+            logs.remove(id)
+        };
+        let Some(log) = log else { return Ok(()) };
+        log.set_dropped();
+        self.environment.files.forget(log.dir());
+        let away = deleted_dir(log.dir(), log.id());
+        if self.io.exists(log.dir())? {
+            self.io.rename(log.dir(), &away)?;
+        }
+        let listener = Deletion { away, garbage: Arc::clone(&self.garbage) };
+        self.environment.journal.push(life_entry(EntryKind::Drop, &log), Arc::new(listener))?;
+        Ok(())
+    }
+
+    /// Removes the files of logs whose deletion is durable. Returns how many were removed.
+    pub fn remove_dropped(&self) -> io::Result<usize> {
+        let garbage = std::mem::take(&mut *self.garbage.lock());
+        let mut removed = 0;
+        for path in garbage {
+            if self.io.exists(&path)? {
+                self.io.remove_dir_all(&path)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Writes behind what is old enough, and more when tails hold too much. Returns the bytes moved.
+    pub fn write_behind(&self, now_ms: i64) -> io::Result<usize> {
+        let mut waiting: Vec<(usize, Arc<Log>)> = Vec::new();
+        let mut moved = 0;
+        for log in self.logs() {
+            let (bytes, oldest) = log.tail_bytes();
+            if oldest.is_some_and(|oldest| now_ms - oldest >= self.config.write_behind_ms) {
+                moved += log.write_behind(usize::MAX)?;
+            } else if bytes > 0 {
+                waiting.push((bytes, log));
+            }
+        }
+        waiting.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (_, log) in waiting {
+            // Down to half, so that the next append does not begin the next round.
+            if self.environment.tails.bytes() <= self.config.tail_bytes_max / 2 {
+                break;
+            }
+            moved += log.write_behind(usize::MAX)?;
+        }
+        Ok(moved)
+    }
+
+    /// Writes behind everything durable, syncs it, writes a checkpoint and releases journal files. Returns how many were released.
+    ///
+    /// Appends and reads go on meanwhile; what they add is left to the next one.
+    pub fn checkpoint(&self, clean_end: Option<JournalEnd>) -> io::Result<usize> {
+        let _checkpointing = self.checkpointing.lock();
+        // A log that is not in this list is opened at `position` or later, so its entries are kept.
+        let (logs, position, next_log_id) = {
+            let logs = self.logs.read();
+            let position = self.environment.journal.next_position();
+            (logs.by_id.values().cloned().collect::<Vec<_>>(), position, logs.next_id)
+        };
+        let mut needed_from = position;
+        let mut lines = Vec::with_capacity(logs.len());
+        for log in logs {
+            log.write_behind(usize::MAX)?;
+            if let Some(line) = log.checkpoint(clean_end.is_some())? {
+                needed_from = needed_from.min(line.position);
+                lines.push(line);
+            }
+        }
+        let checkpoint = Checkpoint {
+            generation: self.journal_files.generation_of(needed_from),
+            clean_end,
+            next_log_id,
+            logs: lines,
+        };
+        meta::write_durably(self.io.as_ref(), &Checkpoint::path(&self.path), &checkpoint.encode())?;
+        let released = self.journal_files.release_before(needed_from);
+        if released > 0 {
+            self.environment.journal.wake();
+        }
+        Ok(released)
+    }
+
+    /// Makes one more journal file, or brings one to full size. True when there was something to do.
+    pub fn grow_journal(&self) -> io::Result<bool> {
+        let grown = self.journal_files.grow()?;
+        if grown {
+            self.environment.journal.wake();
+        }
+        Ok(grown)
+    }
+
+    /// The writer, for who drives it: the journal's thread, or a simulation. Once.
+    pub fn take_writer(&self) -> Option<JournalWriter> {
+        self.writer.lock().take()
+    }
+
+    fn log_dir(&self, topic: &str, partition: TopicIdPartition) -> PathBuf {
+        log_dir(&self.path, topic, partition)
+    }
+}
+
+fn log_dir(path: &Path, topic: &str, partition: TopicIdPartition) -> PathBuf {
+    path.join(format!("{topic}-{}", partition.partition))
+}
+
+fn deleted_dir(dir: &Path, id: LogId) -> PathBuf {
+    let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    dir.with_file_name(format!("{name}.{id}-delete"))
+}
+
+fn life_entry(kind: EntryKind, log: &Log) -> Entry {
+    let open = OpenEntry {
+        topic_id: log.partition().topic_id,
+        partition: log.partition().partition,
+        topic: log.topic().to_owned(),
+    };
+    Entry {
+        kind,
+        log_id: log.id(),
+        leader_epoch: None,
+        offset: protocol::model::Offset::ZERO,
+        end: protocol::model::Offset::ZERO,
+        payload: open.encode(),
+    }
+}
+
+/// Waits for a drop entry to be durable, and then gives the directory away.
+struct Deletion {
+    away: PathBuf,
+    garbage: Arc<Mutex<Vec<PathBuf>>>,
+}
+
+impl DurableListener for Deletion {
+    fn on_durable(&self, _: JournalPosition) {
+        self.garbage.lock().push(self.away.clone());
+    }
+
+    fn on_fault(&self, _: &JournalFault) {}
+}

@@ -1,0 +1,377 @@
+//! Opening a data directory: format or check, restore from the checkpoint, replay the journal, begin a new run.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use protocol::batch::BatchHeader;
+use protocol::model::{TopicIdPartition, base64_uuid};
+
+use super::checkpoint::Checkpoint;
+use super::meta::{self, Meta};
+use super::{
+    DataDir, DataDirConfig, Identity, Logs, OpenError, deleted_dir, log_dir,
+};
+use crate::io::Io;
+use crate::journal::{
+    BadBytes, EntryKind, JournalFiles, JournalObserver, JournalPosition, JournalQueue,
+    JournalWriter, LogId, OpenEntry, ScanStart, ScannedEntry, scan,
+};
+use crate::log::descriptors::Descriptors;
+use crate::log::{BatchBytes, Log, LogConfig, LogEnvironment, TailBudget};
+
+/// What opening found and did.
+#[derive(Clone, Debug, Default)]
+pub struct RecoveryReport {
+    /// The directory was empty and has been formatted.
+    pub formatted: bool,
+    /// The last stop was clean.
+    pub clean: bool,
+    /// A tail that was in flight was cut, and no seal preceded it: this replica may miss what others have.
+    pub suspect: bool,
+    /// Where the journal was cut.
+    pub cut: Option<BadBytes>,
+    /// Damage below the durable mark. Its records are not served; the others are.
+    pub damage: Vec<BadBytes>,
+    /// Commits read.
+    pub commits: u64,
+    /// Bytes of those commits.
+    pub bytes: u64,
+    /// Batches put back into logs.
+    pub batches: u64,
+    /// Logs.
+    pub logs: usize,
+}
+
+pub(super) fn open(
+    io: Arc<dyn Io>,
+    path: &Path,
+    identity: &Identity,
+    config: DataDirConfig,
+    config_of: &dyn Fn(&str) -> LogConfig,
+    observer: Arc<dyn JournalObserver>,
+    now_ms: i64,
+) -> Result<(Arc<DataDir>, RecoveryReport), OpenError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::Io { path, source }
+    };
+    let mut report = RecoveryReport::default();
+    let meta = match Meta::read(io.as_ref(), path)? {
+        Some(meta) => check_identity(path, meta, identity)?,
+        None => {
+            report.formatted = true;
+            format(io.as_ref(), path, identity, &config)?
+        }
+    };
+    let checkpoint_path = Checkpoint::path(path);
+    let bytes = meta::read_small(io.as_ref(), &checkpoint_path).map_err(at(&checkpoint_path))?;
+    let checkpoint = Checkpoint::decode(&bytes)
+        .map_err(|what| OpenError::Checkpoint { path: checkpoint_path.clone(), what })?;
+
+    // Logs are restored before the journal's end is known, so the queue they push to gets its position later.
+    let journal_dir = path.join("journal");
+    let entry_bytes_max = entry_bytes_max(&config);
+    let environment = LogEnvironment {
+        files: Arc::new(Descriptors::new(Arc::clone(&io), config.open_files_max)),
+        journal: Arc::new(JournalQueue::new(JournalPosition(0), entry_bytes_max)),
+        tails: Arc::new(TailBudget::default()),
+    };
+    let start = ScanStart {
+        directory_id: meta.directory_id,
+        generation: checkpoint.generation,
+        clean_end: checkpoint.clean_end,
+    };
+    let mut replay = Replay::new(path, checkpoint, config_of, environment.clone(), now_ms);
+    let scanned =
+        scan(io.as_ref(), &journal_dir, start, &mut |entry| replay.visit(entry))?;
+    environment.journal.continue_at(scanned.next.position);
+
+    report.clean = scanned.cut.is_none() && start.clean_end.is_some();
+    report.suspect = scanned.suspect;
+    report.cut = scanned.cut;
+    report.damage = scanned.damage;
+    report.damage.append(&mut replay.misfits);
+    report.commits = scanned.commits;
+    report.bytes = scanned.bytes;
+    report.batches = replay.batches;
+    report.logs = replay.logs.by_id.len();
+    let garbage = replay.settle_directories(io.as_ref()).map_err(at(path))?;
+
+    let journal_files = Arc::new(JournalFiles::new(
+        Arc::clone(&io),
+        &journal_dir,
+        config.journal_file_bytes,
+        config.journal_files,
+        scanned.live,
+        scanned.free,
+    ));
+    let data_dir = Arc::new(DataDir {
+        path: path.to_owned(),
+        io: Arc::clone(&io),
+        meta,
+        environment,
+        journal_files,
+        logs: RwLock::new(replay.logs),
+        writer: Mutex::new(None),
+        checkpointing: Mutex::new(()),
+        garbage: Arc::new(Mutex::new(garbage)),
+        config,
+    });
+    let config = &data_dir.config;
+    let has_free = data_dir
+        .journal_files
+        .ensure_free(config.journal_first_file_bytes)
+        .map_err(at(&journal_dir))?;
+    if !has_free {
+        // Every file is live, after several crashes in a row: move everything to the segments first.
+        data_dir.checkpoint(None).map_err(at(path))?;
+    }
+    let queue = io.queue(config.writer.depth).map_err(at(&journal_dir))?;
+    let writer = JournalWriter::start(
+        Arc::clone(&data_dir.environment.journal),
+        Arc::clone(&data_dir.journal_files),
+        queue,
+        observer,
+        config.writer.clone(),
+        data_dir.meta.directory_id,
+        scanned.next,
+    )
+    .map_err(at(&journal_dir))?;
+    *data_dir.writer.lock() = Some(writer);
+    Ok((data_dir, report))
+}
+
+/// The largest entry that fits a journal file of full size, with a margin for headers.
+fn entry_bytes_max(config: &DataDirConfig) -> usize {
+    let room = config.journal_file_bytes.saturating_sub(64 << 10);
+    usize::try_from(room).unwrap_or(usize::MAX).min(i32::MAX as usize)
+}
+
+fn check_identity(path: &Path, meta: Meta, identity: &Identity) -> Result<Meta, OpenError> {
+    if let Some(expected) = &identity.cluster_id
+        && *expected != meta.cluster_id
+    {
+        return Err(OpenError::OtherCluster {
+            path: path.to_owned(),
+            found: meta.cluster_id,
+            expected: expected.clone(),
+        });
+    }
+    if meta.node_id != identity.node_id {
+        return Err(OpenError::OtherNode {
+            path: path.to_owned(),
+            found: meta.node_id,
+            expected: identity.node_id,
+        });
+    }
+    Ok(meta)
+}
+
+/// Makes an empty directory a data directory. `meta.properties` comes last: without it, this starts over.
+fn format(
+    io: &dyn Io,
+    path: &Path,
+    identity: &Identity,
+    config: &DataDirConfig,
+) -> Result<Meta, OpenError> {
+    let at = |source| OpenError::Io { path: path.to_owned(), source };
+    io.create_dir_all(path).map_err(at)?;
+    for entry in io.read_dir(path).map_err(at)? {
+        // What an interrupted format leaves, and what file systems put at their root.
+        let known = ["journal", "checkpoint", "checkpoint.tmp", "meta.tmp", "lost+found"];
+        if !known.contains(&entry.name.as_str()) {
+            return Err(OpenError::NotOurs { path: path.to_owned(), what: entry.name });
+        }
+    }
+    let journal = path.join("journal");
+    io.create_dir_all(&journal).map_err(at)?;
+    for entry in io.read_dir(&journal).map_err(at)? {
+        let file = journal.join(&entry.name);
+        if entry.name.ends_with(".journal") && entry.name != "0000.journal" {
+            // A format makes one file. More means that a directory lost its meta.properties.
+            return Err(OpenError::NotOurs { path: path.to_owned(), what: entry.name });
+        }
+        io.remove_file(&file).map_err(at)?;
+    }
+    let bytes = config.journal_first_file_bytes.min(config.journal_file_bytes);
+    JournalFiles::make_first(io, &journal, bytes).map_err(at)?;
+    let checkpoint = Checkpoint::default().encode();
+    meta::write_durably(io, &Checkpoint::path(path), &checkpoint).map_err(at)?;
+    let meta = Meta {
+        cluster_id: identity
+            .cluster_id
+            .clone()
+            .unwrap_or_else(|| base64_uuid(identity.new_cluster_id)),
+        node_id: identity.node_id,
+        directory_id: identity.new_directory_id,
+    };
+    meta.write(io, path).map_err(at)?;
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        io.sync_dir(parent).map_err(at)?;
+    }
+    Ok(meta)
+}
+
+/// Logs on their way back.
+struct Replay<'a> {
+    path: &'a Path,
+    config_of: &'a dyn Fn(&str) -> LogConfig,
+    environment: LogEnvironment,
+    now_ms: i64,
+    logs: Logs,
+    /// Entries of a log before this position are in its files.
+    covered: HashMap<LogId, JournalPosition>,
+    dropped: Vec<(LogId, PathBuf)>,
+    misfits: Vec<BadBytes>,
+    batches: u64,
+}
+
+impl<'a> Replay<'a> {
+    fn new(
+        path: &'a Path,
+        checkpoint: Checkpoint,
+        config_of: &'a dyn Fn(&str) -> LogConfig,
+        environment: LogEnvironment,
+        now_ms: i64,
+    ) -> Replay<'a> {
+        let mut logs = Logs { next_id: checkpoint.next_log_id, ..Logs::default() };
+        let mut covered = HashMap::with_capacity(checkpoint.logs.len());
+        for line in checkpoint.logs {
+            covered.insert(line.id, line.position);
+            let dir = log_dir(path, &line.topic, line.partition);
+            let config = config_of(&line.topic);
+            logs.insert(Arc::new(Log::restore(line, &dir, config, environment.clone())));
+        }
+        Replay {
+            path,
+            config_of,
+            environment,
+            now_ms,
+            logs,
+            covered,
+            dropped: Vec::new(),
+            misfits: Vec::new(),
+            batches: 0,
+        }
+    }
+
+    fn visit(&mut self, entry: ScannedEntry<'_>) {
+        let covered = self.covered.get(&entry.log_id);
+        if covered.is_some_and(|covered| entry.position < *covered) {
+            return;
+        }
+        let log = self.logs.by_id.get(&entry.log_id).cloned();
+        match (entry.kind, log) {
+            (EntryKind::Open, None) => self.open(&entry),
+            (EntryKind::Append, Some(log)) => self.append(&log, &entry),
+            (EntryKind::NewLogStart, Some(log)) => log.replay_start(entry.offset),
+            (EntryKind::Drop, log) => self.drop_log(log.as_deref(), &entry),
+            // Of a log dropped before the checkpoint, or opened before it.
+            (_, None) | (EntryKind::Open, Some(_)) => {}
+            (EntryKind::Truncate, Some(_)) => {
+                self.misfit(&entry, "truncation is not expected");
+            }
+        }
+    }
+
+    fn open(&mut self, entry: &ScannedEntry<'_>) {
+        // An id the checkpoint has given out already is one whose log it knows to be gone.
+        if entry.log_id < self.logs.next_id {
+            return;
+        }
+        let Some(open) = entry.payload.as_ref().ok().and_then(|bytes| OpenEntry::decode(bytes))
+        else {
+            self.misfit(entry, "the creation of a log is unreadable");
+            return;
+        };
+        let partition =
+            TopicIdPartition { topic_id: open.topic_id, partition: open.partition };
+        let dir = log_dir(self.path, &open.topic, partition);
+        let config = (self.config_of)(&open.topic);
+        let log = Log::new(
+            entry.log_id,
+            partition,
+            &open.topic,
+            &dir,
+            config,
+            self.environment.clone(),
+        );
+        self.logs.next_id = LogId(entry.log_id.0 + 1);
+        self.logs.insert(Arc::new(log));
+    }
+
+    fn append(&mut self, log: &Arc<Log>, entry: &ScannedEntry<'_>) {
+        let bytes = match &entry.payload {
+            Ok(bytes) => bytes,
+            Err(bad) => {
+                log.replay_damaged(entry.offset, entry.end, bad.clone());
+                return;
+            }
+        };
+        let Ok(header) = BatchHeader::parse(bytes) else {
+            self.misfit(entry, "an appended batch has no header");
+            return;
+        };
+        let source =
+            BatchBytes::Journal { file: Arc::clone(entry.file), at: entry.payload_at };
+        match log.replay_append(entry.position, header, source, self.now_ms) {
+            Ok(()) => self.batches += 1,
+            Err(error) => {
+                tracing::error!(%error, ?log, "journal entry does not continue its log");
+                let bad = self.misfit(entry, "an appended batch does not continue its log");
+                log.replay_damaged(log.offsets().end, entry.offset, bad);
+            }
+        }
+    }
+
+    fn drop_log(&mut self, log: Option<&Log>, entry: &ScannedEntry<'_>) {
+        if let Some(log) = log {
+            log.set_dropped();
+            self.dropped.push((log.id(), log.dir().to_owned()));
+            self.logs.remove(log.id());
+        } else if let Some(open) =
+            entry.payload.as_ref().ok().and_then(|bytes| OpenEntry::decode(bytes))
+        {
+            let partition =
+                TopicIdPartition { topic_id: open.topic_id, partition: open.partition };
+            self.dropped.push((entry.log_id, log_dir(self.path, &open.topic, partition)));
+        }
+    }
+
+    fn misfit(&mut self, entry: &ScannedEntry<'_>, what: &'static str) -> BadBytes {
+        let bad =
+            BadBytes { path: entry.file.path().to_owned(), offset: entry.payload_at, what };
+        self.misfits.push(bad.clone());
+        bad
+    }
+
+    /// Puts directories where their logs are: a deletion that is durable is finished, one that is not is undone. Returns what may
+    /// be removed.
+    fn settle_directories(&self, io: &dyn Io) -> std::io::Result<Vec<PathBuf>> {
+        let live: BTreeSet<&Path> = self.logs.by_id.values().map(|log| log.dir()).collect();
+        let mut garbage = Vec::new();
+        for (id, dir) in &self.dropped {
+            if !live.contains(dir.as_path()) && io.exists(dir)? {
+                let away = deleted_dir(dir, *id);
+                io.rename(dir, &away)?;
+            }
+        }
+        for entry in io.read_dir(self.path)? {
+            if !entry.is_dir || !entry.name.ends_with("-delete") {
+                continue;
+            }
+            let away = self.path.join(&entry.name);
+            let owner = self.logs.by_id.values().find(|log| deleted_dir(log.dir(), log.id()) == away);
+            match owner {
+                Some(log) if !io.exists(log.dir())? => {
+                    io.rename(&away, log.dir())?;
+                    io.sync_dir(self.path)?;
+                }
+                _ => garbage.push(away),
+            }
+        }
+        Ok(garbage)
+    }
+}

@@ -1,0 +1,129 @@
+//! The queue without a ring: a few threads that call `pread`, `pwrite` and `fdatasync`.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use parking_lot::Mutex;
+
+use super::files::DiskFile;
+use super::{IoCompletion, IoOp, IoOpKind, IoQueue};
+
+/// More threads than this only wait for the same device.
+const THREADS_MAX: usize = 4;
+
+/// Operations go to the threads through one bounded channel and come back through another. Both
+/// hold `depth`, so that neither side ever waits to send.
+#[derive(Debug)]
+pub(super) struct ThreadQueue {
+    depth: usize,
+    in_flight: usize,
+    /// `None` only while dropping: closing it ends the threads.
+    operations: Option<SyncSender<IoOp>>,
+    completions: Receiver<IoCompletion>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl ThreadQueue {
+    pub(super) fn new(depth: usize) -> io::Result<ThreadQueue> {
+        assert!(depth > 0, "a queue needs a depth");
+        let (operations, taken) = sync_channel(depth);
+        let (done, completions) = sync_channel(depth);
+        let taken = Arc::new(Mutex::new(taken));
+        let mut queue = ThreadQueue {
+            depth,
+            in_flight: 0,
+            operations: Some(operations),
+            completions,
+            threads: Vec::new(),
+        };
+        for _ in 0..depth.min(THREADS_MAX) {
+            let (taken, done) = (Arc::clone(&taken), done.clone());
+            let thread = thread::Builder::new().name("io-queue".to_owned());
+            queue
+                .threads
+                .push(thread.spawn(move || work(&taken, &done))?);
+        }
+        Ok(queue)
+    }
+}
+
+fn work(operations: &Mutex<Receiver<IoOp>>, done: &SyncSender<IoCompletion>) {
+    loop {
+        // The lock is held while waiting: the other idle threads wait for the lock instead.
+        let Ok(op) = operations.lock().recv() else {
+            return;
+        };
+        if done.send(perform(op)).is_err() {
+            return;
+        }
+    }
+}
+
+fn perform(mut op: IoOp) -> IoCompletion {
+    let file = DiskFile::of(&op.file);
+    let result = match op.kind {
+        IoOpKind::Read => file.read_into(&mut op.buf, op.offset),
+        IoOpKind::WriteDurable => file.write_durable(op.buf.as_slice(), op.offset),
+    };
+    IoCompletion {
+        token: op.token,
+        result,
+        buf: op.buf,
+    }
+}
+
+fn threads_gone() -> io::Error {
+    io::Error::other("the threads of the queue have ended")
+}
+
+impl IoQueue for ThreadQueue {
+    fn submit(&mut self, op: IoOp) {
+        op.assert_valid();
+        assert!(
+            self.in_flight < self.depth,
+            "more than {} operations in flight",
+            self.depth
+        );
+        // Recognised here, so that a foreign file panics its submitter and not a thread of the
+        // pool.
+        DiskFile::of(&op.file);
+        let operations = self.operations.as_ref().expect("open until dropped");
+        operations
+            .send(op)
+            .expect("the threads live as long as the channel");
+        self.in_flight += 1;
+    }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    fn wait(&mut self, min: usize, completions: &mut Vec<IoCompletion>) -> io::Result<()> {
+        assert!(
+            min <= self.in_flight,
+            "waiting for {min} of {}",
+            self.in_flight
+        );
+        for _ in 0..min {
+            completions.push(self.completions.recv().map_err(|_| threads_gone())?);
+            self.in_flight -= 1;
+        }
+        while let Ok(completion) = self.completions.try_recv() {
+            completions.push(completion);
+            self.in_flight -= 1;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for ThreadQueue {
+    fn drop(&mut self) {
+        drop(self.operations.take());
+        for thread in self.threads.drain(..) {
+            // Its panic has been reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}

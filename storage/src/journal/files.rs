@@ -1,0 +1,291 @@
+//! The journal's files: which are live, which are free, and how more are made.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::JournalPosition;
+use super::format::FIRST_COMMIT;
+use crate::io::{AlignedBuf, BLOCK, Io, IoFile, IoOp, IoOpKind, IoQueue, OpenOptions};
+
+/// Zeros are written in pieces of this size when a file is made.
+const ZERO_PIECE: usize = 1 << 20;
+
+/// A file that holds commits a recovery would need.
+#[derive(Clone, Debug)]
+pub struct LiveFile {
+    /// Its number in the directory.
+    pub index: u32,
+    /// The open file.
+    pub file: Arc<dyn IoFile>,
+    /// Its bytes.
+    pub capacity: u64,
+    /// The number of this use.
+    pub generation: u64,
+    /// The position of its first entry.
+    pub first_position: JournalPosition,
+}
+
+/// A zero-filled or released file, ready for the writer.
+#[derive(Clone, Debug)]
+pub struct FreeFile {
+    /// Its number in the directory.
+    pub index: u32,
+    /// The open file.
+    pub file: Arc<dyn IoFile>,
+    /// Its bytes.
+    pub capacity: u64,
+}
+
+/// How full the journal is, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalUsage {
+    /// Bytes of files that hold what is not checkpointed, the active one included.
+    pub live: u64,
+    /// Bytes of all files, those still to be made included.
+    pub capacity: u64,
+}
+
+struct Inner {
+    free: Vec<FreeFile>,
+    live: VecDeque<LiveFile>,
+    files_made: u32,
+    growing: bool,
+}
+
+/// The set of files of one journal.
+pub struct JournalFiles {
+    io: Arc<dyn Io>,
+    dir: PathBuf,
+    file_bytes: u64,
+    files_max: u32,
+    inner: Mutex<Inner>,
+}
+
+impl JournalFiles {
+    /// The set over what a scan (or a format) found.
+    pub fn new(
+        io: Arc<dyn Io>,
+        dir: &Path,
+        file_bytes: u64,
+        files_max: u32,
+        live: VecDeque<LiveFile>,
+        free: Vec<FreeFile>,
+    ) -> JournalFiles {
+        let files_made = u32::try_from(live.len() + free.len()).unwrap_or(u32::MAX);
+        JournalFiles {
+            io,
+            dir: dir.to_owned(),
+            file_bytes,
+            files_max: files_max.max(files_made),
+            inner: Mutex::new(Inner { free, live, files_made, growing: false }),
+        }
+    }
+
+    /// The path of file `index`.
+    pub fn path(dir: &Path, index: u32) -> PathBuf {
+        dir.join(format!("{index:04}.journal"))
+    }
+
+    /// Makes the first file of a new journal.
+    pub fn make_first(io: &dyn Io, dir: &Path, bytes: u64) -> io::Result<()> {
+        make(io, dir, 0, bytes.max(FILE_BYTES_MIN)).map(|_| ())
+    }
+
+    /// Whether the writer could open a file at once.
+    pub fn has_free(&self) -> bool {
+        !self.inner.lock().free.is_empty()
+    }
+
+    /// Takes the largest free file of at least `bytes_min` for the writer.
+    pub(super) fn take_free(&self, bytes_min: u64) -> Option<FreeFile> {
+        let mut inner = self.inner.lock();
+        let at = (0..inner.free.len()).max_by_key(|at| inner.free[*at].capacity)?;
+        if inner.free[at].capacity < bytes_min {
+            return None;
+        }
+        Some(inner.free.swap_remove(at))
+    }
+
+    pub(super) fn push_live(&self, file: LiveFile) {
+        self.inner.lock().live.push_back(file);
+    }
+
+    /// Releases files all of whose entries lie before `position`. Returns how many. The newest file stays.
+    pub fn release_before(&self, position: JournalPosition) -> usize {
+        let mut inner = self.inner.lock();
+        let mut released = 0;
+        while inner.live.len() > 1 && inner.live[1].first_position <= position {
+            if let Some(file) = inner.live.pop_front() {
+                inner.free.push(FreeFile {
+                    index: file.index,
+                    file: file.file,
+                    capacity: file.capacity,
+                });
+                released += 1;
+            }
+        }
+        released
+    }
+
+    /// The generation of the file that holds `position`: where a recovery that needs entries from there on starts to read.
+    pub fn generation_of(&self, position: JournalPosition) -> u64 {
+        let inner = self.inner.lock();
+        let mut generation = 0;
+        for file in &inner.live {
+            if file.first_position <= position || generation == 0 {
+                generation = file.generation;
+            }
+        }
+        generation
+    }
+
+    /// How full the journal is; the active file counts whole, so this errs on the full side.
+    pub fn usage(&self) -> JournalUsage {
+        let inner = self.inner.lock();
+        let unmade = u64::from(self.files_max.saturating_sub(inner.files_made));
+        let live = inner.live.iter().map(|file| file.capacity).sum();
+        let free: u64 = inner.free.iter().map(|file| file.capacity.max(self.file_bytes)).sum();
+        JournalUsage { live, capacity: live + free + unmade * self.file_bytes }
+    }
+
+    /// Makes one more file, or brings a free one that is too small to full size. True when there was something to do.
+    ///
+    /// Done means: zeros written, synced, and the name durable. It blocks for as long as the disk takes; call it from a thread of its own.
+    pub fn grow(&self) -> io::Result<bool> {
+        let job = {
+            let mut inner = self.inner.lock();
+            if inner.growing {
+                return Ok(false);
+            }
+            let small = inner.free.iter().position(|file| file.capacity < self.file_bytes);
+            let job = match small {
+                // The last free file stays available, or the writer could stall behind its growth.
+                Some(at) if inner.free.len() > 1 => Some(Some(inner.free.swap_remove(at))),
+                _ if inner.files_made < self.files_max => Some(None),
+                _ => None,
+            };
+            let Some(job) = job else { return Ok(false) };
+            inner.growing = true;
+            job
+        };
+        let made = match &job {
+            Some(small) => extend(self.io.as_ref(), small, self.file_bytes),
+            None => {
+                let index = self.inner.lock().files_made;
+                make(self.io.as_ref(), &self.dir, index, self.file_bytes)
+            }
+        };
+        let mut inner = self.inner.lock();
+        inner.growing = false;
+        match made {
+            Ok(file) => {
+                inner.files_made += u32::from(job.is_none());
+                inner.free.push(file);
+                Ok(true)
+            }
+            Err(error) => {
+                inner.free.extend(job);
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a small file at once when no file is free and the set is not complete, so that a start never waits for a large one.
+    pub fn ensure_free(&self, bytes: u64) -> io::Result<bool> {
+        let index = {
+            let inner = self.inner.lock();
+            if !inner.free.is_empty() {
+                return Ok(true);
+            }
+            if inner.files_made >= self.files_max {
+                return Ok(false);
+            }
+            inner.files_made
+        };
+        let file = make(self.io.as_ref(), &self.dir, index, bytes.min(self.file_bytes))?;
+        let mut inner = self.inner.lock();
+        inner.files_made += 1;
+        inner.free.push(file);
+        Ok(true)
+    }
+}
+
+/// Makes a zero-filled file under a temporary name, syncs it, and gives it its own.
+fn make(io: &dyn Io, dir: &Path, index: u32, bytes: u64) -> io::Result<FreeFile> {
+    let path = JournalFiles::path(dir, index);
+    let temporary = path.with_extension("new");
+    {
+        let options = OpenOptions {
+            create: true,
+            truncate: true,
+            durable: true,
+            ..OpenOptions::default()
+        };
+        let file = io.open(&temporary, options)?;
+        zero(io, &file, 0, bytes)?;
+    }
+    io.rename(&temporary, &path)?;
+    io.sync_dir(dir)?;
+    open(io, dir, index)
+}
+
+/// Opens a file of the set that exists, and locks it on the descriptor its writes go through: a killed process whose
+/// writes the kernel has not finished still holds it. [`io::ErrorKind::ResourceBusy`] when somebody else does.
+pub(super) fn open(io: &dyn Io, dir: &Path, index: u32) -> io::Result<FreeFile> {
+    let options = OpenOptions { durable: true, ..OpenOptions::default() };
+    let file = io.open(&JournalFiles::path(dir, index), options)?;
+    if !file.try_lock()? {
+        return Err(io::ErrorKind::ResourceBusy.into());
+    }
+    // A file cut in the middle of being extended has a last, partial block, of no use.
+    let capacity = file.len()? / BLOCK as u64 * BLOCK as u64;
+    Ok(FreeFile { index, file, capacity })
+}
+
+fn extend(io: &dyn Io, small: &FreeFile, bytes: u64) -> io::Result<FreeFile> {
+    zero(io, &small.file, small.capacity, bytes)?;
+    Ok(FreeFile { capacity: bytes, ..small.clone() })
+}
+
+/// Writes zeros durably over `from..to`, so that later writes go into extents that exist and are initialised.
+fn zero(io: &dyn Io, file: &Arc<dyn IoFile>, from: u64, to: u64) -> io::Result<()> {
+    let mut queue = io.queue(1)?;
+    let mut at = from;
+    let mut buf = AlignedBuf::with_capacity(ZERO_PIECE);
+    while at < to {
+        let piece = usize::try_from(to - at).unwrap_or(usize::MAX).min(ZERO_PIECE);
+        buf.set_len(piece);
+        buf = write_durable(queue.as_mut(), file, at, buf)?;
+        at += piece as u64;
+    }
+    file.sync()
+}
+
+/// One durable write, waited for, on a queue with nothing in flight.
+pub(super) fn write_durable(
+    queue: &mut dyn IoQueue,
+    file: &Arc<dyn IoFile>,
+    offset: u64,
+    buf: AlignedBuf,
+) -> io::Result<AlignedBuf> {
+    assert_eq!(queue.in_flight(), 0, "a write that is waited for shares its queue");
+    queue.submit(IoOp {
+        token: u64::MAX,
+        kind: IoOpKind::WriteDurable,
+        file: Arc::clone(file),
+        offset,
+        buf,
+    });
+    let mut completions = Vec::with_capacity(1);
+    queue.wait(1, &mut completions)?;
+    let completion = completions.pop().ok_or_else(|| io::Error::other("a completion is missing"))?;
+    completion.result?;
+    Ok(completion.buf)
+}
+
+/// The smallest file that is of any use: headers and one commit of a block.
+pub(super) const FILE_BYTES_MIN: u64 = FIRST_COMMIT + BLOCK as u64;

@@ -1,0 +1,189 @@
+//! Entries on their way to the writer, in the order in which they happened.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{Entry, JournalPosition};
+
+/// Why a data directory is offline. A journal that failed once is never written again by this process.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("data directory is offline: {what}: {error}")]
+pub struct JournalFault {
+    /// What was being done.
+    pub what: &'static str,
+    /// What the system said.
+    pub error: Arc<std::io::Error>,
+}
+
+/// Hears of the durability of the entries it queued.
+pub trait DurableListener: Send + Sync {
+    /// Every entry of the journal up to and including `position` is on stable media.
+    fn on_durable(&self, position: JournalPosition);
+    /// Entries that are not durable yet never will be known to be.
+    fn on_fault(&self, fault: &JournalFault);
+}
+
+/// An entry with its place and who waits for it.
+pub struct Queued {
+    pub(super) position: JournalPosition,
+    pub(super) entry: Entry,
+    pub(super) listener: Arc<dyn DurableListener>,
+}
+
+struct Inner {
+    entries: VecDeque<Queued>,
+    next_position: JournalPosition,
+    writer_sleeps: bool,
+    wake_requested: bool,
+    closed: bool,
+    fault: Option<JournalFault>,
+}
+
+/// Where logs put entries and the writer takes them.
+pub struct JournalQueue {
+    inner: Mutex<Inner>,
+    wake: Condvar,
+    entry_bytes_max: usize,
+}
+
+impl JournalQueue {
+    /// An empty queue whose next entry gets `next_position`. Payloads over `entry_bytes_max` are the caller's error.
+    pub fn new(next_position: JournalPosition, entry_bytes_max: usize) -> JournalQueue {
+        JournalQueue {
+            inner: Mutex::new(Inner {
+                entries: VecDeque::new(),
+                next_position,
+                writer_sleeps: false,
+                wake_requested: false,
+                closed: false,
+                fault: None,
+            }),
+            wake: Condvar::new(),
+            entry_bytes_max,
+        }
+    }
+
+    /// The largest payload an entry may have: it must fit a journal file.
+    pub fn entry_bytes_max(&self) -> usize {
+        self.entry_bytes_max
+    }
+
+    /// Queues an entry. Done means: queued, with its place in the order; durable when `listener` hears so.
+    pub fn push(
+        &self,
+        entry: Entry,
+        listener: Arc<dyn DurableListener>,
+    ) -> Result<JournalPosition, JournalFault> {
+        assert!(entry.payload.len() <= self.entry_bytes_max, "entry over the journal's limit");
+        let mut inner = self.inner.lock();
+        if let Some(fault) = &inner.fault {
+            return Err(fault.clone());
+        }
+        let position = inner.next_position;
+        inner.next_position = position.next();
+        inner.entries.push_back(Queued { position, entry, listener });
+        self.wake_locked(&mut inner);
+        Ok(position)
+    }
+
+    /// Sets the position of the first entry, once a recovery knows it. Before anything is queued.
+    pub fn continue_at(&self, position: JournalPosition) {
+        let mut inner = self.inner.lock();
+        assert!(inner.entries.is_empty(), "the queue is in use");
+        inner.next_position = position;
+    }
+
+    /// The position the next entry will get.
+    pub fn next_position(&self) -> JournalPosition {
+        self.inner.lock().next_position
+    }
+
+    /// Wakes the writer if it sleeps, for a reason other than an entry.
+    pub fn wake(&self) {
+        let mut inner = self.inner.lock();
+        inner.wake_requested = true;
+        self.wake_locked(&mut inner);
+    }
+
+    /// Asks the writer to end once everything queued is durable and sealed.
+    pub fn close(&self) {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        self.wake_locked(&mut inner);
+    }
+
+    /// The fault that took the directory offline, if one did.
+    pub fn fault(&self) -> Option<JournalFault> {
+        self.inner.lock().fault.clone()
+    }
+
+    /// Takes the directory offline: what is queued is told, what comes is refused.
+    pub fn fail(&self, fault: &JournalFault) {
+        let orphans = {
+            let mut inner = self.inner.lock();
+            inner.fault.get_or_insert_with(|| fault.clone());
+            std::mem::take(&mut inner.entries)
+        };
+        for orphan in orphans {
+            orphan.listener.on_fault(fault);
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.inner.lock().closed
+    }
+
+    pub(super) fn take(&self, into: &mut VecDeque<Queued>) {
+        let mut inner = self.inner.lock();
+        if into.is_empty() {
+            std::mem::swap(&mut inner.entries, into);
+        } else {
+            into.append(&mut inner.entries);
+        }
+    }
+
+    /// Sleeps until there is an entry, a wake or the end, or for at most `limit`. False when the limit ended it.
+    pub(super) fn sleep(&self, limit: Option<Duration>) -> bool {
+        let mut inner = self.inner.lock();
+        loop {
+            if !inner.entries.is_empty() || inner.wake_requested || inner.closed {
+                inner.wake_requested = false;
+                return true;
+            }
+            inner.writer_sleeps = true;
+            let timed_out = match limit {
+                Some(limit) => self.wake.wait_for(&mut inner, limit).timed_out(),
+                None => {
+                    self.wake.wait(&mut inner);
+                    false
+                }
+            };
+            inner.writer_sleeps = false;
+            if timed_out {
+                return false;
+            }
+        }
+    }
+
+    /// Sleeps until somebody wakes the writer or closes the queue, entries notwithstanding: for a writer that has no file to
+    /// put them in.
+    pub(super) fn sleep_for_wake(&self) {
+        let mut inner = self.inner.lock();
+        while !inner.wake_requested {
+            inner.writer_sleeps = true;
+            self.wake.wait(&mut inner);
+            inner.writer_sleeps = false;
+        }
+        inner.wake_requested = false;
+    }
+
+    fn wake_locked(&self, inner: &mut Inner) {
+        if inner.writer_sleeps {
+            inner.writer_sleeps = false;
+            self.wake.notify_one();
+        }
+    }
+}

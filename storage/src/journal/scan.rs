@@ -1,0 +1,520 @@
+//! Reads the journal at a start: which files are live, which commits count, where it ends.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use protocol::model::{LeaderEpoch, Offset};
+use uuid::Uuid;
+
+use super::files::{FreeFile, JournalFiles, LiveFile};
+use super::format::{
+    COMMIT_HEADER, CommitHeader, FIRST_COMMIT, FileHeader, TableEntry, decode_table,
+};
+use super::verdict::{Facts, Found, Verdict, judge};
+use super::{BadBytes, EntryKind, JournalEnd, JournalPosition, LogId, RunStart};
+use crate::io::{BLOCK, Io, IoFile};
+
+/// Bytes read at once.
+const WINDOW: usize = 4 << 20;
+
+/// Where to begin, from the checkpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct ScanStart {
+    /// The directory the files must belong to.
+    pub directory_id: Uuid,
+    /// The first generation that may hold something needed.
+    pub generation: u64,
+    /// Where a clean stop ended the journal, if the last stop was one.
+    pub clean_end: Option<JournalEnd>,
+}
+
+/// An entry that counts.
+#[derive(Debug)]
+pub struct ScannedEntry<'a> {
+    /// Its place.
+    pub position: JournalPosition,
+    /// What happened.
+    pub kind: EntryKind,
+    /// To which log.
+    pub log_id: LogId,
+    /// The leader epoch of an append.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// Base offset, new end or new start.
+    pub offset: Offset,
+    /// The offset after an appended batch.
+    pub end: Offset,
+    /// The journal file, and where in it the payload starts.
+    pub file: &'a Arc<dyn IoFile>,
+    /// The byte of the file at which the payload starts.
+    pub payload_at: u64,
+    /// The payload, or what is wrong with it.
+    pub payload: Result<&'a [u8], BadBytes>,
+}
+
+/// What a scan found.
+#[derive(Debug)]
+pub struct Scan {
+    /// Where the new run continues.
+    pub next: RunStart,
+    /// Files that hold what was scanned, oldest first.
+    pub live: VecDeque<LiveFile>,
+    /// Files that hold nothing needed.
+    pub free: Vec<FreeFile>,
+    /// Where the tail was cut: the place and the expected sequence. `None` when the end was known.
+    pub cut: Option<BadBytes>,
+    /// A tail was cut that no seal preceded: what was in flight is gone, and this replica may miss what
+    /// others have (it loses elections against clean members of the ISR).
+    pub suspect: bool,
+    /// Damage below the durable mark, and file headers with one bad copy.
+    pub damage: Vec<BadBytes>,
+    /// Commits replayed.
+    pub commits: u64,
+    /// Bytes of those commits.
+    pub bytes: u64,
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// A call failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Another process has the journal open.
+    #[error("{path} is in use by another process (or by writes of a killed one that the kernel has not finished): stop it first")]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Acknowledged records are unreadable, and nothing says whose they were.
+    #[error("{0}; acknowledged records are unreadable there and it is not known which partitions they belong to. Restore this directory from a replica or a backup; nothing was changed")]
+    Unreadable(BadBytes),
+    /// The file belongs to another directory.
+    #[error("{path} belongs to data directory {found}, not to {expected}: was it copied here? Nothing was changed")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Its directory id.
+        found: Uuid,
+        /// Ours.
+        expected: Uuid,
+    },
+}
+
+struct Candidate {
+    free: FreeFile,
+    header: FileHeader,
+}
+
+/// Scans the journal in `dir` and hands every entry that counts to `visit`, in order.
+pub fn scan(
+    io: &dyn Io,
+    dir: &Path,
+    start: ScanStart,
+    visit: &mut dyn FnMut(ScannedEntry<'_>),
+) -> Result<Scan, ScanError> {
+    let mut damage = Vec::new();
+    let (mut files, free) = collect(io, dir, start, &mut damage)?;
+    files.sort_by_key(|file| file.header.generation);
+    let newest = files.last().map_or(0, |file| file.header.generation);
+    let newest_run = files.last().map_or(0, |file| file.header.run);
+    let (mut old, live): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|file| file.header.generation < start.generation);
+    let mut free: Vec<FreeFile> =
+        free.into_iter().chain(old.drain(..).map(|file| file.free)).collect();
+    free.sort_by_key(|file| file.index);
+    check_succession(dir, &live, start)?;
+
+    let mut walk = Walk {
+        start,
+        expected: live.first().map_or(1, |file| file.header.first_sequence),
+        position: JournalPosition(live.first().map_or(0, |file| file.header.first_position)),
+        previous_header_crc: live.first().map_or(0, |file| file.header.previous_header_crc),
+        durable_mark: 0,
+        sealed: true,
+        cut: None,
+        damage,
+        commits: 0,
+        bytes: 0,
+    };
+    for (at, file) in live.iter().enumerate() {
+        let successor = live.get(at + 1).map(|next| next.header.first_sequence);
+        walk.file(file, successor, visit)?;
+    }
+    let suspect = walk.cut.is_some() && !walk.sealed;
+    Ok(Scan {
+        next: RunStart {
+            run: newest_run + 1,
+            generation: newest + 1,
+            sequence: walk.expected,
+            position: walk.position,
+            previous_header_crc: walk.previous_header_crc,
+        },
+        live: live
+            .into_iter()
+            .map(|file| LiveFile {
+                index: file.free.index,
+                file: file.free.file,
+                capacity: file.free.capacity,
+                generation: file.header.generation,
+                first_position: JournalPosition(file.header.first_position),
+            })
+            .collect(),
+        free,
+        cut: walk.cut,
+        suspect,
+        damage: walk.damage,
+        commits: walk.commits,
+        bytes: walk.bytes,
+    })
+}
+
+/// Opens every file of the set and reads its header.
+fn collect(
+    io: &dyn Io,
+    dir: &Path,
+    start: ScanStart,
+    damage: &mut Vec<BadBytes>,
+) -> Result<(Vec<Candidate>, Vec<FreeFile>), ScanError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ScanError::Io { path, source }
+    };
+    let mut used = Vec::new();
+    let mut free = Vec::new();
+    for entry in io.read_dir(dir).map_err(failed(dir))? {
+        let index = entry.name.strip_suffix(".journal").and_then(|stem| stem.parse().ok());
+        let Some(index) = index else { continue };
+        let path = JournalFiles::path(dir, index);
+        let file = match super::files::open(io, dir, index) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                return Err(ScanError::Locked { path });
+            }
+            Err(error) => return Err(failed(&path)(error)),
+        };
+        let mut blocks = vec![0; 2 * BLOCK];
+        let read = file.file.read_at(&mut blocks, 0).map_err(failed(&path))?;
+        blocks[read..].fill(0);
+        let (first, second) = blocks.split_at(BLOCK);
+        let copies = [FileHeader::decode(first), FileHeader::decode(second)];
+        let header = copies.iter().flatten().max_by_key(|header| header.generation).cloned();
+        let Some(header) = header else {
+            free.push(file);
+            continue;
+        };
+        if header.directory_id != start.directory_id {
+            return Err(ScanError::Foreign {
+                path,
+                found: header.directory_id,
+                expected: start.directory_id,
+            });
+        }
+        // A first copy that is newer than the second is a crash while opening; the reverse cannot happen by itself.
+        if header.generation >= start.generation && copies[0].as_ref() != Some(&header) {
+            damage.push(BadBytes {
+                path,
+                offset: 0,
+                what: "first copy of the file header is damaged; the second is used",
+            });
+        }
+        used.push(Candidate { free: file, header });
+    }
+    Ok((used, free))
+}
+
+/// Generations are given out one by one: one that is missing is a file whose header, both copies, is gone.
+fn check_succession(dir: &Path, live: &[Candidate], start: ScanStart) -> Result<(), ScanError> {
+    let missing = |what| {
+        Err(ScanError::Unreadable(BadBytes { path: dir.to_owned(), offset: 0, what }))
+    };
+    // 0 is what a freshly formatted directory says, in which nothing was opened yet.
+    let mut expected = start.generation.max(1);
+    for file in live {
+        if file.header.generation != expected {
+            return missing("a journal file is missing, or both copies of its header are damaged");
+        }
+        expected += 1;
+    }
+    if live.is_empty() && start.generation > 0 {
+        return missing("the journal file the checkpoint refers to is missing");
+    }
+    Ok(())
+}
+
+struct Walk {
+    start: ScanStart,
+    expected: u64,
+    position: JournalPosition,
+    previous_header_crc: u32,
+    durable_mark: u64,
+    sealed: bool,
+    cut: Option<BadBytes>,
+    damage: Vec<BadBytes>,
+    commits: u64,
+    bytes: u64,
+}
+
+/// A commit that can be read, at least in part.
+struct Readable {
+    header: CommitHeader,
+    header_crc: u32,
+    table: Vec<TableEntry>,
+    /// Where its first payload starts.
+    payload_at: u64,
+    /// What is wrong with its header or its table, if anything.
+    bad: Option<&'static str>,
+}
+
+impl Walk {
+    fn file(
+        &mut self,
+        file: &Candidate,
+        successor_first: Option<u64>,
+        visit: &mut dyn FnMut(ScannedEntry<'_>),
+    ) -> Result<(), ScanError> {
+        let path = file.free.file.path().to_owned();
+        let failed = |source| ScanError::Io { path: path.clone(), source };
+        let mut window = Window::new(&file.free);
+        let mut at = FIRST_COMMIT;
+        loop {
+            let mut facts = Facts {
+                expected: self.expected,
+                found: Found::Nothing,
+                successor_first,
+                durable_mark: self.durable_mark,
+                clean_through: self
+                    .start
+                    .clean_end
+                    .filter(|end| end.generation == file.header.generation)
+                    .map(|end| end.sequence),
+            };
+            if judge(&facts) == Verdict::NextFile {
+                return Ok(());
+            }
+            let commit = self.read_commit(&mut window, file, at).map_err(failed)?;
+            let intact = match &commit {
+                Some(commit) => {
+                    commit.bad.is_none() && payloads_are_whole(&mut window, commit).map_err(failed)?
+                }
+                None => false,
+            };
+            facts.found = match &commit {
+                Some(_) if intact => Found::Whole,
+                Some(_) => Found::Damaged,
+                None => Found::Nothing,
+            };
+            if !intact && successor_first.is_none() && judge(&facts) != Verdict::CleanEnd {
+                self.look_ahead(&mut window, file, at).map_err(failed)?;
+                facts.durable_mark = self.durable_mark;
+            }
+            let bad = BadBytes { path: path.clone(), offset: at, what: "no commit where one must be" };
+            match (judge(&facts), commit) {
+                (Verdict::Replay, Some(commit)) => {
+                    self.durable_mark = self.durable_mark.max(commit.header.durable_through);
+                    self.replay(&mut window, file, &commit, intact, visit).map_err(failed)?;
+                    at += u64::from(commit.header.total_len);
+                }
+                (Verdict::ReplayIntact, Some(commit)) => {
+                    if let Some(what) = commit.bad {
+                        self.damage.push(BadBytes { what, ..bad });
+                    }
+                    self.replay(&mut window, file, &commit, intact, visit).map_err(failed)?;
+                    at += u64::from(commit.header.total_len);
+                }
+                (Verdict::CleanEnd | Verdict::NextFile, _) => return Ok(()),
+                (Verdict::Cut, _) => {
+                    self.cut = Some(BadBytes { what: "end of what was durable", ..bad });
+                    return Ok(());
+                }
+                (Verdict::Refuse | Verdict::Replay | Verdict::ReplayIntact, _) => {
+                    return Err(ScanError::Unreadable(bad));
+                }
+            }
+        }
+    }
+
+    /// The commit of the expected sequence at `at`, from its front or, where that is damaged, from its trailer.
+    fn read_commit(
+        &self,
+        window: &mut Window,
+        file: &Candidate,
+        at: u64,
+    ) -> io::Result<Option<Readable>> {
+        let front = CommitHeader::decode(window.get(at, COMMIT_HEADER)?, &file.header.salt);
+        if let Some((header, header_crc)) = front {
+            let follows = header.sequence == self.expected
+                && header.previous_header_crc == self.previous_header_crc
+                && header.first_position == self.position.0
+                && at + u64::from(header.total_len) <= file.free.capacity;
+            if !follows {
+                return Ok(None);
+            }
+            // One read for the whole commit: everything below looks at parts of it.
+            window.get(at, header.total_len as usize)?;
+            let table_at = at + COMMIT_HEADER as u64;
+            let payload_at = table_at + header.table_len() as u64;
+            let table = decode_table(&header, window.get(table_at, header.table_len())?);
+            let (table, bad) = match table {
+                Some(table) => (Some(table), None),
+                None => {
+                    let copy_at = at + u64::from(header.total_len)
+                        - (COMMIT_HEADER + header.table_len()) as u64;
+                    let copy = decode_table(&header, window.get(copy_at, header.table_len())?);
+                    (copy, Some("table of a commit is damaged; its copy is used"))
+                }
+            };
+            return Ok(table
+                .map(|table| Readable { header, header_crc, table, payload_at, bad }));
+        }
+        self.read_trailer(window, file, at)
+    }
+
+    /// Looks for the trailer of the expected commit, which ends with a block.
+    fn read_trailer(
+        &self,
+        window: &mut Window,
+        file: &Candidate,
+        at: u64,
+    ) -> io::Result<Option<Readable>> {
+        let mut end = at + BLOCK as u64;
+        while end <= file.free.capacity {
+            let block = window.get(end - BLOCK as u64, BLOCK)?;
+            let tail = &block[BLOCK - COMMIT_HEADER..];
+            if let Some(header) = CommitHeader::decode_trailer(tail, &file.header.salt) {
+                let is_it = header.sequence == self.expected
+                    && header.first_position == self.position.0
+                    && end - u64::from(header.total_len) == at;
+                if !is_it {
+                    return Ok(None);
+                }
+                let table_at = end - (COMMIT_HEADER + header.table_len()) as u64;
+                let table = decode_table(&header, window.get(table_at, header.table_len())?);
+                // The chain goes on with the checksum the front would have had.
+                let header_crc = header.encode(&mut [0; COMMIT_HEADER]);
+                let payload_at = at + (COMMIT_HEADER + header.table_len()) as u64;
+                let bad = Some("header of a commit is damaged; its copy is used");
+                return Ok(table
+                    .map(|table| Readable { header, header_crc, table, payload_at, bad }));
+            }
+            if CommitHeader::decode(block, &file.header.salt).is_some() && end > at + BLOCK as u64 {
+                return Ok(None);
+            }
+            end += BLOCK as u64;
+        }
+        Ok(None)
+    }
+
+    /// Raises the durable mark to the greatest that any commit from `at` to the end of the file knows of.
+    fn look_ahead(&mut self, window: &mut Window, file: &Candidate, at: u64) -> io::Result<()> {
+        let mut block_at = at;
+        while block_at < file.free.capacity {
+            let block = window.get(block_at, BLOCK)?;
+            if let Some((header, _)) = CommitHeader::decode(block, &file.header.salt) {
+                self.durable_mark = self.durable_mark.max(header.durable_through);
+            }
+            block_at += BLOCK as u64;
+        }
+        Ok(())
+    }
+
+    fn replay(
+        &mut self,
+        window: &mut Window,
+        file: &Candidate,
+        commit: &Readable,
+        intact: bool,
+        visit: &mut dyn FnMut(ScannedEntry<'_>),
+    ) -> io::Result<()> {
+        let mut payload_at = commit.payload_at;
+        for line in &commit.table {
+            let payload = window.get(payload_at, line.payload_len as usize)?;
+            let kind = EntryKind::from_wire(line.kind);
+            let bad = |what| BadBytes {
+                path: file.free.file.path().to_owned(),
+                offset: payload_at,
+                what,
+            };
+            let payload = if intact || crc32c::crc32c(payload) == line.payload_crc {
+                Ok(payload)
+            } else {
+                let bad = bad("payload of a journal entry does not have its checksum");
+                self.damage.push(bad.clone());
+                Err(bad)
+            };
+            match kind {
+                Some(kind) => visit(ScannedEntry {
+                    position: self.position,
+                    kind,
+                    log_id: LogId(line.log_id),
+                    leader_epoch: LeaderEpoch::from_wire(line.leader_epoch),
+                    offset: Offset::new(line.offset),
+                    end: Offset::new(line.end_offset),
+                    file: &file.free.file,
+                    payload_at,
+                    payload,
+                }),
+                None => self.damage.push(bad("journal entry of an unknown kind")),
+            }
+            payload_at += u64::from(line.payload_len);
+            self.position = self.position.next();
+        }
+        self.previous_header_crc = commit.header_crc;
+        self.sealed = commit.header.seal;
+        self.expected += 1;
+        self.commits += 1;
+        self.bytes += u64::from(commit.header.total_len);
+        Ok(())
+    }
+}
+
+fn payloads_are_whole(window: &mut Window, commit: &Readable) -> io::Result<bool> {
+    let mut at = commit.payload_at;
+    for line in &commit.table {
+        let payload = window.get(at, line.payload_len as usize)?;
+        if crc32c::crc32c(payload) != line.payload_crc {
+            return Ok(false);
+        }
+        at += u64::from(line.payload_len);
+    }
+    Ok(true)
+}
+
+/// A sliding view of a file.
+struct Window {
+    file: Arc<dyn IoFile>,
+    capacity: u64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    fn new(file: &FreeFile) -> Window {
+        Window { file: Arc::clone(&file.file), capacity: file.capacity, start: 0, bytes: Vec::new() }
+    }
+
+    /// Bytes of the file; zeros beyond its end.
+    fn get(&mut self, at: u64, len: usize) -> io::Result<&[u8]> {
+        let end = at + len as u64;
+        if at < self.start || end > self.start + self.bytes.len() as u64 {
+            let wanted = WINDOW.max(len);
+            self.bytes.resize(wanted, 0);
+            let start = at / BLOCK as u64 * BLOCK as u64;
+            if usize::try_from(end - start).unwrap_or(usize::MAX) > wanted {
+                self.bytes.resize(len + BLOCK, 0);
+            }
+            self.start = start;
+            let read = self.file.read_at(&mut self.bytes, start)?;
+            self.bytes[read..].fill(0);
+        }
+        let from = usize::try_from(at - self.start).unwrap_or(0);
+        debug_assert!(at <= self.capacity, "a scan stays within its file");
+        Ok(&self.bytes[from..from + len])
+    }
+}

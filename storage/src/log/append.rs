@@ -1,0 +1,149 @@
+//! Appending: sequence check, offsets, leader epoch, the tail, the journal's queue.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use protocol::batch::{BatchHeader, set_base_offset, set_partition_leader_epoch};
+use protocol::model::{LeaderEpoch, Offset};
+
+use super::producers::{ProducerBatch, ProducerError, SequenceCheck};
+use super::tail::{BatchBytes, TailBatch};
+use super::Log;
+use crate::journal::{DurableListener, Entry, EntryKind, JournalFault};
+
+/// Something to keep for as long as the batch's bytes are in memory, such as the permit that bounds them.
+pub type Hold = Arc<dyn Any + Send + Sync>;
+
+/// Where a batch is in the log. Not durable yet, unless [`super::LogOffsets::durable_end`] has reached `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The offset of its first record.
+    pub base: Offset,
+    /// The offset after its last record: the batch may be acknowledged when that is committed.
+    pub end: Offset,
+    /// The log's start, for the answer.
+    pub log_start: Offset,
+    /// It was there before: a retry.
+    pub duplicate: Option<ProducerBatch>,
+}
+
+/// Why a batch was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Its sequence says so.
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
+    /// It would not fit a journal file.
+    #[error("batch of {size} bytes, the journal takes {max}")]
+    TooLarge {
+        /// Its bytes.
+        size: usize,
+        /// The most.
+        max: usize,
+    },
+    /// The data directory is offline.
+    #[error(transparent)]
+    Offline(#[from] JournalFault),
+}
+
+/// Bytes with what must live as long as they do.
+struct Held {
+    bytes: Bytes,
+    _hold: Hold,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Log {
+    /// Appends a batch as the leader of `epoch`. The batch has been validated; `header` is its header.
+    ///
+    /// Done means: it has its offsets, can be read by nobody yet, and is queued for the journal. Writes base offset and epoch into the
+    /// batch in place; copies nothing.
+    pub fn append(
+        self: &Arc<Self>,
+        mut batch: BytesMut,
+        header: &BatchHeader,
+        epoch: LeaderEpoch,
+        now_ms: i64,
+        hold: Option<Hold>,
+    ) -> Result<Appended, AppendError> {
+        let max = self.environment.journal.entry_bytes_max();
+        if batch.len() > max {
+            return Err(AppendError::TooLarge { size: batch.len(), max });
+        }
+        let mut state = self.state();
+        if let Some(producer) = &header.producer {
+            let check = state.producers.check(producer, header.last_sequence())?;
+            if let SequenceCheck::Duplicate(first) = check {
+                return Ok(Appended {
+                    base: first.base_offset,
+                    end: first.last_offset.plus(1),
+                    log_start: state.offsets.start,
+                    duplicate: Some(first),
+                });
+            }
+        }
+        let base = state.offsets.end;
+        set_base_offset(&mut batch, base);
+        set_partition_leader_epoch(&mut batch, epoch);
+        let header =
+            BatchHeader { base_offset: base, partition_leader_epoch: Some(epoch), ..*header };
+        let end = header.end_offset();
+        let bytes = batch.freeze();
+        let bytes = match hold {
+            Some(hold) => Bytes::from_owner(Held { bytes, _hold: hold }),
+            None => bytes,
+        };
+        let entry = Entry {
+            kind: EntryKind::Append,
+            log_id: self.id,
+            leader_epoch: Some(epoch),
+            offset: base,
+            end,
+            payload: bytes.clone(),
+        };
+        let listener: Arc<dyn DurableListener> = Arc::clone(self) as _;
+        let position = self.environment.journal.push(entry, listener)?;
+        state.leader_epochs.on_append(epoch, base);
+        state.producers.on_append(&header, now_ms);
+        self.environment.tails.add(bytes.len());
+        state.oldest_tail_ms.get_or_insert(now_ms);
+        state.tail.push(TailBatch {
+            header,
+            position,
+            appended_ms: now_ms,
+            bytes: BatchBytes::Memory(bytes),
+        });
+        state.pending.push_back((position, end));
+        state.offsets.end = end;
+        state.check();
+        Ok(Appended { base, end, log_start: state.offsets.start, duplicate: None })
+    }
+
+    /// Moves the log's start forward: records before `start` are gone for good. Done means: queued for the journal.
+    pub fn advance_start(self: &Arc<Self>, start: Offset) -> Result<(), JournalFault> {
+        let mut state = self.state();
+        if start <= state.offsets.start {
+            return Ok(());
+        }
+        assert!(start <= state.offsets.durable_end, "a log starts within what is durable");
+        let entry = Entry {
+            kind: EntryKind::NewLogStart,
+            log_id: self.id,
+            leader_epoch: None,
+            offset: start,
+            end: Offset::ZERO,
+            payload: Bytes::new(),
+        };
+        self.environment.journal.push(entry, Arc::clone(self) as _)?;
+        state.offsets.start = start;
+        state.leader_epochs.start_at(start);
+        state.check();
+        Ok(())
+    }
+}

@@ -1,0 +1,351 @@
+//! A partition's log: append, read, write behind, recover.
+//!
+//! ```text
+//!   log_start_offset          written_end                durable_end     log_end_offset
+//!        │  segments (files)       │   tail (memory, journal)  │   tail, not durable │
+//! ```
+//! `log_start_offset ≤ written_end ≤ durable_end ≤ log_end_offset`, always.
+//!
+//! Two locks. `state` is held for moments, on the produce and fetch path. `disk` belongs to whoever writes
+//! the partition's files, is held across I/O, and is taken before `state`, never after.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, MutexGuard};
+use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
+
+pub use append::{AppendError, Appended, Hold};
+pub use leader_epochs::LeaderEpochs;
+pub use producers::{ProducerBatch, ProducerError, ProducerState, Producers};
+pub use read::{ReadError, TailRead, TimestampedOffset};
+pub use restore::{CheckpointedLog, ReplayError};
+pub use tail::{BatchBytes, TailBatch};
+
+mod append;
+pub mod descriptors;
+pub mod index;
+mod leader_epochs;
+mod producers;
+mod read;
+mod restore;
+pub mod segment;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod write_behind;
+
+use descriptors::Descriptors;
+use segment::Segment;
+use tail::Tail;
+use write_behind::Disk;
+
+use crate::journal::{DurableListener, JournalFault, JournalPosition, JournalQueue, LogId};
+
+/// What a topic's configuration says about its logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `segment.bytes`: a segment is closed before it grows beyond.
+    pub segment_bytes: u64,
+    /// `segment.ms`: a segment is closed when a batch is so much newer than its first.
+    pub segment_ms: i64,
+    /// `index.interval.bytes`.
+    pub index_interval_bytes: u64,
+    /// `segment.index.bytes`: a segment is closed before its offset index grows beyond.
+    pub segment_index_bytes: u64,
+}
+
+impl LogConfig {
+    /// Kafka's `index.interval.bytes`.
+    pub const DEFAULT_INDEX_INTERVAL: u64 = 4096;
+}
+
+impl Default for LogConfig {
+    fn default() -> LogConfig {
+        LogConfig {
+            segment_bytes: 1 << 30,
+            segment_ms: 604_800_000,
+            index_interval_bytes: LogConfig::DEFAULT_INDEX_INTERVAL,
+            segment_index_bytes: 10 << 20,
+        }
+    }
+}
+
+/// Hears of a log's progress. Called without any of the log's locks held, in order.
+pub trait LogListener: Send + Sync {
+    /// Everything before `durable_end` is on stable media.
+    fn on_durable(&self, durable_end: Offset);
+    /// The data directory went offline: nothing more of this log will become durable.
+    fn on_fault(&self, fault: &JournalFault);
+}
+
+/// Bytes that wait in tails, for all logs of a data directory.
+#[derive(Debug, Default)]
+pub struct TailBudget {
+    bytes: AtomicUsize,
+}
+
+impl TailBudget {
+    /// Bytes in all tails.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What the logs of a data directory share.
+#[derive(Clone)]
+pub struct LogEnvironment {
+    /// Open files.
+    pub files: Arc<Descriptors>,
+    /// The journal.
+    pub journal: Arc<JournalQueue>,
+    /// The count of bytes in tails.
+    pub tails: Arc<TailBudget>,
+}
+
+/// Offsets whose records are known to be unreadable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedRange {
+    /// The first of them.
+    pub from: Offset,
+    /// The offset after the last of them.
+    pub to: Offset,
+    /// Where the damage is.
+    pub bad: crate::journal::BadBytes,
+}
+
+/// Where a log's ends are, at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogOffsets {
+    /// The first offset that can be read.
+    pub start: Offset,
+    /// The end of what the segments hold.
+    pub written_end: Offset,
+    /// The end of what is on stable media.
+    pub durable_end: Offset,
+    /// The end of what was appended.
+    pub end: Offset,
+}
+
+struct State {
+    offsets: LogOffsets,
+    leader_epochs: LeaderEpochs,
+    producers: Producers,
+    tail: Tail,
+    /// The journal position that makes each log end durable, oldest first.
+    pending: VecDeque<(JournalPosition, Offset)>,
+    segments: Vec<Arc<Segment>>,
+    damaged: Vec<DamagedRange>,
+    oldest_tail_ms: Option<i64>,
+}
+
+impl State {
+    fn check(&self) {
+        let LogOffsets { start, written_end, durable_end, end } = self.offsets;
+        assert!(
+            start <= end && written_end <= durable_end && durable_end <= end,
+            "offsets of a log are in order: {:?}",
+            self.offsets
+        );
+    }
+}
+
+/// A partition's log.
+pub struct Log {
+    id: LogId,
+    partition: TopicIdPartition,
+    topic: String,
+    dir: PathBuf,
+    environment: LogEnvironment,
+    config: Mutex<LogConfig>,
+    state: Mutex<State>,
+    disk: Mutex<Disk>,
+    /// Whether the segments have been opened, so that readers need not take the disk's lock to find out.
+    is_open: AtomicBool,
+    high_watermark: AtomicI64,
+    listener: OnceLock<Arc<dyn LogListener>>,
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Log({}-{}, id {})", self.topic, self.partition.partition, self.id)
+    }
+}
+
+impl Log {
+    /// A new, empty log. Its directory is made when something is first written behind; until a checkpoint covers it, the journal
+    /// is where it exists.
+    pub fn new(
+        id: LogId,
+        partition: TopicIdPartition,
+        topic: &str,
+        dir: &Path,
+        config: LogConfig,
+        environment: LogEnvironment,
+    ) -> Log {
+        let zero = Offset::ZERO;
+        Log {
+            id,
+            partition,
+            topic: topic.to_owned(),
+            dir: dir.to_owned(),
+            environment,
+            config: Mutex::new(config),
+            state: Mutex::new(State {
+                offsets: LogOffsets { start: zero, written_end: zero, durable_end: zero, end: zero },
+                leader_epochs: LeaderEpochs::default(),
+                producers: Producers::default(),
+                tail: Tail::default(),
+                pending: VecDeque::new(),
+                segments: Vec::new(),
+                damaged: Vec::new(),
+                oldest_tail_ms: None,
+            }),
+            disk: Mutex::new(Disk::new_log()),
+            is_open: AtomicBool::new(false),
+            high_watermark: AtomicI64::new(0),
+            listener: OnceLock::new(),
+        }
+    }
+
+    /// Its number in the data directory.
+    pub fn id(&self) -> LogId {
+        self.id
+    }
+
+    /// Topic id and partition.
+    pub fn partition(&self) -> TopicIdPartition {
+        self.partition
+    }
+
+    /// The topic's name.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its ends.
+    pub fn offsets(&self) -> LogOffsets {
+        self.state.lock().offsets
+    }
+
+    /// Bytes of all segments and of the tail.
+    pub fn size_bytes(&self) -> u64 {
+        let state = self.state.lock();
+        state.segments.iter().map(|segment| segment.bytes()).sum::<u64>() + state.tail.bytes() as u64
+    }
+
+    /// Bytes in the tail, and when the oldest of it was appended.
+    pub fn tail_bytes(&self) -> (usize, Option<i64>) {
+        let state = self.state.lock();
+        (state.tail.bytes(), state.oldest_tail_ms)
+    }
+
+    /// The leader epoch of the last record.
+    pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
+        self.state.lock().leader_epochs.latest()
+    }
+
+    /// The largest known epoch not over `requested`, and where it ends.
+    pub fn end_of_epoch(&self, requested: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        let state = self.state.lock();
+        state.leader_epochs.end_of(requested, state.offsets.end)
+    }
+
+    /// The leader epoch of the record at `offset`.
+    pub fn epoch_at(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.state.lock().leader_epochs.epoch_at(offset)
+    }
+
+    /// Offsets whose records are unreadable: never served, and never given to other records.
+    pub fn damaged(&self) -> Vec<DamagedRange> {
+        self.state.lock().damaged.clone()
+    }
+
+    fn add_damage(&self, state: &mut State, range: DamagedRange) {
+        if state.damaged.iter().any(|known| known.from <= range.from && range.to <= known.to) {
+            return;
+        }
+        tracing::error!(
+            topic = self.topic,
+            partition = %self.partition.partition,
+            from = %range.from,
+            to = %range.to,
+            damage = %range.bad,
+            "records are damaged and will not be served"
+        );
+        let at = state.damaged.partition_point(|known| known.from < range.from);
+        state.damaged.insert(at, range);
+    }
+
+    /// Changes the configuration; what is open is measured by it at the next write.
+    pub fn set_config(&self, config: LogConfig) {
+        *self.config.lock() = config;
+    }
+
+    /// The high watermark last noted, for the checkpoint: after a restart it is where the log was certainly committed to.
+    pub fn high_watermark(&self) -> Offset {
+        Offset::new(self.high_watermark.load(Ordering::Acquire))
+    }
+
+    /// Notes the high watermark.
+    pub fn set_high_watermark(&self, high_watermark: Offset) {
+        self.high_watermark.store(high_watermark.get(), Ordering::Release);
+    }
+
+    /// Names who hears of durability. Once.
+    pub fn set_listener(&self, listener: Arc<dyn LogListener>) {
+        assert!(self.listener.set(listener).is_ok(), "a log has one listener");
+    }
+
+    /// Forgets producers that have been silent since `before_ms`.
+    pub fn expire_producers(&self, before_ms: i64) {
+        let mut disk = self.disk.lock();
+        disk.producers.expire(before_ms);
+        self.state.lock().producers.expire(before_ms);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+}
+
+impl DurableListener for Log {
+    fn on_durable(&self, position: JournalPosition) {
+        let durable_end = {
+            let mut state = self.state.lock();
+            let mut durable_end = None;
+            while state.pending.front().is_some_and(|(pending, _)| *pending <= position) {
+                durable_end = state.pending.pop_front().map(|(_, end)| end);
+            }
+            if let Some(durable_end) = durable_end {
+                state.offsets.durable_end = durable_end;
+                state.check();
+            }
+            durable_end
+        };
+        if let (Some(durable_end), Some(listener)) = (durable_end, self.listener.get()) {
+            listener.on_durable(durable_end);
+        }
+    }
+
+    fn on_fault(&self, fault: &JournalFault) {
+        if let Some(listener) = self.listener.get() {
+            listener.on_fault(fault);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A log's line in a checkpoint, and its way back: restore, then replay what the journal holds beyond.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use protocol::batch::BatchHeader;
+use protocol::model::{Offset, TopicIdPartition};
+
+use super::tail::{BatchBytes, TailBatch};
+use super::write_behind::Disk;
+use super::{DamagedRange, LeaderEpochs, Log, LogConfig, LogEnvironment, Producers};
+use crate::journal::{BadBytes, JournalPosition, LogId};
+
+/// What a checkpoint says of a log: what its files hold, synced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointedLog {
+    /// The log's number.
+    pub id: LogId,
+    /// Topic id and partition.
+    pub partition: TopicIdPartition,
+    /// The topic's name.
+    pub topic: String,
+    /// Journal entries of this log before this position are in the files; the others are replayed.
+    pub position: JournalPosition,
+    /// The log's first offset.
+    pub start: Offset,
+    /// The end of what the files hold.
+    pub written_end: Offset,
+    /// The high watermark last noted.
+    pub high_watermark: Offset,
+    /// Base of the active segment, and its bytes. `None` when nothing was ever written.
+    pub active: Option<(Offset, u64)>,
+    /// Offsets known to be unreadable.
+    pub damaged: Vec<DamagedRange>,
+    /// Leader epochs up to `written_end`.
+    pub leader_epochs: LeaderEpochs,
+    /// Producers as of `written_end`.
+    pub producers: Producers,
+}
+
+/// A journal entry that does not fit its log.
+#[derive(Debug, thiserror::Error)]
+#[error("entry at journal position {position} begins at offset {got}, but the log ends at {end}")]
+pub struct ReplayError {
+    /// The entry's position.
+    pub position: JournalPosition,
+    /// Its offset.
+    pub got: Offset,
+    /// The log's end.
+    pub end: Offset,
+}
+
+impl Log {
+    /// The log as the checkpoint left it. Its files are not touched before somebody reads or writes.
+    pub fn restore(
+        line: CheckpointedLog,
+        dir: &Path,
+        config: LogConfig,
+        environment: LogEnvironment,
+    ) -> Log {
+        let log = Log::new(line.id, line.partition, &line.topic, dir, config, environment);
+        {
+            let mut state = log.state();
+            state.offsets.start = line.start;
+            state.offsets.written_end = line.written_end;
+            state.offsets.durable_end = line.written_end;
+            state.offsets.end = line.written_end;
+            state.leader_epochs = line.leader_epochs.clone();
+            state.producers = line.producers.clone();
+            state.damaged = line.damaged;
+        }
+        *log.disk.lock() = Disk::restored(line.active, line.leader_epochs, line.producers);
+        log.set_high_watermark(line.high_watermark);
+        log
+    }
+
+    /// Puts a replayed batch at the end of the log: durable, still in the journal.
+    pub(crate) fn replay_append(
+        self: &Arc<Self>,
+        position: JournalPosition,
+        header: BatchHeader,
+        bytes: BatchBytes,
+        now_ms: i64,
+    ) -> Result<(), ReplayError> {
+        let mut state = self.state();
+        if header.base_offset != state.offsets.end {
+            let error = ReplayError { position, got: header.base_offset, end: state.offsets.end };
+            return Err(error);
+        }
+        if let Some(epoch) = header.partition_leader_epoch {
+            state.leader_epochs.on_append(epoch, header.base_offset);
+        }
+        state.producers.on_append(&header, now_ms);
+        self.environment.tails.add(header.size_in_bytes);
+        state.oldest_tail_ms.get_or_insert(now_ms);
+        let end = header.end_offset();
+        state.tail.push(TailBatch { header, position, appended_ms: now_ms, bytes });
+        state.offsets.end = end;
+        state.offsets.durable_end = end;
+        state.check();
+        Ok(())
+    }
+
+    /// Leaves a hole where a batch was acknowledged but cannot be read.
+    pub(crate) fn replay_damaged(&self, from: Offset, to: Offset, bad: BadBytes) {
+        let mut state = self.state();
+        let from = from.max(state.offsets.end);
+        if to <= from {
+            return;
+        }
+        self.add_damage(&mut state, DamagedRange { from, to, bad });
+        state.offsets.end = to;
+        state.offsets.durable_end = to;
+    }
+
+    pub(crate) fn replay_start(&self, start: Offset) {
+        let mut state = self.state();
+        if start > state.offsets.start && start <= state.offsets.end {
+            state.offsets.start = start;
+            state.leader_epochs.start_at(start);
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! librdkafka, which most clients that are neither Java nor Go are built on.
+
+mod client;
+
+use std::time::{Duration, Instant};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    admin::{
+        AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
+    },
+    client::DefaultClientContext,
+    consumer::Consumer,
+    error::RDKafkaErrorCode,
+};
+use tests_clients::{
+    CODECS, Case, Client, Content, NUM_PARTITIONS, Target, assert_same, bulk, edge_cases, ends,
+    in_turn,
+};
+
+use client::{
+    PATIENCE, acknowledged, assign, block_on, config, consume, consume_from, consumer, produce,
+    produce_to,
+};
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        client: Client::Librdkafka,
+        name: "smoke",
+        run: smoke,
+        smoke: true,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "edge_cases",
+        run: every_shape,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "codecs",
+        run: codecs,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "acks",
+        run: acks,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "largest_message",
+        run: largest_message,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "small_fetches",
+        run: small_fetches,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "offsets",
+        run: offsets,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "times",
+        run: times,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "auto_creation",
+        run: auto_creation,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "waiting_fetch",
+        run: waiting_fetch,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "admin",
+        run: admin,
+        smoke: false,
+    },
+];
+
+const IDEMPOTENT: (&str, &str) = ("enable.idempotence", "true");
+/// So that a case has batches of many records, whatever the machine's pace.
+const LINGER: (&str, &str) = ("linger.ms", "50");
+
+fn smoke(target: &Target) {
+    round_trip(
+        target,
+        &target.topic("rdkafka-smoke"),
+        &bulk(100),
+        &[IDEMPOTENT],
+    );
+}
+
+fn every_shape(target: &Target) {
+    for settings in [&[][..], &[IDEMPOTENT, LINGER]] {
+        round_trip(
+            target,
+            &target.topic("rdkafka-edge"),
+            &edge_cases(),
+            settings,
+        );
+    }
+}
+
+/// All into one topic: a consumer must find its way through batches of every codec.
+fn codecs(target: &Target) {
+    for idempotence in ["true", "false"] {
+        let topic = target.topic("rdkafka-codecs");
+        let contents = bulk(2000);
+        let mut expected = Vec::new();
+        for codec in CODECS {
+            let sent = in_turn(&contents, ends(&expected));
+            let settings = [
+                ("enable.idempotence", idempotence),
+                ("compression.type", codec),
+                LINGER,
+            ];
+            let reports = produce(target, &topic, &contents, &settings);
+            assert_same(&sent, &acknowledged(reports));
+            expected.extend(sent);
+        }
+        assert_same(&expected, &consume(target, &topic, &[]));
+    }
+}
+
+fn acks(target: &Target) {
+    let contents = bulk(500);
+    for acks in ["all", "1"] {
+        round_trip(
+            target,
+            &target.topic("rdkafka-acks"),
+            &contents,
+            &[("acks", acks)],
+        );
+    }
+    // Reported as sent, without offsets, before the broker may have them: they arrive later.
+    let topic = target.topic("rdkafka-no-acks");
+    acknowledged(produce(
+        target,
+        &topic,
+        &contents,
+        &[("acks", "0"), ("compression.type", "lz4")],
+    ));
+    let expected = in_turn(&contents, [0; 3]);
+    let deadline = Instant::now() + PATIENCE;
+    let mut got = consume(target, &topic, &[]);
+    while got.len() < expected.len() && Instant::now() < deadline {
+        got = consume(target, &topic, &[]);
+    }
+    assert_same(&expected, &got);
+}
+
+/// `message.max.bytes` bounds a batch with its header: one record of that size is taken, one byte
+/// more is refused, and what follows is not held up.
+fn largest_message(target: &Target) {
+    const MESSAGE_MAX_BYTES: usize = 1_048_588;
+    /// The batch header, and of the record: its length, attributes, two deltas, the lengths of a null
+    /// key and of the value, and the count of headers.
+    const OVERHEAD: usize = 61 + 3 + 1 + 1 + 1 + 1 + 3 + 1;
+    let of_size = |len: usize| Content {
+        key: None,
+        value: Some(vec![b'x'; len]),
+        headers: vec![],
+        ..bulk(1).remove(0)
+    };
+    let largest = of_size(MESSAGE_MAX_BYTES - OVERHEAD);
+    let too_large = of_size(MESSAGE_MAX_BYTES - OVERHEAD + 1);
+    let topic = target.topic("rdkafka-largest");
+    // The client's own limit out of the way.
+    let settings = [
+        ("message.max.bytes", "3000000"),
+        ("batch.num.messages", "1"),
+    ];
+    let send = |content: &Content| {
+        produce_to(
+            target,
+            &topic,
+            std::slice::from_ref(content),
+            &settings,
+            |_| 0,
+        )
+        .remove(0)
+    };
+    let first = send(&largest).expect("the largest message is taken");
+    assert_eq!(send(&too_large), Err(RDKafkaErrorCode::MessageSizeTooLarge));
+    let last = send(&largest).expect("the next message is taken");
+    assert_eq!((first.offset, last.offset), (0, 1));
+    assert_same(
+        &[largest.at(0, 0), largest.at(0, 1)],
+        &consume(target, &topic, &[]),
+    );
+    // A batch that is larger than what is asked for comes whole all the same.
+    let small = [
+        ("fetch.message.max.bytes", "1000"),
+        ("fetch.max.bytes", "1000000"),
+    ];
+    let small = [&small[..], &[("message.max.bytes", "1000000")]].concat();
+    assert_same(
+        &[largest.at(0, 0), largest.at(0, 1)],
+        &consume(target, &topic, &small),
+    );
+}
+
+/// Limits smaller than a batch: a fetch returns the first batch whole, and no reader gets stuck.
+fn small_fetches(target: &Target) {
+    let topic = target.topic("rdkafka-small-fetches");
+    let contents = bulk(600);
+    produce(target, &topic, &contents, &[LINGER]);
+    let limits = [
+        ("fetch.message.max.bytes", "100"),
+        ("queued.min.messages", "1"),
+    ];
+    assert_same(
+        &in_turn(&contents, [0; 3]),
+        &consume(target, &topic, &limits),
+    );
+}
+
+/// Watermarks, and reading from the middle of a batch, from before the end, and from the end.
+fn offsets(target: &Target) {
+    let topic = target.topic("rdkafka-offsets");
+    let contents = bulk(200);
+    let settings = [LINGER, ("compression.type", "zstd")];
+    let expected = acknowledged(produce_to(target, &topic, &contents, &settings, |_| 1));
+    let reader = consumer(target, &[]);
+    let watermarks = |partition| {
+        reader
+            .fetch_watermarks(&topic, partition, PATIENCE)
+            .unwrap()
+    };
+    assert_eq!(watermarks(0), (0, 0));
+    assert_eq!(watermarks(1), (0, 200));
+    let read = |offset| consume_from(target, &topic, &[(1, offset)], &[]);
+    for start in [0, 1, 99, 199] {
+        assert_same(&expected[start..], &read(Offset::Offset(start as i64)));
+    }
+    assert_same(&expected[190..], &read(Offset::OffsetTail(10)));
+    assert_same(&[], &read(Offset::End));
+    // Out of range: the client asks where the log ends and starts there.
+    assert_same(&[], &read(Offset::Offset(1000)));
+    let earliest = [("auto.offset.reset", "earliest")];
+    let out_of_range = consume_from(target, &topic, &[(1, Offset::Offset(1000))], &earliest);
+    assert_same(&expected, &out_of_range);
+}
+
+/// `offsets_for_times`: the first record that is not older, also where timestamps go back.
+fn times(target: &Target) {
+    let topic = target.topic("rdkafka-times");
+    let base = bulk(1)[0].timestamp;
+    let steps = [0, 100, 200, 150, 300, 250, 400];
+    let contents: Vec<Content> = (bulk(steps.len()).into_iter().zip(steps))
+        .map(|(content, step)| Content {
+            timestamp: base + step,
+            ..content
+        })
+        .collect();
+    let written = [
+        // One batch of many, and batches of one.
+        acknowledged(produce_to(target, &topic, &contents, &[LINGER], |_| 0)),
+        acknowledged(produce_to(
+            target,
+            &topic,
+            &contents,
+            &[("batch.num.messages", "1")],
+            |_| 2,
+        )),
+    ];
+    let reader = consumer(target, &[]);
+    let offset_for = |partition, time| {
+        let mut times = TopicPartitionList::new();
+        times
+            .add_partition_offset(&topic, partition, Offset::Offset(time))
+            .unwrap();
+        let found = reader.offsets_for_times(times, PATIENCE).unwrap();
+        let found = found.find_partition(&topic, partition).unwrap();
+        found.error().unwrap();
+        found.offset()
+    };
+    for (records, partition) in written.iter().zip([0, 2]) {
+        for time in (base - 50..base + 400).step_by(25) {
+            let first = records.iter().find(|record| record.timestamp >= time);
+            let expected = first.map(|record| Offset::Offset(record.offset)).unwrap();
+            assert_eq!(
+                offset_for(partition, time),
+                expected,
+                "{partition} at {}",
+                time - base
+            );
+        }
+        assert_eq!(offset_for(partition, base + 401), Offset::End);
+    }
+    assert_eq!(offset_for(1, base), Offset::End);
+}
+
+/// A producer's metadata request creates a topic; a consumer's does not.
+fn auto_creation(target: &Target) {
+    let topic = target.topic("rdkafka-auto");
+    let reader = consumer(target, &[]);
+    let partitions = || {
+        let metadata = reader.fetch_metadata(Some(&topic), PATIENCE).unwrap();
+        let metadata = &metadata.topics()[0];
+        (
+            metadata.partitions().len(),
+            metadata.error().map(RDKafkaErrorCode::from),
+        )
+    };
+    assert_eq!(
+        partitions(),
+        (0, Some(RDKafkaErrorCode::UnknownTopicOrPartition))
+    );
+    round_trip(target, &topic, &bulk(10), &[]);
+    assert_eq!(partitions(), (NUM_PARTITIONS as usize, None));
+    let metadata = reader.fetch_metadata(Some(&topic), PATIENCE).unwrap();
+    let broker = &metadata.brokers()[0];
+    assert_eq!(
+        format!("{}:{}", broker.host(), broker.port()),
+        target.bootstrap
+    );
+    for partition in metadata.topics()[0].partitions() {
+        assert_eq!(partition.leader(), broker.id());
+        assert_eq!(
+            (partition.replicas(), partition.isr()),
+            (&[broker.id()][..], &[broker.id()][..])
+        );
+    }
+}
+
+/// A fetch that waits at the end is answered when there is something, not when its time is up.
+fn waiting_fetch(target: &Target) {
+    const WAIT: Duration = Duration::from_secs(30);
+    let topic = target.topic("rdkafka-waiting");
+    produce_to(target, &topic, &bulk(1), &[], |_| 0);
+    let wait_ms = WAIT.as_millis().to_string();
+    let patient = [
+        ("fetch.wait.max.ms", wait_ms.as_str()),
+        ("socket.timeout.ms", "60000"),
+    ];
+    let reader = consumer(target, &patient);
+    assign(&reader, &topic, &[(0, Offset::Beginning)]);
+    reader.poll(PATIENCE).unwrap().unwrap();
+    reader
+        .poll(PATIENCE)
+        .unwrap()
+        .expect_err("the end is reported");
+    for round in 1..=3 {
+        let sent = Instant::now();
+        produce_to(target, &topic, &bulk(1), &[], |_| 0);
+        let message = reader
+            .poll(PATIENCE)
+            .expect("an event")
+            .expect("the record");
+        assert_eq!(rdkafka::Message::offset(&message), round);
+        assert!(sent.elapsed() < WAIT / 3, "it took {:?}", sent.elapsed());
+        reader
+            .poll(PATIENCE)
+            .unwrap()
+            .expect_err("the end is reported");
+    }
+}
+
+fn admin(target: &Target) {
+    let topic = target.topic("rdkafka-admin");
+    let admin: AdminClient<DefaultClientContext> = config(target, &[]).create().unwrap();
+    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    let new = NewTopic::new(&topic, 4, TopicReplication::Fixed(1)).set("retention.ms", "3600000");
+    let create = || {
+        block_on(admin.create_topics([&new], &options))
+            .unwrap()
+            .remove(0)
+    };
+    assert_eq!(create(), Ok(topic.clone()));
+    let refused = (topic.clone(), RDKafkaErrorCode::TopicAlreadyExists);
+    assert_eq!(create(), Err(refused));
+
+    let resource = [ResourceSpecifier::Topic(&topic)];
+    let described = block_on(admin.describe_configs(&resource, &options))
+        .unwrap()
+        .remove(0)
+        .unwrap();
+    let retention = described
+        .get("retention.ms")
+        .expect("every config is described");
+    assert_eq!(retention.value.as_deref(), Some("3600000"));
+    assert_eq!(retention.source, ConfigSource::DynamicTopic);
+    assert_eq!(
+        described.get("cleanup.policy").unwrap().source,
+        ConfigSource::Default
+    );
+
+    let reader = consumer(target, &[]);
+    let metadata = reader.fetch_metadata(Some(&topic), PATIENCE).unwrap();
+    assert_eq!(metadata.topics()[0].partitions().len(), 4);
+    let delete = || {
+        block_on(admin.delete_topics(&[&topic], &options))
+            .unwrap()
+            .remove(0)
+    };
+    assert_eq!(delete(), Ok(topic.clone()));
+    let refused = (topic.clone(), RDKafkaErrorCode::UnknownTopicOrPartition);
+    assert_eq!(delete(), Err(refused));
+}
+
+fn round_trip(target: &Target, topic: &str, contents: &[Content], settings: &[(&str, &str)]) {
+    let expected = in_turn(contents, [0; 3]);
+    assert_same(
+        &expected,
+        &acknowledged(produce(target, topic, contents, settings)),
+    );
+    assert_same(&expected, &consume(target, topic, &[]));
+}
