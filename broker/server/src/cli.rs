@@ -115,7 +115,10 @@ struct NodeArgs {
 /// exit code; `--help` and `--version` are such errors with code 0: call [`clap::Error::exit`].
 pub fn parse() -> Result<Invocation, clap::Error> {
     let environment = std::env::vars_os().map(|(name, value)| {
-        (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+        (
+            name.to_string_lossy().into_owned(),
+            value.to_string_lossy().into_owned(),
+        )
     });
     parse_from(std::env::args_os(), environment.collect())
 }
@@ -133,10 +136,13 @@ where
     Ok(match cli.command {
         None => Invocation::Run(cli.node.into_sources(environment)),
         Some(Command::Run(node)) => Invocation::Run(node.into_sources(environment)),
-        Some(Command::Config(ConfigArgs { reference: true, .. })) => Invocation::PrintReference,
-        Some(Command::Config(ConfigArgs { node, format, .. })) => {
-            Invocation::PrintConfig { sources: node.into_sources(environment), format }
-        }
+        Some(Command::Config(ConfigArgs {
+            reference: true, ..
+        })) => Invocation::PrintReference,
+        Some(Command::Config(ConfigArgs { node, format, .. })) => Invocation::PrintConfig {
+            sources: node.into_sources(environment),
+            format,
+        },
         Some(Command::Version) => Invocation::PrintVersion,
     })
 }
@@ -163,7 +169,11 @@ impl NodeArgs {
             (!values.is_empty()).then(|| FlagSetting {
                 name: name.to_owned(),
                 flag: format!("{flag} {}", values.join(&format!(" {flag} "))),
-                value: values.iter().map(|value| named(value)).collect::<Vec<_>>().join(","),
+                value: values
+                    .iter()
+                    .map(|value| named(value))
+                    .collect::<Vec<_>>()
+                    .join(","),
             })
         };
         let set = self.set.into_iter().map(|(name, value)| FlagSetting {

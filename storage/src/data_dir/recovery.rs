@@ -84,8 +84,11 @@ pub(super) fn open(
         clean_end: checkpoint.clean_end,
     };
     let mut replay = Replay::new(path, checkpoint, config_of, environment.clone(), now_ms);
-    let scanned =
+    let mut scanned =
         scan(io.as_ref(), &journal_dir, start, &mut |entry| replay.visit(entry))?;
+    // The checkpoint may speak of positions beyond a cut. They must not be given out again: it would pass for covering them.
+    let covered = replay.covered.values().copied().max().unwrap_or_default();
+    scanned.next.position = scanned.next.position.max(covered);
     environment.journal.continue_at(scanned.next.position);
 
     report.clean = scanned.cut.is_none() && start.clean_end.is_some();

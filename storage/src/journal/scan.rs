@@ -143,6 +143,12 @@ pub fn scan(
         commits: 0,
         bytes: 0,
     };
+    if let Some(last) = live.last() {
+        // A killed process may leave writes in the page cache or the device's that read back well and are not durable. What is
+        // replayed counts as durable, so it is made so first.
+        let path = last.free.file.path();
+        last.free.file.sync().map_err(|source| ScanError::Io { path: path.to_owned(), source })?;
+    }
     for (at, file) in live.iter().enumerate() {
         let successor = live.get(at + 1).map(|next| next.header.first_sequence);
         walk.file(file, successor, visit)?;
@@ -283,6 +289,8 @@ impl Walk {
         let failed = |source| ScanError::Io { path: path.clone(), source };
         let mut window = Window::new(&file.free);
         let mut at = FIRST_COMMIT;
+        // A run that followed a cut leaves out the positions that checkpoints had given to what was cut.
+        self.position = self.position.max(JournalPosition(file.header.first_position));
         loop {
             let mut facts = Facts {
                 expected: self.expected,

@@ -240,8 +240,30 @@ fn build_binary() -> Result<PathBuf, PeerError> {
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
-    let messages = run_to_end("cargo build", &mut cargo)?;
+    let messages = run_to_end("cargo build", &mut cargo).map_err(without_messages)?;
     binary_in(&String::from_utf8_lossy(&messages)).ok_or(PeerError::NoBinary)
+}
+
+/// Leaves of cargo's output what is meant for people.
+fn without_messages(error: PeerError) -> PeerError {
+    match error {
+        PeerError::Failed {
+            what,
+            status,
+            output,
+        } => {
+            let lines: Vec<&str> = output
+                .lines()
+                .filter(|line| !line.contains("\":{\""))
+                .collect();
+            PeerError::Failed {
+                what,
+                status,
+                output: lines.join("\n"),
+            }
+        }
+        error => error,
+    }
 }
 
 /// The path of the binary in cargo's messages, one JSON object per line.

@@ -31,9 +31,22 @@ fn without_a_command_the_broker_runs() {
 #[test]
 fn flags_are_settings() {
     let sources = run_sources(&[
-        "--config", "a.yaml", "--data-dir", "/d", "--listen", "0.0.0.0:1", "--listen",
-        "INTERNAL://[::1]:2", "--advertise", "host:1", "--admin-listen", "127.0.0.1:3", "--set",
-        "log.dirs=/e", "--set", "sasl.jaas.config=a=b",
+        "--config",
+        "a.yaml",
+        "--data-dir",
+        "/d",
+        "--listen",
+        "0.0.0.0:1",
+        "--listen",
+        "INTERNAL://[::1]:2",
+        "--advertise",
+        "host:1",
+        "--admin-listen",
+        "127.0.0.1:3",
+        "--set",
+        "log.dirs=/e",
+        "--set",
+        "sasl.jaas.config=a=b",
     ]);
     assert_eq!(sources.file.as_deref(), Some(Path::new("a.yaml")));
     let given: Vec<(&str, &str, &str)> = sources
@@ -46,8 +59,16 @@ fn flags_are_settings() {
         given,
         [
             ("log.dirs", "/d", "--data-dir /d"),
-            ("listeners", "PLAINTEXT://0.0.0.0:1,INTERNAL://[::1]:2", listen),
-            ("advertised.listeners", "PLAINTEXT://host:1", "--advertise host:1"),
+            (
+                "listeners",
+                "PLAINTEXT://0.0.0.0:1,INTERNAL://[::1]:2",
+                listen
+            ),
+            (
+                "advertised.listeners",
+                "PLAINTEXT://host:1",
+                "--advertise host:1"
+            ),
             ("admin.listen", "127.0.0.1:3", "--admin-listen 127.0.0.1:3"),
             ("log.dirs", "/e", "--set log.dirs"),
             ("sasl.jaas.config", "a=b", "--set sasl.jaas.config"),
@@ -63,15 +84,24 @@ fn the_file_may_come_from_the_environment() {
         other => panic!("expected a run, found {other:?}"),
     };
     assert_eq!(of(&["holdfast"]), Some(PathBuf::from("env.yaml")));
-    assert_eq!(of(&["holdfast", "--config", "flag.yaml"]), Some(PathBuf::from("flag.yaml")));
+    assert_eq!(
+        of(&["holdfast", "--config", "flag.yaml"]),
+        Some(PathBuf::from("flag.yaml"))
+    );
 }
 
 #[test]
 fn config_and_version_print() {
     assert!(matches!(parse(&["version"]), Ok(Invocation::PrintVersion)));
-    assert!(matches!(parse(&["config", "--reference"]), Ok(Invocation::PrintReference)));
+    assert!(matches!(
+        parse(&["config", "--reference"]),
+        Ok(Invocation::PrintReference)
+    ));
     match parse(&["config", "--format", "json", "--data-dir", "/d"]) {
-        Ok(Invocation::PrintConfig { sources, format: PrintFormat::Json }) => {
+        Ok(Invocation::PrintConfig {
+            sources,
+            format: PrintFormat::Json,
+        }) => {
             assert_eq!(sources.flags.len(), 1);
         }
         other => panic!("{other:?}"),
@@ -95,8 +125,13 @@ fn bad_usage_ends_with_code_2() {
         let error = parse(arguments).expect_err("bad usage");
         assert_eq!(error.exit_code(), EXIT_BAD_CONFIGURATION, "{arguments:?}");
     }
-    let error = parse(&["--listen", "host:99999"]).expect_err("bad usage").to_string();
-    assert!(error.contains("expected a port from 0 to 65535, found \"99999\""), "{error}");
+    let error = parse(&["--listen", "host:99999"])
+        .expect_err("bad usage")
+        .to_string();
+    assert!(
+        error.contains("expected a port from 0 to 65535, found \"99999\""),
+        "{error}"
+    );
 }
 
 #[test]
@@ -105,8 +140,18 @@ fn help_is_complete() {
     assert_eq!(error.exit_code(), 0);
     let help = error.to_string();
     for part in [
-        "--config", "--data-dir", "--listen", "--advertise", "--admin-listen", "--set", "Examples:",
-        "Exit codes:", "HOLDFAST_CONFIG", "HOLDFAST_LOG_RETENTION_MS", "config", "version",
+        "--config",
+        "--data-dir",
+        "--listen",
+        "--advertise",
+        "--admin-listen",
+        "--set",
+        "Examples:",
+        "Exit codes:",
+        "HOLDFAST_CONFIG",
+        "HOLDFAST_LOG_RETENTION_MS",
+        "config",
+        "version",
     ] {
         assert!(help.contains(part), "{part} is not in\n{help}");
     }

@@ -294,15 +294,24 @@ pub static ACCEPTED_WITHOUT_EFFECT: &[(&str, ConfigType)] = &[
 /// The type of a setting that is accepted without effect. Settings may carry the prefix of one
 /// listener (`listener.name.internal.ssl.keystore.location`), and the plugins of tiered storage
 /// have settings of their own behind a prefix, as in Kafka.
-pub fn accepted_type(name: &str) -> Option<ConfigType> {
-    if ["rsm.config.", "rlmm.config."].iter().any(|prefix| name.starts_with(prefix)) {
+pub(super) fn accepted_type(name: &str) -> Option<ConfigType> {
+    if ["rsm.config.", "rlmm.config."]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+    {
         return Some(String);
     }
-    if let Some((_, name)) = name.strip_prefix("listener.name.").and_then(|n| n.split_once('.')) {
+    if let Some((_, name)) = name
+        .strip_prefix("listener.name.")
+        .and_then(|n| n.split_once('.'))
+    {
         let honoured = broker_definitions().find(|definition| definition.name == name);
-        return honoured.map(|definition| definition.config_type).or_else(|| accepted_type(name));
+        return honoured
+            .map(|definition| definition.config_type)
+            .or_else(|| accepted_type(name));
     }
-    let index =
-        ACCEPTED_WITHOUT_EFFECT.binary_search_by(|(accepted, _)| (*accepted).cmp(name)).ok()?;
+    let index = ACCEPTED_WITHOUT_EFFECT
+        .binary_search_by(|(accepted, _)| (*accepted).cmp(name))
+        .ok()?;
     Some(ACCEPTED_WITHOUT_EFFECT[index].1)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Problem;
-use super::listener::Endpoint;
+use super::listener::{Endpoint, advertised_listeners, listeners};
 use super::settings::{Setting, Settings};
 use super::value::Value;
 
@@ -205,7 +205,11 @@ impl BrokerConfig {
             logging: LoggingConfig::from_settings(settings),
         };
         problems.extend(config.contradictions(settings));
-        if problems.is_empty() { Ok(config) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(problems)
+        }
     }
 
     fn contradictions(&self, settings: &Settings) -> Vec<Problem> {
@@ -213,13 +217,20 @@ impl BrokerConfig {
         let mut at_most = |name: &str, value: u64, other: &str, bound: u64, why: &str| {
             if value > bound {
                 let setting = blamed(settings.get(name), settings.get(other));
-                let message = format!(
-                    "{name} is {value}, expected at most {bound}: {why}",
-                );
-                problems.push(Problem::new(&setting.origin, setting.definition.name, message));
+                let message = format!("{name} is {value}, expected at most {bound}: {why}",);
+                problems.push(Problem::new(
+                    &setting.origin,
+                    setting.definition.name,
+                    message,
+                ));
             }
         };
-        let JournalConfig { file_bytes, initial_file_bytes, commit_bytes_max, .. } = self.journal;
+        let JournalConfig {
+            file_bytes,
+            initial_file_bytes,
+            commit_bytes_max,
+            ..
+        } = self.journal;
         at_most(
             "journal.initial.file.bytes",
             initial_file_bytes,
@@ -330,11 +341,11 @@ impl Settings {
     }
 
     /// A text, `None` for an empty one.
-    fn text(&self, name: &str) -> Option<String> {
+    pub(super) fn text(&self, name: &str) -> Option<String> {
         self.get(name).text().filter(|text| !text.is_empty())
     }
 
-    fn list(&self, name: &str) -> &[String] {
+    pub(super) fn list(&self, name: &str) -> &[String] {
         match &self.get(name).value {
             Some(Value::List(values)) => values,
             _ => &[],
@@ -347,7 +358,11 @@ fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T>
 }
 
 fn data_dir(settings: &Settings) -> Result<PathBuf, Problem> {
-    let name = if settings.list("log.dirs").is_empty() { "log.dir" } else { "log.dirs" };
+    let name = if settings.list("log.dirs").is_empty() {
+        "log.dir"
+    } else {
+        "log.dirs"
+    };
     let problem = |message| Err(Problem::new(&settings.get(name).origin, name, message));
     match settings.list(name) {
         [dir] if !dir.is_empty() => Ok(PathBuf::from(dir)),
@@ -357,96 +372,4 @@ fn data_dir(settings: &Settings) -> Result<PathBuf, Problem> {
             dirs.len()
         )),
     }
-}
-
-fn endpoints(settings: &Settings, name: &str, problems: &mut Vec<Problem>) -> Vec<Endpoint> {
-    let origin = &settings.get(name).origin;
-    let mut endpoints: Vec<Endpoint> = Vec::new();
-    for text in settings.list(name) {
-        match Endpoint::parse(text) {
-            Err(error) => problems.push(Problem::new(origin, name, error.to_string())),
-            Ok(endpoint) => {
-                let same = endpoints.iter().any(|e| e.listener_name == endpoint.listener_name);
-                if same {
-                    let message =
-                        format!("expected a name for each listener, found {} twice", endpoint.listener_name);
-                    problems.push(Problem::new(origin, name, message));
-                }
-                endpoints.push(endpoint);
-            }
-        }
-    }
-    endpoints
-}
-
-fn listeners(settings: &Settings, problems: &mut Vec<Problem>) -> Vec<Endpoint> {
-    let setting = settings.get("listeners");
-    if settings.list("listeners").is_empty() {
-        problems.push(Problem::new(&setting.origin, "listeners", "expected at least one"));
-    }
-    let listeners = endpoints(settings, "listeners", problems);
-    for listener in &listeners {
-        let name = &listener.listener_name;
-        let message = match security_protocol(settings, name).as_deref() {
-            Some("PLAINTEXT") => continue,
-            Some(protocol) => format!(
-                "listener {name} has the security protocol {protocol}, expected PLAINTEXT: no \
-                 other is supported yet"
-            ),
-            None => format!(
-                "listener {name} has no security protocol; expected {name}:PLAINTEXT in \
-                 listener.security.protocol.map"
-            ),
-        };
-        problems.push(Problem::new(&setting.origin, "listeners", message));
-    }
-    listeners
-}
-
-fn security_protocol(settings: &Settings, listener_name: &str) -> Option<String> {
-    settings.list("listener.security.protocol.map").iter().find_map(|entry| {
-        let (name, protocol) = entry.split_once(':')?;
-        let found = name.trim().eq_ignore_ascii_case(listener_name);
-        found.then(|| protocol.trim().to_ascii_uppercase())
-    })
-}
-
-fn advertised_listeners(
-    settings: &Settings,
-    listeners: &[Endpoint],
-    problems: &mut Vec<Problem>,
-) -> Vec<Endpoint> {
-    let origin = &settings.get("advertised.listeners").origin;
-    let mut problem = |origin, name, message| problems.push(Problem::new(origin, name, message));
-    let mut parse_problems = Vec::new();
-    let advertised = endpoints(settings, "advertised.listeners", &mut parse_problems);
-    let complete = parse_problems.is_empty();
-    for endpoint in &advertised {
-        let name = &endpoint.listener_name;
-        if endpoint.is_wildcard() {
-            let message = format!("expected an address that clients can connect to, found {endpoint}");
-            problem(origin, "advertised.listeners", message);
-        } else if !listeners.iter().any(|listener| listener.listener_name == *name) {
-            let message = format!("expected the name of one of the listeners, found {name}");
-            problem(origin, "advertised.listeners", message);
-        }
-    }
-    let mut for_each = Vec::with_capacity(listeners.len());
-    for listener in listeners {
-        match advertised.iter().find(|e| e.listener_name == listener.listener_name) {
-            Some(endpoint) => for_each.push(endpoint.clone()),
-            None if listener.is_wildcard() => {
-                if complete {
-                    let message = format!(
-                        "{listener} is every interface, which no client can connect to; expected \
-                         its address in advertised.listeners (or --advertise HOST:PORT)"
-                    );
-                    problem(&settings.get("listeners").origin, "listeners", message);
-                }
-            }
-            None => for_each.push(listener.clone()),
-        }
-    }
-    problems.extend(parse_problems);
-    for_each
 }

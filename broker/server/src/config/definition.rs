@@ -108,8 +108,6 @@ pub enum Check {
     OneOf(&'static [&'static str]),
     /// A list of these texts without repetition; empty is allowed.
     ListOf(&'static [&'static str]),
-    /// A text that is not empty.
-    NonEmpty,
     /// Only the empty text, because the feature it would turn on is not there; why.
     OnlyEmpty(&'static str),
     /// Only `false`, because the feature it would turn on is not there; why.
@@ -260,7 +258,6 @@ impl fmt::Display for Expected<'_> {
             Check::OneOf([only]) => write!(f, "{only}"),
             Check::OneOf(values) => write!(f, "one of {}", values.join(", ")),
             Check::ListOf(values) => write!(f, "{kind} of {}", values.join(", ")),
-            Check::NonEmpty => write!(f, "{kind} that is not empty"),
             Check::OnlyEmpty(why) => write!(f, "nothing ({why})"),
             Check::OnlyFalse(why) => write!(f, "false ({why})"),
             Check::ThrottledReplicas => f.write_str("* or [partitionId]:[brokerId],..."),

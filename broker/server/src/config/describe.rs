@@ -29,7 +29,11 @@ impl ConfigSource {
     }
 
     fn of(setting: &Setting) -> ConfigSource {
-        if setting.is_default() { ConfigSource::Default } else { ConfigSource::StaticBroker }
+        if setting.is_default() {
+            ConfigSource::Default
+        } else {
+            ConfigSource::StaticBroker
+        }
     }
 }
 
@@ -81,7 +85,10 @@ pub fn describe_topic(
             source: ConfigSource::DynamicTopic,
         });
         let brokers = topic.synonyms.iter().map(|(synonym, _)| *synonym);
-        let synonyms = own.into_iter().chain(broker_synonyms(brokers, settings)).collect();
+        let synonyms = own
+            .into_iter()
+            .chain(broker_synonyms(brokers, settings))
+            .collect();
         entry(&topic.definition, name.to_owned(), Some(value), synonyms)
     };
     TOPIC_DEFINITIONS.iter().map(describe).collect()
@@ -95,7 +102,12 @@ pub fn describe_broker(settings: &Settings) -> Vec<ConfigEntry> {
             [] => broker_synonyms([name].into_iter(), settings),
             group => broker_synonyms(group.iter().copied(), settings),
         };
-        entry(setting.definition, name.to_owned(), setting.text(), synonyms)
+        entry(
+            setting.definition,
+            name.to_owned(),
+            setting.text(),
+            synonyms,
+        )
     });
     let accepted = settings.accepted().map(|setting| {
         let definition = Definition::new("", setting.config_type, None, "Has no effect here.");
@@ -121,7 +133,9 @@ fn entry(
     ConfigEntry {
         name,
         value,
-        source: synonyms.first().map_or(ConfigSource::Default, |synonym| synonym.source),
+        source: synonyms
+            .first()
+            .map_or(ConfigSource::Default, |synonym| synonym.source),
         read_only: !definition.dynamic,
         sensitive: definition.is_sensitive(),
         synonyms,
@@ -135,7 +149,9 @@ fn broker_synonyms<'a>(
     names: impl Iterator<Item = &'a str>,
     settings: &Settings,
 ) -> Vec<ConfigSynonym> {
-    let described = names.map(|name| settings.get(name)).filter(|setting| setting.value.is_some());
+    let described = names
+        .map(|name| settings.get(name))
+        .filter(|setting| setting.value.is_some());
     let mut synonyms: Vec<ConfigSynonym> = described
         .flat_map(|setting| {
             let name = setting.definition.name.to_owned();
@@ -149,7 +165,9 @@ fn broker_synonyms<'a>(
                 value: setting.text(),
                 source: ConfigSource::of(setting),
             });
-            given.into_iter().chain([default].into_iter().filter(|d| d.value.is_some()))
+            given
+                .into_iter()
+                .chain([default].into_iter().filter(|d| d.value.is_some()))
         })
         .collect();
     synonyms.sort_by_key(|synonym| synonym.source == ConfigSource::Default);

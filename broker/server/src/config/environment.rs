@@ -17,12 +17,18 @@ const NOT_SETTINGS: &[&str] = &["HOLDFAST_CONFIG"];
 static NAMES: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
     let honoured = broker_definitions().map(|definition| definition.name);
     let accepted = ACCEPTED_WITHOUT_EFFECT.iter().map(|(name, _)| *name);
-    honoured.chain(accepted).map(|name| (variable(name), name)).collect()
+    honoured
+        .chain(accepted)
+        .map(|name| (variable(name), name))
+        .collect()
 });
 
 /// The variable of a setting: `log.retention.ms` is `HOLDFAST_LOG_RETENTION_MS`.
 pub(super) fn variable(name: &str) -> String {
-    format!("{PREFIX}{}", name.replace(['.', '-'], "_").to_ascii_uppercase())
+    format!(
+        "{PREFIX}{}",
+        name.replace(['.', '-'], "_").to_ascii_uppercase()
+    )
 }
 
 /// What the environment gives.
@@ -37,7 +43,11 @@ pub(super) fn read(environment: &[(String, String)]) -> (Vec<Given>, Vec<Problem
         let origin = Origin::Environment(key.clone());
         match NAMES.get(key) {
             Some(name) => {
-                given.push(Given { name: (*name).to_owned(), text: Some(value.clone()), origin });
+                given.push(Given {
+                    name: (*name).to_owned(),
+                    text: Some(value.clone()),
+                    origin,
+                });
             }
             None => {
                 let known = NAMES.keys().map(String::as_str);
@@ -45,7 +55,11 @@ pub(super) fn read(environment: &[(String, String)]) -> (Vec<Given>, Vec<Problem
                     Some(variable) => format!("no such setting; did you mean {variable}?"),
                     None => "no such setting".to_owned(),
                 };
-                problems.push(Problem { origin, name: None, message });
+                problems.push(Problem {
+                    origin,
+                    name: None,
+                    message,
+                });
             }
         }
     }
@@ -67,5 +81,7 @@ fn is_service_link(key: &str) -> bool {
     key.ends_with("_SERVICE_HOST")
         || key.contains("_SERVICE_PORT")
         || key.ends_with("_PORT")
-        || key.match_indices("_PORT_").any(|(at, found)| is_port(&key[at + found.len()..]))
+        || key
+            .match_indices("_PORT_")
+            .any(|(at, found)| is_port(&key[at + found.len()..]))
 }

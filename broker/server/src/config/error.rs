@@ -46,7 +46,11 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(origin: &Origin, name: &str, message: impl Into<String>) -> Problem {
-        Problem { origin: origin.clone(), name: Some(name.to_owned()), message: message.into() }
+        Problem {
+            origin: origin.clone(),
+            name: Some(name.to_owned()),
+            message: message.into(),
+        }
     }
 }
 
@@ -77,5 +81,8 @@ pub enum ConfigError {
 }
 
 fn lines(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+    problems
+        .iter()
+        .map(|problem| format!("\n  {problem}"))
+        .collect()
 }

@@ -17,13 +17,22 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// What the file gives, by its lines. Nested maps are joined with dots, lists with commas; a value
 /// left out (`log.roll.ms:`) is the default.
 pub(super) fn read(path: &Path) -> Result<Vec<Given>, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let unreadable = |source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
     let mut text = String::new();
     let file = File::open(path).map_err(unreadable)?;
-    let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+    let read = file
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
     if read as u64 > FILE_BYTES_MAX {
         let message = format!("larger than {FILE_BYTES_MAX} bytes");
-        return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, message)));
+        return Err(unreadable(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            message,
+        )));
     }
     parse(path, &text).map_err(ConfigError::Invalid)
 }
@@ -32,21 +41,38 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Given>, Vec<Problem>>
     let options = serde_yaml::options! { strict_booleans: true, with_snippet: false };
     let document: Spanned<Node> = serde_yaml::from_str_with_options(text, options)
         .map_err(|error| vec![syntax_problem(path, &error)])?;
-    let mut flattener = Flattener { path, given: Vec::new(), problems: Vec::new() };
+    let mut flattener = Flattener {
+        path,
+        given: Vec::new(),
+        problems: Vec::new(),
+    };
     let line = document.referenced.line();
     match document.value {
         Node::Null => {}
         Node::Map(entries) => flattener.map("", entries),
-        Node::Scalar(_) | Node::List(_) => flattener.problem(line, None, "expected `name: value` lines"),
+        Node::Scalar(_) | Node::List(_) => {
+            flattener.problem(line, None, "expected `name: value` lines");
+        }
     }
-    if flattener.problems.is_empty() { Ok(flattener.given) } else { Err(flattener.problems) }
+    if flattener.problems.is_empty() {
+        Ok(flattener.given)
+    } else {
+        Err(flattener.problems)
+    }
 }
 
 fn syntax_problem(path: &Path, error: &serde_yaml::Error) -> Problem {
     let line = error.location().map_or(1, |location| location.line());
     let text = error.to_string();
     let message = text.lines().next().unwrap_or("not YAML").to_owned();
-    Problem { origin: Origin::File { path: path.to_owned(), line }, name: None, message }
+    Problem {
+        origin: Origin::File {
+            path: path.to_owned(),
+            line,
+        },
+        name: None,
+        message,
+    }
 }
 
 struct Flattener<'a> {
@@ -92,7 +118,11 @@ impl Flattener<'_> {
             let message = format!("given twice, first at {}", first.origin);
             return self.problem(line, Some(&name), &message);
         }
-        self.given.push(Given { name, text, origin: self.origin(line) });
+        self.given.push(Given {
+            name,
+            text,
+            origin: self.origin(line),
+        });
     }
 
     fn problem(&mut self, line: u64, name: Option<&str>, message: &str) {
@@ -104,7 +134,10 @@ impl Flattener<'_> {
     }
 
     fn origin(&self, line: u64) -> Origin {
-        Origin::File { path: self.path.to_owned(), line }
+        Origin::File {
+            path: self.path.to_owned(),
+            line,
+        }
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::error::Problem;
+use super::settings::Settings;
+
 /// A named address: where a listener binds, or what clients are told to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -37,14 +40,19 @@ pub enum EndpointError {
 impl Endpoint {
     /// Reads `NAME://HOST:PORT`.
     pub fn parse(text: &str) -> Result<Endpoint, EndpointError> {
-        let (name, address) =
-            text.split_once("://").ok_or_else(|| EndpointError::NoName(text.to_owned()))?;
+        let (name, address) = text
+            .split_once("://")
+            .ok_or_else(|| EndpointError::NoName(text.to_owned()))?;
         let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         if name.is_empty() || !name.bytes().all(is_name_byte) {
             return Err(EndpointError::BadName(name.to_owned()));
         }
         let (host, port) = Endpoint::parse_host_port(address)?;
-        Ok(Endpoint { listener_name: name.to_ascii_uppercase(), host, port })
+        Ok(Endpoint {
+            listener_name: name.to_ascii_uppercase(),
+            host,
+            port,
+        })
     }
 
     /// Reads `HOST:PORT`, the host in brackets if it is an IPv6 address.
@@ -61,7 +69,9 @@ impl Endpoint {
         if !host.bytes().all(is_host_byte) {
             return Err(EndpointError::BadHost(host.to_owned()));
         }
-        let port = port.parse().map_err(|_| EndpointError::BadPort(port.to_owned()))?;
+        let port = port
+            .parse()
+            .map_err(|_| EndpointError::BadPort(port.to_owned()))?;
         Ok((host.to_owned(), port))
     }
 
@@ -92,6 +102,123 @@ pub fn host_port(host: &str, port: u16) -> String {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.listener_name, host_port(&self.host, self.port))
+        write!(
+            f,
+            "{}://{}",
+            self.listener_name,
+            host_port(&self.host, self.port)
+        )
     }
+}
+
+fn endpoints(settings: &Settings, name: &str, problems: &mut Vec<Problem>) -> Vec<Endpoint> {
+    let origin = &settings.get(name).origin;
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    for text in settings.list(name) {
+        match Endpoint::parse(text) {
+            Err(error) => problems.push(Problem::new(origin, name, error.to_string())),
+            Ok(endpoint) => {
+                let same = endpoints
+                    .iter()
+                    .any(|e| e.listener_name == endpoint.listener_name);
+                if same {
+                    let message = format!(
+                        "expected a name for each listener, found {} twice",
+                        endpoint.listener_name
+                    );
+                    problems.push(Problem::new(origin, name, message));
+                }
+                endpoints.push(endpoint);
+            }
+        }
+    }
+    endpoints
+}
+
+/// `listeners`, each with a protocol that there is.
+pub(super) fn listeners(settings: &Settings, problems: &mut Vec<Problem>) -> Vec<Endpoint> {
+    let setting = settings.get("listeners");
+    if settings.list("listeners").is_empty() {
+        problems.push(Problem::new(
+            &setting.origin,
+            "listeners",
+            "expected at least one",
+        ));
+    }
+    let listeners = endpoints(settings, "listeners", problems);
+    for listener in &listeners {
+        let name = &listener.listener_name;
+        let message = match security_protocol(settings, name).as_deref() {
+            Some("PLAINTEXT") => continue,
+            Some(protocol) => format!(
+                "listener {name} has the security protocol {protocol}, expected PLAINTEXT: no \
+                 other is supported yet"
+            ),
+            None => format!(
+                "listener {name} has no security protocol; expected {name}:PLAINTEXT in \
+                 listener.security.protocol.map"
+            ),
+        };
+        problems.push(Problem::new(&setting.origin, "listeners", message));
+    }
+    listeners
+}
+
+fn security_protocol(settings: &Settings, listener_name: &str) -> Option<String> {
+    let map = settings
+        .text("listener.security.protocol.map")
+        .unwrap_or_default();
+    map.split(',').find_map(|entry| {
+        let (name, protocol) = entry.split_once(':')?;
+        let found = name.trim().eq_ignore_ascii_case(listener_name);
+        found.then(|| protocol.trim().to_ascii_uppercase())
+    })
+}
+
+/// What clients are told for each of `listeners`: its own of `advertised.listeners`, else where it binds.
+pub(super) fn advertised_listeners(
+    settings: &Settings,
+    listeners: &[Endpoint],
+    problems: &mut Vec<Problem>,
+) -> Vec<Endpoint> {
+    let origin = &settings.get("advertised.listeners").origin;
+    let mut problem = |origin, name, message| problems.push(Problem::new(origin, name, message));
+    let mut parse_problems = Vec::new();
+    let advertised = endpoints(settings, "advertised.listeners", &mut parse_problems);
+    let complete = parse_problems.is_empty();
+    for endpoint in &advertised {
+        let name = &endpoint.listener_name;
+        if endpoint.is_wildcard() {
+            let message =
+                format!("expected an address that clients can connect to, found {endpoint}");
+            problem(origin, "advertised.listeners", message);
+        } else if !listeners
+            .iter()
+            .any(|listener| listener.listener_name == *name)
+        {
+            let message = format!("expected the name of one of the listeners, found {name}");
+            problem(origin, "advertised.listeners", message);
+        }
+    }
+    let mut for_each = Vec::with_capacity(listeners.len());
+    for listener in listeners {
+        match advertised
+            .iter()
+            .find(|e| e.listener_name == listener.listener_name)
+        {
+            Some(endpoint) => for_each.push(endpoint.clone()),
+            None if listener.is_wildcard() => {
+                if complete {
+                    let message = format!(
+                        "{listener} is every interface, which no client can connect to; expected \
+                         its address in advertised.listeners (or --advertise HOST:PORT)"
+                    );
+                    problem(&settings.get("listeners").origin, "listeners", message);
+                }
+            }
+            None => for_each.push(listener.clone()),
+        }
+    }
+    problems.extend(parse_problems);
+    for_each
 }

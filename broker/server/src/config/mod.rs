@@ -15,7 +15,9 @@ mod describe;
 mod environment;
 mod error;
 mod file;
+mod journal_definitions;
 mod listener;
+mod log_definitions;
 mod print;
 mod reference;
 mod settings;
@@ -39,7 +41,7 @@ pub use error::{ConfigError, Origin, Problem};
 pub use listener::{Endpoint, EndpointError, host_port};
 pub use print::{PrintFormat, print};
 pub use reference::reference;
-pub use settings::{FlagSetting, Setting, Settings, Sources};
+pub use settings::{AcceptedSetting, FlagSetting, Setting, Settings, Sources};
 pub use topic::{
     CleanupPolicy, Compression, TimestampType, TopicConfig, validate_topic_config,
     validate_topic_configs,
@@ -64,6 +66,10 @@ impl Config {
         let settings = Settings::resolve(sources)?;
         let broker = BrokerConfig::from_settings(&settings).map_err(ConfigError::Invalid)?;
         let warnings = settings.warnings(&broker);
-        Ok(Config { broker, settings, warnings })
+        Ok(Config {
+            broker,
+            settings,
+            warnings,
+        })
     }
 }

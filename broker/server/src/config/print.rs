@@ -77,7 +77,10 @@ fn table(rows: &[Row]) -> String {
         .collect();
     let heading = ["NAME", "VALUE", "SOURCE"].map(str::to_owned);
     let width = |column: usize| {
-        let cells = shown.iter().chain([&heading]).map(|row| row[column].chars().count());
+        let cells = shown
+            .iter()
+            .chain([&heading])
+            .map(|row| row[column].chars().count());
         cells.max().unwrap_or_default()
     };
     let (names, values) = (width(0), width(1));

@@ -44,7 +44,10 @@ pub fn reference() -> String {
     for section in BROKER_SECTIONS {
         page.line(&format!("\n### {}", section.title));
         page.line("| name | default | expected | |\n|---|---|---|---|");
-        section.definitions.iter().for_each(|definition| page.row(definition, None));
+        section
+            .definitions
+            .iter()
+            .for_each(|definition| page.row(definition, None));
     }
     page.topics();
     page.accepted();

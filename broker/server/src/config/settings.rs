@@ -9,7 +9,7 @@ use super::broker_definitions::BROKER_SECTIONS;
 use super::definition::{Check, ConfigType, Definition};
 use super::error::{ConfigError, Origin, Problem};
 use super::suggest::nearest;
-use super::topic_definitions::{TOPIC_DEFINITIONS, topic_definition};
+use super::topic_definitions::topic_definition;
 use super::value::{Reason, Value, parse};
 use super::{environment, file};
 
@@ -76,7 +76,9 @@ pub struct Settings {
 
 /// The settings with an effect, in the order of the reference.
 pub(super) fn broker_definitions() -> impl Iterator<Item = &'static Definition> {
-    BROKER_SECTIONS.iter().flat_map(|section| section.definitions)
+    BROKER_SECTIONS
+        .iter()
+        .flat_map(|section| section.definitions)
 }
 
 impl Settings {
@@ -101,15 +103,25 @@ impl Settings {
         }));
 
         let mut settings = Settings::defaults();
-        problems.extend(given.into_iter().filter_map(|given| settings.set(given).err()));
-        if problems.is_empty() { Ok(settings) } else { Err(ConfigError::Invalid(problems)) }
+        problems.extend(
+            given
+                .into_iter()
+                .filter_map(|given| settings.set(given).err()),
+        );
+        if problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(ConfigError::Invalid(problems))
+        }
     }
 
     /// The embedded defaults.
     pub fn defaults() -> Settings {
         let honoured = broker_definitions().map(Setting::default_of);
         Settings {
-            honoured: honoured.map(|setting| (setting.definition.name, setting)).collect(),
+            honoured: honoured
+                .map(|setting| (setting.definition.name, setting))
+                .collect(),
             accepted: BTreeMap::new(),
         }
     }
@@ -121,7 +133,12 @@ impl Settings {
                 None => Setting::default_of(setting.definition),
                 Some(text) => Setting {
                     definition: setting.definition,
-                    value: Some(parse_broker_value(setting.definition, &name, &text, &origin)?),
+                    value: Some(parse_broker_value(
+                        setting.definition,
+                        &name,
+                        &text,
+                        &origin,
+                    )?),
                     origin,
                 },
             };
@@ -136,7 +153,12 @@ impl Settings {
         };
         let definition = Definition::new("", config_type, None, "");
         let value = parse_broker_value(&definition, &name, &text, &origin)?.to_string();
-        let setting = AcceptedSetting { name: name.clone(), config_type, value, origin };
+        let setting = AcceptedSetting {
+            name: name.clone(),
+            config_type,
+            value,
+            origin,
+        };
         self.accepted.insert(name, setting);
         Ok(())
     }
@@ -162,10 +184,6 @@ impl Settings {
         }
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<&Setting> {
-        self.honoured.get(name)
-    }
-
     /// What to log once: settings without effect, and dangerous ones.
     pub(super) fn warnings(&self, broker: &BrokerConfig) -> Vec<String> {
         let no_effect = self
@@ -183,11 +201,17 @@ impl Settings {
 
 impl Setting {
     fn default_of(definition: &'static Definition) -> Setting {
-        let value = definition.default.map(|text| match parse(definition, text) {
-            Ok(value) => value,
-            Err(violation) => panic!("{}", violation.message(definition.name)),
-        });
-        Setting { definition, value, origin: Origin::Default }
+        let value = definition
+            .default
+            .map(|text| match parse(definition, text) {
+                Ok(value) => value,
+                Err(violation) => panic!("{}", violation.message(definition.name)),
+            });
+        Setting {
+            definition,
+            value,
+            origin: Origin::Default,
+        }
     }
 
     /// The value as text, unless there is none.
@@ -195,7 +219,7 @@ impl Setting {
         self.value.as_ref().map(Value::to_string)
     }
 
-    /// Whether a source below the flags, the environment or the file gave it.
+    /// Whether no source gave it.
     pub fn is_default(&self) -> bool {
         self.origin == Origin::Default
     }
@@ -208,9 +232,15 @@ fn parse_broker_value(
     origin: &Origin,
 ) -> Result<Value, Problem> {
     parse(definition, text).map_err(|violation| {
-        let found = if definition.is_sensitive() { "a hidden value" } else { &format!("\"{text}\"") };
+        let found = if definition.is_sensitive() {
+            "a hidden value"
+        } else {
+            &format!("\"{text}\"")
+        };
         let detail = match (&violation.reason, definition.check) {
-            (Reason::Malformed(detail), Check::LogLevel | Check::HostPort) => format!(" ({detail})"),
+            (Reason::Malformed(detail), Check::LogLevel | Check::HostPort) => {
+                format!(" ({detail})")
+            }
             _ => String::new(),
         };
         let message = format!("expected {}, found {found}{detail}", definition.expected());
@@ -228,10 +258,11 @@ fn unknown_name(name: &str) -> String {
         };
     }
     let known = broker_definitions().map(|definition| definition.name);
-    let known = known.chain(ACCEPTED_WITHOUT_EFFECT.iter().map(|(accepted, _)| *accepted));
-    let known = known.chain(TOPIC_DEFINITIONS.iter().filter_map(|topic| {
-        topic.synonyms.first().map(|(synonym, _)| *synonym)
-    }));
+    let known = known.chain(
+        ACCEPTED_WITHOUT_EFFECT
+            .iter()
+            .map(|(accepted, _)| *accepted),
+    );
     match nearest(name, known) {
         Some(nearest) => format!("no such setting; did you mean {nearest}?"),
         None => "no such setting; `holdfast config` lists them all".to_owned(),

@@ -1,7 +1,10 @@
 //! The name someone probably meant.
 
 /// The candidate nearest to `name`, if one is near enough to be a likely slip.
-pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(
+    name: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     let distance_max = (name.len() / 4).clamp(1, 6);
     candidates
         .map(|candidate| (edit_distance(name, candidate), candidate))

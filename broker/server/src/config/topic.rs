@@ -97,7 +97,10 @@ impl TopicConfig {
     /// not count: it was checked when it was set, and a topic must stay usable if a later version
     /// tightens a bound.
     pub fn resolve(overrides: &BTreeMap<String, String>, settings: &Settings) -> TopicConfig {
-        let view = View { overrides, settings };
+        let view = View {
+            overrides,
+            settings,
+        };
         let policies = view.text("cleanup.policy");
         let has_policy = |policy| policies.split(',').any(|value| value == policy);
         TopicConfig {
@@ -178,9 +181,14 @@ pub(super) fn resolve(
     settings: &Settings,
 ) -> Resolved {
     let definition = &topic.definition;
-    let own = overrides.get(definition.name).and_then(|text| parse(definition, text).ok());
+    let own = overrides
+        .get(definition.name)
+        .and_then(|text| parse(definition, text).ok());
     if let Some(value) = own {
-        return Resolved { value, from_broker: false };
+        return Resolved {
+            value,
+            from_broker: false,
+        };
     }
     let synonyms = || {
         topic.synonyms.iter().filter_map(|(name, unit)| {
@@ -190,11 +198,18 @@ pub(super) fn resolve(
     };
     let set = synonyms().find(|(setting, ..)| setting.origin != Origin::Default);
     match set.or_else(|| synonyms().next()) {
-        Some((_, unit, Value::Integer(value))) => {
-            Resolved { value: Value::Integer(unit.to_millis(value)), from_broker: true }
-        }
-        Some((_, _, value)) => Resolved { value, from_broker: true },
-        None => Resolved { value: default_value(definition), from_broker: false },
+        Some((_, unit, Value::Integer(value))) => Resolved {
+            value: Value::Integer(unit.to_millis(value)),
+            from_broker: true,
+        },
+        Some((_, _, value)) => Resolved {
+            value,
+            from_broker: true,
+        },
+        None => Resolved {
+            value: default_value(definition),
+            from_broker: false,
+        },
     }
 }
 
@@ -211,7 +226,9 @@ pub fn validate_topic_config(name: &str, value: &str) -> Result<(), String> {
     let Some(topic) = topic_definition(name) else {
         return Err(format!("Unknown topic config name: {name}"));
     };
-    parse(&topic.definition, value).map(drop).map_err(|violation| violation.message(name))
+    parse(&topic.definition, value)
+        .map(drop)
+        .map_err(|violation| violation.message(name))
 }
 
 /// Whether a topic can have these settings together, over the broker's; the message is worded as
@@ -223,7 +240,10 @@ pub fn validate_topic_configs(
     for (name, value) in overrides {
         validate_topic_config(name, value)?;
     }
-    let view = View { overrides, settings };
+    let view = View {
+        overrides,
+        settings,
+    };
     let min: i64 = view.number("min.compaction.lag.ms");
     let max: i64 = view.number("max.compaction.lag.ms");
     if min > max {

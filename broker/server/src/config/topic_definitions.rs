@@ -35,7 +35,11 @@ impl Unit {
             Unit::Minutes => 60_000,
             Unit::Hours => 3_600_000,
         };
-        if value < 0 { value } else { value.saturating_mul(factor) }
+        if value < 0 {
+            value
+        } else {
+            value.saturating_mul(factor)
+        }
     }
 }
 
@@ -53,19 +57,32 @@ const fn topic(
     definition: Definition,
     synonyms: &'static [(&'static str, Unit)],
 ) -> TopicDefinition {
-    TopicDefinition { definition: definition.dynamic(), synonyms }
+    TopicDefinition {
+        definition: definition.dynamic(),
+        synonyms,
+    }
 }
 
 /// All settings of a topic, by name.
 pub static TOPIC_DEFINITIONS: &[TopicDefinition] = &[
     topic(
-        Definition::new("cleanup.policy", List, Some("delete"), "What becomes of old segments.")
-            .check(Check::ListOf(CLEANUP_POLICIES)),
+        Definition::new(
+            "cleanup.policy",
+            List,
+            Some("delete"),
+            "What becomes of old segments.",
+        )
+        .check(Check::ListOf(CLEANUP_POLICIES)),
         &[("log.cleanup.policy", Unit::Same)],
     ),
     topic(
-        Definition::new("compression.gzip.level", Int, Some("-1"), "The level of gzip.")
-            .check(Check::BetweenOr(1, 9, -1)),
+        Definition::new(
+            "compression.gzip.level",
+            Int,
+            Some("-1"),
+            "The level of gzip.",
+        )
+        .check(Check::BetweenOr(1, 9, -1)),
         &[("compression.gzip.level", Unit::Same)],
     ),
     topic(
@@ -84,8 +101,13 @@ pub static TOPIC_DEFINITIONS: &[TopicDefinition] = &[
         &[("compression.type", Unit::Same)],
     ),
     topic(
-        Definition::new("compression.zstd.level", Int, Some("3"), "The level of zstd.")
-            .between(-131_072, 22),
+        Definition::new(
+            "compression.zstd.level",
+            Int,
+            Some("3"),
+            "The level of zstd.",
+        )
+        .between(-131_072, 22),
         &[("compression.zstd.level", Unit::Same)],
     ),
     topic(
@@ -137,7 +159,10 @@ pub static TOPIC_DEFINITIONS: &[TopicDefinition] = &[
             "Kept for its readers; with `durability=fsync` every record is flushed.",
         )
         .at_least(0),
-        &[("log.flush.interval.ms", Unit::Same), ("log.flush.scheduler.interval.ms", Unit::Same)],
+        &[
+            ("log.flush.interval.ms", Unit::Same),
+            ("log.flush.scheduler.interval.ms", Unit::Same),
+        ],
     ),
     topic(
         Definition::new(
@@ -330,19 +355,37 @@ pub static TOPIC_DEFINITIONS: &[TopicDefinition] = &[
         ],
     ),
     topic(
-        Definition::new("segment.bytes", Int, Some("1073741824"), "The largest segment file.")
-            .at_least(1_048_576),
+        Definition::new(
+            "segment.bytes",
+            Int,
+            Some("1073741824"),
+            "The largest segment file.",
+        )
+        .at_least(1_048_576),
         &[("log.segment.bytes", Unit::Same)],
     ),
     topic(
-        Definition::new("segment.index.bytes", Int, Some("10485760"), "The largest index file.")
-            .at_least(4),
+        Definition::new(
+            "segment.index.bytes",
+            Int,
+            Some("10485760"),
+            "The largest index file.",
+        )
+        .at_least(4),
         &[("log.index.size.max.bytes", Unit::Same)],
     ),
     topic(
-        Definition::new("segment.jitter.ms", Long, Some("0"), "Taken off `segment.ms` at random.")
-            .at_least(0),
-        &[("log.roll.jitter.ms", Unit::Same), ("log.roll.jitter.hours", Unit::Hours)],
+        Definition::new(
+            "segment.jitter.ms",
+            Long,
+            Some("0"),
+            "Taken off `segment.ms` at random.",
+        )
+        .at_least(0),
+        &[
+            ("log.roll.jitter.ms", Unit::Same),
+            ("log.roll.jitter.hours", Unit::Hours),
+        ],
     ),
     topic(
         Definition::new(
@@ -367,6 +410,8 @@ pub static TOPIC_DEFINITIONS: &[TopicDefinition] = &[
 
 /// A topic's setting by its name.
 pub fn topic_definition(name: &str) -> Option<&'static TopicDefinition> {
-    let index = TOPIC_DEFINITIONS.binary_search_by(|topic| topic.definition.name.cmp(name)).ok()?;
+    let index = TOPIC_DEFINITIONS
+        .binary_search_by(|topic| topic.definition.name.cmp(name))
+        .ok()?;
     Some(&TOPIC_DEFINITIONS[index])
 }

@@ -85,7 +85,10 @@ pub enum Reason {
 
 impl Violation {
     fn new(shown: impl Into<String>, reason: Reason) -> Violation {
-        Violation { shown: shown.into(), reason }
+        Violation {
+            shown: shown.into(),
+            reason,
+        }
     }
 
     /// The whole message, as Kafka's broker words it.
@@ -162,7 +165,12 @@ fn parse_integer(definition: &Definition, text: &str) -> Result<i64, Reason> {
 fn parse_double(definition: &Definition, text: &str) -> Result<f64, Violation> {
     let value = match text.parse::<f64>() {
         Ok(value) if value.is_finite() => value,
-        _ => return Err(Violation::new(text, Reason::NotANumber(definition.config_type))),
+        _ => {
+            return Err(Violation::new(
+                text,
+                Reason::NotANumber(definition.config_type),
+            ));
+        }
     };
     let violation = |reason| Err(Violation::new(format!("{value:?}"), reason));
     match definition.check {
@@ -188,7 +196,10 @@ fn parse_list(definition: &Definition, text: &str) -> Result<Vec<String>, Violat
             Err(Violation::new(text, Reason::EmptyEntry))
         }
         Check::ListOf(allowed) => {
-            match values.iter().find(|value| !allowed.contains(&value.as_str())) {
+            match values
+                .iter()
+                .find(|value| !allowed.contains(&value.as_str()))
+            {
                 Some(unknown) => Err(Violation::new(unknown, Reason::NotOneOf(allowed))),
                 None => Ok(values),
             }
@@ -199,7 +210,10 @@ fn parse_list(definition: &Definition, text: &str) -> Result<Vec<String>, Violat
                  [partitionId]:[brokerId],[partitionId]:[brokerId],...",
                 definition.name
             );
-            Err(Violation::new(format!("[{}]", values.join(", ")), Reason::Malformed(form)))
+            Err(Violation::new(
+                format!("[{}]", values.join(", ")),
+                Reason::Malformed(form),
+            ))
         }
         _ => Ok(values),
     }
@@ -218,7 +232,7 @@ fn is_throttled_replicas(values: &[String]) -> bool {
 fn check_text(check: Check, text: &str) -> Result<(), Reason> {
     match check {
         Check::OneOf(allowed) if !allowed.contains(&text) => Err(Reason::NotOneOf(allowed)),
-        Check::NonEmpty | Check::LogLevel if text.is_empty() => Err(Reason::Empty),
+        Check::LogLevel if text.is_empty() => Err(Reason::Empty),
         Check::OnlyEmpty(why) if !text.is_empty() => Err(Reason::NotSupported(why)),
         Check::HostPort if !text.is_empty() => Endpoint::parse_host_port(text)
             .map(drop)

@@ -8,7 +8,10 @@ struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("not poisoned").extend_from_slice(bytes);
+        self.0
+            .lock()
+            .expect("not poisoned")
+            .extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -19,7 +22,10 @@ impl Write for Captured {
 
 fn logged(level: &str, format: LogFormat) -> String {
     let captured = Captured::default();
-    let config = LoggingConfig { level: level.to_owned(), format };
+    let config = LoggingConfig {
+        level: level.to_owned(),
+        format,
+    };
     let writer = captured.clone();
     let subscriber = subscriber(&config, move || writer.clone(), false).expect("a valid level");
     tracing::subscriber::with_default(subscriber, || {

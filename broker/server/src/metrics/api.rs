@@ -10,7 +10,12 @@ use super::atomics::Gauge;
 use super::exposition::Exposition;
 use super::histogram::Histogram;
 
-const QUANTILES: [(f64, &str); 4] = [(0.5, "0.50"), (0.95, "0.95"), (0.99, "0.99"), (0.999, "0.999")];
+const QUANTILES: [(f64, &str); 4] = [
+    (0.5, "0.50"),
+    (0.95, "0.95"),
+    (0.99, "0.99"),
+    (0.999, "0.999"),
+];
 
 /// Requests of all APIs.
 #[derive(Debug)]
@@ -32,8 +37,14 @@ pub struct ApiMetrics {
 
 impl RequestMetrics {
     pub(super) fn new(apis: &[(i16, &'static str)]) -> RequestMetrics {
-        let keys = apis.iter().filter_map(|(key, name)| Some((usize::try_from(*key).ok()?, *name)));
-        let length = keys.clone().map(|(key, _)| key + 1).max().unwrap_or_default();
+        let keys = apis
+            .iter()
+            .filter_map(|(key, name)| Some((usize::try_from(*key).ok()?, *name)));
+        let length = keys
+            .clone()
+            .map(|(key, _)| key + 1)
+            .max()
+            .unwrap_or_default();
         let mut by_key = vec![None; length];
         keys.for_each(|(key, name)| by_key[key] = Some(Arc::new(ApiMetrics::new(name))));
         RequestMetrics {
@@ -45,7 +56,9 @@ impl RequestMetrics {
 
     /// The counters of an API, to be kept by whoever serves it. Keys that are not served share one.
     pub fn api(&self, key: i16) -> &Arc<ApiMetrics> {
-        let served = usize::try_from(key).ok().and_then(|key| self.by_key.get(key)?.as_ref());
+        let served = usize::try_from(key)
+            .ok()
+            .and_then(|key| self.by_key.get(key)?.as_ref());
         served.unwrap_or(&self.unknown)
     }
 
@@ -54,8 +67,10 @@ impl RequestMetrics {
     }
 
     pub(super) fn expose(&self, out: &mut Exposition) {
-        let mut family =
-            out.counter("holdfast_requests_total", "Requests answered, by API and error.");
+        let mut family = out.counter(
+            "holdfast_requests_total",
+            "Requests answered, by API and error.",
+        );
         for api in self.all() {
             for (error, count) in api.counts().filter(|(_, count)| *count > 0) {
                 family.value(&[("api", api.name), ("error", error)], count);
@@ -80,8 +95,11 @@ impl RequestMetrics {
                 family.value(&[("request", api.name), ("quantile", label)], millis);
             }
         }
-        out.gauge("holdfast_request_bytes_in_flight", "Bytes of requests held now.")
-            .value(&[], self.bytes_in_flight.get());
+        out.gauge(
+            "holdfast_request_bytes_in_flight",
+            "Bytes of requests held now.",
+        )
+        .value(&[], self.bytes_in_flight.get());
     }
 }
 
@@ -90,7 +108,11 @@ const FIRST_CODE: i16 = -1;
 
 impl ApiMetrics {
     fn new(name: &'static str) -> ApiMetrics {
-        let codes = ErrorCode::ALL.iter().map(|code| index(*code) + 1).max().unwrap_or_default();
+        let codes = ErrorCode::ALL
+            .iter()
+            .map(|code| index(*code) + 1)
+            .max()
+            .unwrap_or_default();
         ApiMetrics {
             name,
             by_error: (0..codes).map(|_| AtomicU64::new(0)).collect(),
@@ -106,9 +128,12 @@ impl ApiMetrics {
     }
 
     fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        ErrorCode::ALL
-            .iter()
-            .map(|code| (code.name(), self.by_error[index(*code)].load(Ordering::Relaxed)))
+        ErrorCode::ALL.iter().map(|code| {
+            (
+                code.name(),
+                self.by_error[index(*code)].load(Ordering::Relaxed),
+            )
+        })
     }
 }
 

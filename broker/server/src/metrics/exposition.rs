@@ -30,7 +30,10 @@ impl Exposition {
     }
 
     fn family(&mut self, name: &'static str, help: &str, kind: &str) -> Family<'_> {
-        self.line(format_args!("# HELP {name} {}", help.replace('\\', "\\\\").replace('\n', " ")));
+        self.line(format_args!(
+            "# HELP {name} {}",
+            help.replace('\\', "\\\\").replace('\n', " ")
+        ));
         self.line(format_args!("# TYPE {name} {kind}"));
         Family { out: self, name }
     }
@@ -68,11 +71,16 @@ impl Family<'_> {
         for (bound, cumulative) in &snapshot.cumulative {
             let bound = bound.map_or_else(|| "+Inf".to_owned(), |bound| bound.to_string());
             let with_bound = [labels, &[("le", &bound)]].concat();
-            self.out.line(format_args!("{name}_bucket{} {cumulative}", Labels(&with_bound)));
+            self.out.line(format_args!(
+                "{name}_bucket{} {cumulative}",
+                Labels(&with_bound)
+            ));
         }
         let labels = Labels(labels);
-        self.out.line(format_args!("{name}_sum{labels} {}", snapshot.sum));
-        self.out.line(format_args!("{name}_count{labels} {}", snapshot.count));
+        self.out
+            .line(format_args!("{name}_sum{labels} {}", snapshot.sum));
+        self.out
+            .line(format_args!("{name}_count{labels} {}", snapshot.count));
         self
     }
 }
@@ -95,6 +103,10 @@ impl Display for Labels<'_> {
             f.write_char('"')?;
             before = ',';
         }
-        if self.0.is_empty() { Ok(()) } else { f.write_char('}') }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            f.write_char('}')
+        }
     }
 }

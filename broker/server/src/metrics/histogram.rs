@@ -5,10 +5,37 @@ use std::time::Duration;
 
 /// Bounds of latencies in nanoseconds: five to a decade, from 10 µs to 10 s.
 pub static LATENCY_BOUNDS: &[u64] = &[
-    10_000, 20_000, 30_000, 50_000, 70_000, 100_000, 200_000, 300_000, 500_000, 700_000, 1_000_000,
-    2_000_000, 3_000_000, 5_000_000, 7_000_000, 10_000_000, 20_000_000, 30_000_000, 50_000_000,
-    70_000_000, 100_000_000, 200_000_000, 300_000_000, 500_000_000, 700_000_000, 1_000_000_000,
-    2_000_000_000, 3_000_000_000, 5_000_000_000, 7_000_000_000, 10_000_000_000,
+    10_000,
+    20_000,
+    30_000,
+    50_000,
+    70_000,
+    100_000,
+    200_000,
+    300_000,
+    500_000,
+    700_000,
+    1_000_000,
+    2_000_000,
+    3_000_000,
+    5_000_000,
+    7_000_000,
+    10_000_000,
+    20_000_000,
+    30_000_000,
+    50_000_000,
+    70_000_000,
+    100_000_000,
+    200_000_000,
+    300_000_000,
+    500_000_000,
+    700_000_000,
+    1_000_000_000,
+    2_000_000_000,
+    3_000_000_000,
+    5_000_000_000,
+    7_000_000_000,
+    10_000_000_000,
 ];
 
 /// Bounds of sizes in bytes: powers of two from 4 KiB to 64 MiB.
@@ -68,7 +95,12 @@ impl Histogram {
     pub fn new(bounds: &'static [u64], unit: Unit) -> Histogram {
         debug_assert!(bounds.is_sorted(), "bounds rise");
         let buckets = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Histogram { bounds, unit, buckets, sum: AtomicU64::new(0) }
+        Histogram {
+            bounds,
+            unit,
+            buckets,
+            sum: AtomicU64::new(0),
+        }
     }
 
     /// An empty one of latencies.
@@ -97,7 +129,11 @@ impl Histogram {
             (bound.map(|bound| self.show(bound)), count)
         });
         let cumulative = cumulative.collect();
-        Snapshot { cumulative, sum: self.show(self.sum.load(Ordering::Relaxed)), count }
+        Snapshot {
+            cumulative,
+            sum: self.show(self.sum.load(Ordering::Relaxed)),
+            count,
+        }
     }
 
     fn show(&self, value: u64) -> f64 {

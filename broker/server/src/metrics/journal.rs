@@ -42,16 +42,25 @@ impl JournalMetrics {
     }
 
     pub(super) fn expose(&self, out: &mut Exposition) {
-        out.histogram("holdfast_journal_commit_bytes", "Bytes of a group commit on disk.")
-            .distribution(&[], &self.bytes);
-        out.histogram("holdfast_journal_commit_entries", "Entries of a group commit.")
-            .distribution(&[], &self.entries);
+        out.histogram(
+            "holdfast_journal_commit_bytes",
+            "Bytes of a group commit on disk.",
+        )
+        .distribution(&[], &self.bytes);
+        out.histogram(
+            "holdfast_journal_commit_entries",
+            "Entries of a group commit.",
+        )
+        .distribution(&[], &self.entries);
         out.histogram(
             "holdfast_journal_commit_seconds",
             "From appending batches to their being durable.",
         )
         .distribution(&[], &self.commit);
-        out.histogram("holdfast_journal_sync_seconds", "The durable write of a group commit.")
-            .distribution(&[], &self.sync);
+        out.histogram(
+            "holdfast_journal_sync_seconds",
+            "The durable write of a group commit.",
+        )
+        .distribution(&[], &self.sync);
     }
 }

@@ -63,7 +63,9 @@ struct Scrapes(RwLock<Vec<Arc<dyn Scrape>>>);
 
 impl std::fmt::Debug for Scrapes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Scrapes").field(&self.0.read().len()).finish()
+        f.debug_tuple("Scrapes")
+            .field(&self.0.read().len())
+            .finish()
     }
 }
 
@@ -91,7 +93,9 @@ impl Metrics {
     pub fn render(&self) -> String {
         let mut samples = Samples::default();
         let scrapes = self.scrapes.0.read().clone();
-        scrapes.iter().for_each(|scrape| scrape.collect(&mut samples));
+        scrapes
+            .iter()
+            .for_each(|scrape| scrape.collect(&mut samples));
 
         let mut out = Exposition::default();
         self.start.expose(&mut out);

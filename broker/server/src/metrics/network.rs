@@ -79,21 +79,39 @@ impl NetworkMetrics {
     }
 
     pub(super) fn expose(&self, out: &mut Exposition) {
-        out.counter("holdfast_network_bytes_in_total", "Bytes read from clients.")
-            .value(&[], self.bytes_in.get());
-        out.counter("holdfast_network_bytes_out_total", "Bytes written to clients.")
-            .value(&[], self.bytes_out.get());
-        out.counter("holdfast_malformed_requests_total", "Requests that could not be read.")
-            .value(&[], self.malformed_requests.get());
+        out.counter(
+            "holdfast_network_bytes_in_total",
+            "Bytes read from clients.",
+        )
+        .value(&[], self.bytes_in.get());
+        out.counter(
+            "holdfast_network_bytes_out_total",
+            "Bytes written to clients.",
+        )
+        .value(&[], self.bytes_out.get());
+        out.counter(
+            "holdfast_malformed_requests_total",
+            "Requests that could not be read.",
+        )
+        .value(&[], self.malformed_requests.get());
         out.counter("holdfast_connections_opened_total", "Connections accepted.")
             .value(&[], self.opened.get());
-        let mut family =
-            out.counter("holdfast_connections_closed_total", "Connections ended, by reason.");
+        let mut family = out.counter(
+            "holdfast_connections_closed_total",
+            "Connections ended, by reason.",
+        );
         for reason in CloseReason::ALL {
-            family.value(&[("reason", reason.name())], self.closed[reason as usize].get());
+            family.value(
+                &[("reason", reason.name())],
+                self.closed[reason as usize].get(),
+            );
         }
-        out.gauge("holdfast_connections", "Connections open now.").value(&[], self.current.get());
-        out.gauge("kafka_server_socket_server_metrics_connection_count", "Connections open now.")
+        out.gauge("holdfast_connections", "Connections open now.")
             .value(&[], self.current.get());
+        out.gauge(
+            "kafka_server_socket_server_metrics_connection_count",
+            "Connections open now.",
+        )
+        .value(&[], self.current.get());
     }
 }

@@ -73,16 +73,45 @@ pub struct Samples {
 type Column = (&'static str, &'static str, fn(&PartitionSample) -> i64);
 
 const PER_PARTITION: [Column; 5] = [
-    ("kafka_log_log_logstartoffset", "The first offset of a partition.", |p| p.log_start_offset),
-    ("kafka_log_log_logendoffset", "The end of a partition's log.", |p| p.log_end_offset),
-    ("holdfast_partition_high_watermark", "The end of what can be read.", |p| p.high_watermark),
-    ("kafka_log_log_size", "Bytes of a partition on disk.", |p| to_i64(p.size_bytes)),
-    ("kafka_log_log_numlogsegments", "Segments of a partition on disk.", |p| to_i64(p.segments)),
+    (
+        "kafka_log_log_logstartoffset",
+        "The first offset of a partition.",
+        |p| p.log_start_offset,
+    ),
+    (
+        "kafka_log_log_logendoffset",
+        "The end of a partition's log.",
+        |p| p.log_end_offset,
+    ),
+    (
+        "holdfast_partition_high_watermark",
+        "The end of what can be read.",
+        |p| p.high_watermark,
+    ),
+    ("kafka_log_log_size", "Bytes of a partition on disk.", |p| {
+        to_i64(p.size_bytes)
+    }),
+    (
+        "kafka_log_log_numlogsegments",
+        "Segments of a partition on disk.",
+        |p| to_i64(p.segments),
+    ),
 ];
 
-const PARTITION_COUNTS: [(&str, &str, fn(&PartitionSample) -> bool); 4] = [
-    ("kafka_server_replicamanager_partitioncount", "Partitions hosted here.", |_| true),
-    ("kafka_server_replicamanager_leadercount", "Partitions led here.", |p| p.leader),
+/// A metric's name, its help, and the partitions that it counts.
+type Count = (&'static str, &'static str, fn(&PartitionSample) -> bool);
+
+const PARTITION_COUNTS: [Count; 4] = [
+    (
+        "kafka_server_replicamanager_partitioncount",
+        "Partitions hosted here.",
+        |_| true,
+    ),
+    (
+        "kafka_server_replicamanager_leadercount",
+        "Partitions led here.",
+        |p| p.leader,
+    ),
     (
         "kafka_server_replicamanager_underreplicatedpartitions",
         "Partitions led here with replicas out of sync.",
@@ -98,7 +127,8 @@ const PARTITION_COUNTS: [(&str, &str, fn(&PartitionSample) -> bool); 4] = [
 impl Samples {
     /// Adds a partition.
     pub fn partition(&mut self, topic: &str, partition: i32, sample: PartitionSample) {
-        self.partitions.push((topic.to_owned(), partition.to_string(), sample));
+        self.partitions
+            .push((topic.to_owned(), partition.to_string(), sample));
     }
 
     /// Sets the state of the data directory.
@@ -119,7 +149,11 @@ impl Samples {
             }
         }
         for (name, help, counts) in PARTITION_COUNTS {
-            let count = self.partitions.iter().filter(|(.., sample)| counts(sample)).count();
+            let count = self
+                .partitions
+                .iter()
+                .filter(|(.., sample)| counts(sample))
+                .count();
             out.gauge(name, help).value(&[], count);
         }
         if let Some(storage) = &self.storage {
@@ -134,16 +168,36 @@ impl Samples {
 impl StorageSample {
     fn expose(&self, out: &mut Exposition) {
         let gauges = [
-            ("holdfast_journal_bytes_used", "Bytes not released.", self.journal_bytes_used),
-            ("holdfast_journal_bytes_capacity", "Bytes at all.", self.journal_bytes_capacity),
-            ("holdfast_log_tail_bytes", "Memory of the ends of all logs.", self.tail_bytes),
+            (
+                "holdfast_journal_bytes_used",
+                "Bytes not released.",
+                self.journal_bytes_used,
+            ),
+            (
+                "holdfast_journal_bytes_capacity",
+                "Bytes at all.",
+                self.journal_bytes_capacity,
+            ),
+            (
+                "holdfast_log_tail_bytes",
+                "Memory of the ends of all logs.",
+                self.tail_bytes,
+            ),
             (
                 "holdfast_log_write_behind_bytes",
                 "Bytes that are in the journal and not in a segment yet.",
                 self.write_behind_bytes,
             ),
-            ("holdfast_disk_bytes_free", "Bytes free on the file system.", self.disk_bytes_free),
-            ("holdfast_disk_bytes_capacity", "Bytes of the file system.", self.disk_bytes_capacity),
+            (
+                "holdfast_disk_bytes_free",
+                "Bytes free on the file system.",
+                self.disk_bytes_free,
+            ),
+            (
+                "holdfast_disk_bytes_capacity",
+                "Bytes of the file system.",
+                self.disk_bytes_capacity,
+            ),
             (
                 "kafka_log_logmanager_offlinelogdirectorycount",
                 "Data directories that failed.",
@@ -169,7 +223,11 @@ impl ControllerSample {
                 "Partitions without a leader.",
                 self.offline_partitions,
             ),
-            ("kafka_controller_kafkacontroller_globaltopiccount", "Topics.", self.topics),
+            (
+                "kafka_controller_kafkacontroller_globaltopiccount",
+                "Topics.",
+                self.topics,
+            ),
             (
                 "kafka_controller_kafkacontroller_globalpartitioncount",
                 "Partitions.",

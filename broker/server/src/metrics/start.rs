@@ -41,18 +41,35 @@ impl StartMetrics {
         out.gauge("holdfast_build_info", "1, with the version.")
             .value(&[("version", env!("CARGO_PKG_VERSION"))], 1);
         if let Some((engine, reason)) = self.engine.read().as_ref() {
-            out.gauge("holdfast_io_engine", "1, with the engine that drives the disk.")
-                .value(&[("engine", engine), ("fallback_reason", reason)], 1);
+            out.gauge(
+                "holdfast_io_engine",
+                "1, with the engine that drives the disk.",
+            )
+            .value(&[("engine", engine), ("fallback_reason", reason)], 1);
         }
-        let Some(report) = self.report.read().clone() else { return };
-        out.counter("holdfast_starts_total", "Starts of this process, by how the last one ended.")
-            .value(&[("last_stop", "clean")], u8::from(report.clean))
-            .value(&[("last_stop", "unclean")], u8::from(!report.clean));
-        out.gauge("holdfast_recovery_seconds", "How long recovery took at the start.")
-            .value(&[], report.recovery.as_secs_f64());
-        out.gauge("holdfast_recovery_records", "Records replayed from the journal at the start.")
-            .value(&[], report.records);
-        out.gauge("holdfast_recovery_bytes", "Bytes replayed from the journal at the start.")
-            .value(&[], report.bytes);
+        let Some(report) = self.report.read().clone() else {
+            return;
+        };
+        out.counter(
+            "holdfast_starts_total",
+            "Starts of this process, by how the last one ended.",
+        )
+        .value(&[("last_stop", "clean")], u8::from(report.clean))
+        .value(&[("last_stop", "unclean")], u8::from(!report.clean));
+        out.gauge(
+            "holdfast_recovery_seconds",
+            "How long recovery took at the start.",
+        )
+        .value(&[], report.recovery.as_secs_f64());
+        out.gauge(
+            "holdfast_recovery_records",
+            "Records replayed from the journal at the start.",
+        )
+        .value(&[], report.records);
+        out.gauge(
+            "holdfast_recovery_bytes",
+            "Bytes replayed from the journal at the start.",
+        )
+        .value(&[], report.bytes);
     }
 }

@@ -33,14 +33,26 @@ pub struct TopicMetrics {
 type Column = (&'static str, &'static str, fn(&TopicMetrics) -> &Counter);
 
 const COLUMNS: [Column; 8] = [
-    ("kafka_server_brokertopicmetrics_messagesin_total", "Records appended.", |t| &t.messages_in),
-    ("kafka_server_brokertopicmetrics_bytesin_total", "Bytes appended.", |t| &t.bytes_in),
-    ("kafka_server_brokertopicmetrics_bytesout_total", "Bytes given to consumers.", |t| {
-        &t.bytes_out
-    }),
-    ("kafka_server_brokertopicmetrics_bytesrejected_total", "Bytes refused.", |t| {
-        &t.bytes_rejected
-    }),
+    (
+        "kafka_server_brokertopicmetrics_messagesin_total",
+        "Records appended.",
+        |t| &t.messages_in,
+    ),
+    (
+        "kafka_server_brokertopicmetrics_bytesin_total",
+        "Bytes appended.",
+        |t| &t.bytes_in,
+    ),
+    (
+        "kafka_server_brokertopicmetrics_bytesout_total",
+        "Bytes given to consumers.",
+        |t| &t.bytes_out,
+    ),
+    (
+        "kafka_server_brokertopicmetrics_bytesrejected_total",
+        "Bytes refused.",
+        |t| &t.bytes_rejected,
+    ),
     (
         "kafka_server_brokertopicmetrics_totalproducerequests_total",
         "Partitions written in produce requests.",
@@ -77,7 +89,11 @@ impl TopicsMetrics {
         if let Some(topic) = self.topics.read().get(name) {
             return topic.clone();
         }
-        self.topics.write().entry(name.to_owned()).or_default().clone()
+        self.topics
+            .write()
+            .entry(name.to_owned())
+            .or_default()
+            .clone()
     }
 
     /// Stops showing a topic that was deleted.

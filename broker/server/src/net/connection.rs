@@ -430,9 +430,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
     fn end_unanswered(&mut self, close: Close) {
         self.shared.observer.requests_finished(self.pending.len() as u64);
         self.pending.clear();
-        // This is the better reason: the earlier one was to be kept until all is answered.
-        self.ending = None;
-        self.end(close, self.shared.config.drain_timeout);
+        match &mut self.ending {
+            // This is the better reason: the other was to wait until all is answered.
+            Some(ending) => ending.close = close,
+            None => self.end(close, self.shared.config.drain_timeout),
+        }
     }
 
     fn poll_stopping(&mut self, cx: &mut Context<'_>) -> Poll<()> {

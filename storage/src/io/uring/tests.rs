@@ -1,15 +1,18 @@
 //! What follows from each result of the ring, without a ring: short transfers and errors cannot be
 //! had on demand from a real disk.
 
-use std::io;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use rustix::fs::MemfdFlags;
 
+use super::ring::RingQueue;
 use super::slots::{Next, Slot, Slots};
 use crate::io::files::DiskFile;
-use crate::io::{AlignedBuf, BLOCK, IoFile, IoOp, IoOpKind};
+use crate::io::{AlignedBuf, BLOCK, IoFile, IoOp, IoOpKind, IoQueue};
 
 fn memory_file(direct: bool) -> Arc<dyn IoFile> {
     let memory = || {
@@ -153,4 +156,29 @@ fn reads_end_at_the_end_of_the_file() {
     assert!(step(&mut slot, 5000).is_none());
     assert!(step(&mut slot, 0).expect("ends").is_ok());
     assert_eq!(slot.complete(Ok(())).buf.len(), 5000);
+}
+
+/// A pipe keeps a read in flight for as long as the test likes.
+#[test]
+fn a_queue_that_changes_threads_with_operations_in_flight_is_refused() {
+    if let Err(error) = super::probe() {
+        eprintln!("not run: {error}");
+        return;
+    }
+    let (reader, mut writer) = io::pipe().expect("pipe");
+    let reader = OwnedFd::from(reader).into();
+    let file: Arc<dyn IoFile> = Arc::new(DiskFile::from_parts(PathBuf::from("pipe"), reader, None));
+    let mut queue = RingQueue::new(1);
+    queue.submit(op(IoOpKind::Read, &file, 1));
+    queue.wait(0, &mut Vec::new()).expect("starts");
+    assert_eq!(queue.in_flight(), 1);
+    let elsewhere = thread::spawn(move || {
+        assert!(queue.wait(1, &mut Vec::new()).is_err());
+        // Its buffer is leaked: waiting is not possible here, and freeing it would hand the kernel
+        // memory of somebody else.
+        drop(queue);
+    });
+    elsewhere.join().expect("no panic, and no waiting for ever");
+    assert_eq!(Arc::strong_count(&file), 2, "the operation is leaked whole");
+    writer.write_all(b"late").expect("the reading end is open");
 }

@@ -1,0 +1,78 @@
+//! An image as records, to begin a metadata log with.
+
+use super::{BrokerRegistration, MetadataImage, TopicImage};
+use crate::MetadataRecord;
+use crate::record::{
+    ClusterRecord, ConfigRecord, FeatureLevelRecord, PartitionRecord, ProducerIdsRecord,
+    RegisterBrokerRecord, TopicRecord,
+};
+
+impl MetadataImage {
+    /// Records that lead from nothing to this image. Sorted, so that equal images give equal bytes.
+    pub fn snapshot(&self) -> Vec<MetadataRecord> {
+        let mut records = Vec::with_capacity(self.topics.size() + self.partition_count + 16);
+        records.extend(self.cluster_id.map(|cluster_id| {
+            MetadataRecord::Cluster(ClusterRecord { cluster_id })
+        }));
+        for (name, level) in self.features() {
+            let name = name.to_owned();
+            records.push(MetadataRecord::FeatureLevel(FeatureLevelRecord { name, level }));
+        }
+        records.extend(self.brokers().map(|broker| register(broker)));
+        for topic in self.topics() {
+            push_topic(topic, &mut records);
+        }
+        for (resource, configs) in self.configs.iter() {
+            records.extend(configs.iter().map(|(key, value)| {
+                MetadataRecord::Config(ConfigRecord {
+                    resource_type: resource.resource_type,
+                    resource_name: resource.name.clone(),
+                    key: key.clone(),
+                    value: Some(value.clone()),
+                })
+            }));
+        }
+        records.extend(self.producer_ids());
+        records
+    }
+
+    /// Who got the last block matters to nobody any more; any registered broker stands for it.
+    fn producer_ids(&self) -> Option<MetadataRecord> {
+        let broker = self.brokers().next()?;
+        (self.next_producer_id > 0).then_some(MetadataRecord::ProducerIds(ProducerIdsRecord {
+            broker_id: broker.broker_id,
+            broker_epoch: broker.broker_epoch,
+            next_producer_id: self.next_producer_id,
+        }))
+    }
+}
+
+fn register(broker: &BrokerRegistration) -> MetadataRecord {
+    MetadataRecord::RegisterBroker(RegisterBrokerRecord {
+        broker_id: broker.broker_id,
+        broker_epoch: broker.broker_epoch,
+        incarnation_id: broker.incarnation_id,
+        directories: broker.directories.clone(),
+        listeners: broker.listeners.clone(),
+        rack: broker.rack.clone(),
+        features: broker.features.clone(),
+        fenced: broker.fenced,
+    })
+}
+
+fn push_topic(topic: &TopicImage, records: &mut Vec<MetadataRecord>) {
+    let topic_id = topic.topic_id();
+    records.push(MetadataRecord::Topic(TopicRecord { name: topic.name().to_string(), topic_id }));
+    records.extend(topic.partitions().map(|(partition, state)| {
+        MetadataRecord::Partition(PartitionRecord {
+            topic_id,
+            partition,
+            replicas: state.replicas.clone(),
+            isr: state.isr.clone(),
+            elr: state.elr.clone(),
+            leader: state.leader,
+            leader_epoch: state.leader_epoch,
+            partition_epoch: state.partition_epoch,
+        })
+    }));
+}

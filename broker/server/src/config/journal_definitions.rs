@@ -1,0 +1,93 @@
+//! The settings of the journal and of what is below it.
+
+use super::definition::{
+    Check,
+    ConfigType::{Boolean, Int, Long, String},
+    Definition,
+};
+
+const MIB: i64 = 1 << 20;
+
+pub(super) const JOURNAL: &[Definition] = &[
+    Definition::new(
+        "io.engine",
+        String,
+        Some("auto"),
+        "How the disk is driven: io_uring, plain calls on threads, or whichever works.",
+    )
+    .check(Check::OneOf(&["auto", "uring", "threads"]))
+    .own(),
+    Definition::new(
+        "journal.files",
+        Int,
+        Some("4"),
+        "Files of the journal, used in turn.",
+    )
+    .between(2, 64)
+    .own(),
+    Definition::new(
+        "journal.file.bytes",
+        Long,
+        Some("268435456"),
+        "The size of a journal file. Recovery reads at most the journal, and the last files hold \
+         what is not in segments yet.",
+    )
+    .check(Check::MultipleOf(MIB, 16 << 30, 4096))
+    .high()
+    .own(),
+    Definition::new(
+        "journal.initial.file.bytes",
+        Long,
+        Some("16777216"),
+        "The size of the file that an empty data directory starts with, so that it is ready at \
+         once; the others grow behind.",
+    )
+    .check(Check::MultipleOf(MIB, 16 << 30, 4096))
+    .low()
+    .own(),
+    Definition::new(
+        "journal.commit.bytes.max",
+        Int,
+        Some("4194304"),
+        "The largest group commit, unless a single batch needs more.",
+    )
+    .check(Check::MultipleOf(65_536, 256 * MIB, 4096))
+    .low()
+    .own(),
+    Definition::new(
+        "journal.depth",
+        Int,
+        Some("4"),
+        "Group commits in flight at once.",
+    )
+    .between(1, 64)
+    .low()
+    .own(),
+    Definition::new(
+        "journal.unsafe.no.sync",
+        Boolean,
+        Some("false"),
+        "Acknowledges records that are not on disk. Loses them with the power; for the tests that \
+         show that a missing sync is noticed.",
+    )
+    .low()
+    .own(),
+    Definition::new(
+        "log.tail.bytes.max",
+        Long,
+        Some("67108864"),
+        "Memory for the ends of all logs: what is not written to segments yet, and what \
+         consumers at the end read.",
+    )
+    .at_least(MIB)
+    .own(),
+    Definition::new(
+        "log.write.behind.ms",
+        Long,
+        Some("1000"),
+        "The age at which a log's end is written to its segment.",
+    )
+    .between(1, 3_600_000)
+    .low()
+    .own(),
+];
