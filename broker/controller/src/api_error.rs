@@ -15,11 +15,17 @@ pub struct ApiError {
 impl ApiError {
     /// An error that is said in its own words.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> ApiError {
-        ApiError { code, message: Some(message.into()) }
+        ApiError {
+            code,
+            message: Some(message.into()),
+        }
     }
 
     /// An error that its code says completely.
     pub fn bare(code: ErrorCode) -> ApiError {
-        ApiError { code, message: None }
+        ApiError {
+            code,
+            message: None,
+        }
     }
 }

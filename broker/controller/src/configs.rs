@@ -51,7 +51,8 @@ impl Serialize for ResourceType {
 impl<'de> Deserialize<'de> for ResourceType {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let code = i8::deserialize(deserializer)?;
-        ResourceType::from_code(code).ok_or_else(|| serde::de::Error::custom("unknown resource type"))
+        ResourceType::from_code(code)
+            .ok_or_else(|| serde::de::Error::custom("unknown resource type"))
     }
 }
 
@@ -67,7 +68,10 @@ pub struct ConfigResource {
 impl ConfigResource {
     /// A topic's configuration.
     pub fn topic(name: impl Into<String>) -> ConfigResource {
-        ConfigResource { resource_type: ResourceType::Topic, name: name.into() }
+        ConfigResource {
+            resource_type: ResourceType::Topic,
+            name: name.into(),
+        }
     }
 }
 

@@ -49,7 +49,10 @@ pub struct Decision<R> {
 impl<R> Decision<R> {
     /// An answer that changes nothing.
     pub fn unchanged(response: R) -> Decision<R> {
-        Decision { records: Vec::new(), response }
+        Decision {
+            records: Vec::new(),
+            response,
+        }
     }
 }
 

@@ -17,7 +17,10 @@ pub const SHARE_GROUP_STATE: &str = "__share_group_state";
 
 /// Whether clients are told that a topic is internal.
 pub fn is_internal(name: &str) -> bool {
-    matches!(name, CONSUMER_OFFSETS | TRANSACTION_STATE | SHARE_GROUP_STATE)
+    matches!(
+        name,
+        CONSUMER_OFFSETS | TRANSACTION_STATE | SHARE_GROUP_STATE
+    )
 }
 
 /// Why a name is no topic name, in Kafka's words; `Ok` for a good one.

@@ -77,28 +77,27 @@ fn codecs(target: &Target) {
 }
 
 fn not_idempotent(target: &Target) {
-    for acks in ["all", "leader"] {
+    for acks in ["all", "leader", "none"] {
         let topic = target.topic("franz-go-not-idempotent");
-        round_trip(
+        // The first ones idempotently, since a topic that has just been created may refuse them.
+        let first = bulk(3);
+        let mut expected = produce(target, &topic, &first, &[]);
+        assert_same(&in_turn(&first, [0; 3]), &expected);
+        let contents = bulk(300);
+        let sent = in_turn(&contents, ends(&expected));
+        let got = produce(
             target,
             &topic,
-            &bulk(300),
+            &contents,
             &["-idempotent=false", "-acks", acks],
         );
+        // Without acknowledgements there are no offsets to compare.
+        if acks != "none" {
+            assert_same(&sent, &got);
+        }
+        expected.extend(sent);
+        assert_same(&expected, &consume(target, &topic, expected.len()));
     }
-    // Nobody answers, so only what is read back can be compared.
-    let topic = target.topic("franz-go-no-acks");
-    let contents = bulk(300);
-    produce(
-        target,
-        &topic,
-        &contents,
-        &["-idempotent=false", "-acks", "none"],
-    );
-    assert_same(
-        &in_turn(&contents, [0; 3]),
-        &consume(target, &topic, contents.len()),
-    );
 }
 
 /// Without a group: the client lists the topics and assigns itself what matches.

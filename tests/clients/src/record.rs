@@ -94,3 +94,6 @@ pub fn ends(records: &[Record]) -> [i64; NUM_PARTITIONS as usize] {
     }
     ends
 }
+
+#[cfg(test)]
+mod tests;

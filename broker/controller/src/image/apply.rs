@@ -89,11 +89,15 @@ impl MetadataImage {
             "topic names and ids are unique: {record:?}"
         );
         let name: Arc<str> = record.name.as_str().into();
-        self.topic_ids.insert_mut(Arc::clone(&name), record.topic_id);
+        self.topic_ids
+            .insert_mut(Arc::clone(&name), record.topic_id);
         let unified = topic_name::unified(&name).into();
         self.unified_names.insert_mut(unified, Arc::clone(&name));
-        let topic =
-            TopicImage { topic_id: record.topic_id, name, partitions: VectorSync::new_sync() };
+        let topic = TopicImage {
+            topic_id: record.topic_id,
+            name,
+            partitions: VectorSync::new_sync(),
+        };
         self.topics.insert_mut(record.topic_id, Arc::new(topic));
         delta.topics_created.insert(record.topic_id);
     }
@@ -107,7 +111,9 @@ impl MetadataImage {
             Some(topic.partitions.len()),
             "partitions are numbered without gaps: {record:?}"
         );
-        topic.partitions.push_back_mut(Arc::new(PartitionImage::from(record)));
+        topic
+            .partitions
+            .push_back_mut(Arc::new(PartitionImage::from(record)));
         self.partition_count += 1;
         self.count_replicas(&record.replicas, |load| load + 1);
         delta.partitions.insert(TopicIdPartition {
@@ -152,7 +158,8 @@ impl MetadataImage {
         self.partition_count -= topic.partition_count();
         self.topics.remove_mut(&record.topic_id);
         self.topic_ids.remove_mut(&**topic.name());
-        self.unified_names.remove_mut(topic_name::unified(topic.name()).as_str());
+        self.unified_names
+            .remove_mut(topic_name::unified(topic.name()).as_str());
         let resource = ConfigResource::topic(&**topic.name());
         if self.configs.remove_mut(&resource) {
             delta.configs.insert(resource);
@@ -203,7 +210,8 @@ impl MetadataImage {
         if record.level == 0 {
             self.features.remove_mut(record.name.as_str());
         } else {
-            self.features.insert_mut(record.name.as_str().into(), record.level);
+            self.features
+                .insert_mut(record.name.as_str().into(), record.level);
         }
     }
 

@@ -50,9 +50,15 @@ impl MetadataDelta {
     /// A topic that came and went within the batch was never there for anyone.
     pub(super) fn topic_deleted(&mut self, topic: &Arc<TopicImage>) {
         let topic_id = topic.topic_id();
-        self.partitions.retain(|partition| partition.topic_id != topic_id);
+        self.partitions
+            .retain(|partition| partition.topic_id != topic_id);
         if !self.topics_created.remove(&topic_id) {
-            self.topics_deleted.insert(topic_id, DeletedTopic { topic: Arc::clone(topic) });
+            self.topics_deleted.insert(
+                topic_id,
+                DeletedTopic {
+                    topic: Arc::clone(topic),
+                },
+            );
         }
     }
 }

@@ -23,7 +23,8 @@ impl MetadataImage {
             partition_count += topic.partition_count();
             for (index, partition) in topic.partitions() {
                 let place = || format!("{}-{index}", topic.name());
-                self.check_partition(partition).map_err(|what| format!("{}: {what}", place()))?;
+                self.check_partition(partition)
+                    .map_err(|what| format!("{}: {what}", place()))?;
                 for (at, replica) in partition.replicas.iter().enumerate() {
                     let load = loads.entry(replica.broker_id).or_default();
                     load.replicas += 1;
@@ -35,13 +36,19 @@ impl MetadataImage {
             return Err("a name leads to no topic".into());
         }
         let unified = self.topic_ids.keys().map(|name| topic_name::unified(name));
-        if !unified.collect::<BTreeSet<_>>().iter().map(String::as_str)
+        if !unified
+            .collect::<BTreeSet<_>>()
+            .iter()
+            .map(String::as_str)
             .eq(self.unified_names.keys().map(|name| &**name))
         {
             return Err("the colliding names are not those of the topics".into());
         }
         if partition_count != self.partition_count {
-            return Err(format!("{partition_count} partitions, counted {}", self.partition_count));
+            return Err(format!(
+                "{partition_count} partitions, counted {}",
+                self.partition_count
+            ));
         }
         if !loads.iter().eq(self.loads.iter()) {
             return Err("the brokers' loads are not what they hold".into());
@@ -53,12 +60,23 @@ impl MetadataImage {
         let mut directories = BTreeSet::new();
         let mut epochs = BTreeSet::new();
         for broker in self.brokers.values() {
-            if !broker.directories.iter().all(|directory| directories.insert(*directory)) {
-                return Err(format!("broker {} has another's directory", broker.broker_id));
-            }
-            if !epochs.insert(broker.broker_epoch) || Some(broker.broker_epoch) > self.broker_epoch_max
+            if !broker
+                .directories
+                .iter()
+                .all(|directory| directories.insert(*directory))
             {
-                return Err(format!("broker {} has no epoch of its own", broker.broker_id));
+                return Err(format!(
+                    "broker {} has another's directory",
+                    broker.broker_id
+                ));
+            }
+            if !epochs.insert(broker.broker_epoch)
+                || Some(broker.broker_epoch) > self.broker_epoch_max
+            {
+                return Err(format!(
+                    "broker {} has no epoch of its own",
+                    broker.broker_id
+                ));
             }
         }
         Ok(())
@@ -78,7 +96,9 @@ impl MetadataImage {
     fn check_partition(&self, partition: &PartitionImage) -> Result<(), String> {
         let brokers: BTreeSet<_> = partition.replica_brokers().collect();
         if brokers.is_empty() || brokers.len() != partition.replicas.len() {
-            return Err(format!("the replicas are none, or not distinct: {partition:?}"));
+            return Err(format!(
+                "the replicas are none, or not distinct: {partition:?}"
+            ));
         }
         let isr: BTreeSet<_> = partition.isr.iter().copied().collect();
         if isr.is_empty() || isr.len() != partition.isr.len() || !isr.is_subset(&brokers) {
@@ -86,15 +106,17 @@ impl MetadataImage {
         }
         let elr: BTreeSet<_> = partition.elr.iter().copied().collect();
         if elr.len() != partition.elr.len() || !elr.is_subset(&brokers) || !elr.is_disjoint(&isr) {
-            return Err(format!("the ELR is no set of other replicas: {partition:?}"));
+            return Err(format!(
+                "the ELR is no set of other replicas: {partition:?}"
+            ));
         }
         match partition.leader {
             Some(leader) if !isr.contains(&leader) => {
                 Err(format!("the leader is not in the ISR: {partition:?}"))
             }
-            Some(leader) if !self.can_lead(leader, partition) => {
-                Err(format!("the leader is fenced, or without the directory: {partition:?}"))
-            }
+            Some(leader) if !self.can_lead(leader, partition) => Err(format!(
+                "the leader is fenced, or without the directory: {partition:?}"
+            )),
             None if isr.iter().any(|broker| self.can_lead(*broker, partition)) => {
                 Err(format!("no leader, though one could lead: {partition:?}"))
             }

@@ -94,7 +94,8 @@ impl MetadataImage {
 
     /// The epoch the next registration gets.
     pub fn next_broker_epoch(&self) -> BrokerEpoch {
-        self.broker_epoch_max.map_or(BrokerEpoch::new(0), |max| BrokerEpoch::new(max.get() + 1))
+        self.broker_epoch_max
+            .map_or(BrokerEpoch::new(0), |max| BrokerEpoch::new(max.get() + 1))
     }
 
     /// All topics by id.
@@ -111,7 +112,9 @@ impl MetadataImage {
     pub fn topics_after<'a>(&'a self, after: &str) -> impl Iterator<Item = &'a Arc<TopicImage>> {
         use std::ops::Bound::{Excluded, Unbounded};
         let ids = self.topic_ids.range::<str, _>((Excluded(after), Unbounded));
-        ids.filter_map(|(_, id)| self.topics.get(id)).collect::<Vec<_>>().into_iter()
+        ids.filter_map(|(_, id)| self.topics.get(id))
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
     /// A topic by id.
@@ -125,7 +128,11 @@ impl MetadataImage {
     }
 
     /// A partition.
-    pub fn partition(&self, id: TopicId, partition: PartitionIndex) -> Option<&Arc<PartitionImage>> {
+    pub fn partition(
+        &self,
+        id: TopicId,
+        partition: PartitionIndex,
+    ) -> Option<&Arc<PartitionImage>> {
         self.topics.get(&id)?.partition(partition)
     }
 
@@ -156,7 +163,9 @@ impl MetadataImage {
 
     /// All resources of a type that have something set.
     pub fn resources(&self, resource_type: ResourceType) -> impl Iterator<Item = &ConfigResource> {
-        self.configs.keys().filter(move |resource| resource.resource_type == resource_type)
+        self.configs
+            .keys()
+            .filter(move |resource| resource.resource_type == resource_type)
     }
 
     /// The finalized features by name.

@@ -11,12 +11,16 @@ impl MetadataImage {
     /// Records that lead from nothing to this image. Sorted, so that equal images give equal bytes.
     pub fn snapshot(&self) -> Vec<MetadataRecord> {
         let mut records = Vec::with_capacity(self.topics.size() + self.partition_count + 16);
-        records.extend(self.cluster_id.map(|cluster_id| {
-            MetadataRecord::Cluster(ClusterRecord { cluster_id })
-        }));
+        records.extend(
+            self.cluster_id
+                .map(|cluster_id| MetadataRecord::Cluster(ClusterRecord { cluster_id })),
+        );
         for (name, level) in self.features() {
             let name = name.to_owned();
-            records.push(MetadataRecord::FeatureLevel(FeatureLevelRecord { name, level }));
+            records.push(MetadataRecord::FeatureLevel(FeatureLevelRecord {
+                name,
+                level,
+            }));
         }
         records.extend(self.brokers().map(|broker| register(broker)));
         for topic in self.topics() {
@@ -62,7 +66,10 @@ fn register(broker: &BrokerRegistration) -> MetadataRecord {
 
 fn push_topic(topic: &TopicImage, records: &mut Vec<MetadataRecord>) {
     let topic_id = topic.topic_id();
-    records.push(MetadataRecord::Topic(TopicRecord { name: topic.name().to_string(), topic_id }));
+    records.push(MetadataRecord::Topic(TopicRecord {
+        name: topic.name().to_string(),
+        topic_id,
+    }));
     records.extend(topic.partitions().map(|(partition, state)| {
         MetadataRecord::Partition(PartitionRecord {
             topic_id,

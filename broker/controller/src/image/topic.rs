@@ -44,7 +44,9 @@ impl TopicImage {
 
     /// The replicas each partition was created with, judged by the first.
     pub fn replication_factor(&self) -> usize {
-        self.partitions.get(0).map_or(0, |partition| partition.replicas.len())
+        self.partitions
+            .get(0)
+            .map_or(0, |partition| partition.replicas.len())
     }
 }
 
@@ -68,7 +70,10 @@ pub struct PartitionImage {
 impl PartitionImage {
     /// The directory of a broker's replica; `None` if it has none.
     pub fn directory_on(&self, broker_id: BrokerId) -> Option<DirectoryId> {
-        let replica = self.replicas.iter().find(|replica| replica.broker_id == broker_id)?;
+        let replica = self
+            .replicas
+            .iter()
+            .find(|replica| replica.broker_id == broker_id)?;
         Some(replica.directory_id)
     }
 

@@ -32,9 +32,7 @@ pub enum RecordError {
     )]
     UnknownVersion(u8),
     /// Written by a newer broker.
-    #[error(
-        "metadata record of unknown tag {0}: start a broker as new as the one that wrote it"
-    )]
+    #[error("metadata record of unknown tag {0}: start a broker as new as the one that wrote it")]
     UnknownTag(u8),
     /// Too short, too long, or fields that do not parse.
     #[error("malformed metadata record: {0}")]

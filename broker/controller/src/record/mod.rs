@@ -4,8 +4,11 @@
 //! and `apply` can check that no epoch goes back. The bytes are described in [`codec`].
 
 pub mod codec;
+mod display;
 
-use protocol::model::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
+use protocol::model::{
+    BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId,
+};
 use serde::{Deserialize, Serialize};
 
 pub use self::codec::{FORMAT_VERSION, RECORD_BYTES_MAX, RecordError};

@@ -27,7 +27,11 @@ impl Admission {
     /// Limits in all and per address.
     pub fn new(connections_max: usize, connections_per_ip_max: usize) -> Arc<Admission> {
         let counts = Mutex::default();
-        Arc::new(Admission { connections_max, connections_per_ip_max, counts })
+        Arc::new(Admission {
+            connections_max,
+            connections_per_ip_max,
+            counts,
+        })
     }
 
     /// A place for a connection from `ip`, or the limit that says no. An IPv4 address that came
@@ -44,7 +48,10 @@ impl Admission {
         }
         counts.total += 1;
         counts.by_ip.insert(ip, from_ip + 1);
-        Ok(Admitted { admission: self.clone(), ip })
+        Ok(Admitted {
+            admission: self.clone(),
+            ip,
+        })
     }
 
     /// Connections now.

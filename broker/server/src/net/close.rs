@@ -122,7 +122,10 @@ pub struct Close {
 impl Close {
     /// An end with its detail.
     pub fn new(reason: CloseReason, detail: impl Into<Cow<'static, str>>) -> Close {
-        Close { reason, detail: detail.into() }
+        Close {
+            reason,
+            detail: detail.into(),
+        }
     }
 
     /// The frame made no sense; `detail` usually is the error of the decoder.

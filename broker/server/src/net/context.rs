@@ -87,10 +87,16 @@ impl ConnectionContext {
     /// The connection's own `T`, made on first use: a place for what an API remembers of a
     /// connection.
     pub fn state<T: Default + Send + 'static>(&mut self) -> &mut T {
-        let at = self.states.iter().position(|state| state.is::<T>()).unwrap_or_else(|| {
-            self.states.push(Box::new(T::default()));
-            self.states.len() - 1
-        });
-        self.states[at].downcast_mut().expect("found or made with this type")
+        let at = self
+            .states
+            .iter()
+            .position(|state| state.is::<T>())
+            .unwrap_or_else(|| {
+                self.states.push(Box::new(T::default()));
+                self.states.len() - 1
+            });
+        self.states[at]
+            .downcast_mut()
+            .expect("found or made with this type")
     }
 }

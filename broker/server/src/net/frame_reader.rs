@@ -68,7 +68,9 @@ impl FrameReader {
             Some(frame) => frame,
             None => {
                 let missing = FRAME_SIZE_BYTES - self.prefix_len;
-                let taken = input.split_off(..missing.min(input.len())).unwrap_or_default();
+                let taken = input
+                    .split_off(..missing.min(input.len()))
+                    .unwrap_or_default();
                 self.prefix[self.prefix_len..][..taken.len()].copy_from_slice(taken);
                 self.prefix_len += taken.len();
                 let Some(size) = frame_size(&self.prefix[..self.prefix_len], size_max)? else {
@@ -76,7 +78,12 @@ impl FrameReader {
                 };
                 self.prefix_len = 0;
                 let permit = budget.nothing();
-                self.frame.insert(PartialFrame { size, bytes: Vec::new(), reserved: 0, permit })
+                self.frame.insert(PartialFrame {
+                    size,
+                    bytes: Vec::new(),
+                    reserved: 0,
+                    permit,
+                })
             }
         };
         let taken = input.len().min(frame.size - frame.bytes.len());
@@ -136,7 +143,10 @@ impl PartialFrame {
             Some(permit) => self.permit.merge(permit),
             None => {
                 let may_overdraw = self.permit.bytes() > 0;
-                return Err(Step::NeedBudget { bytes: missing, may_overdraw });
+                return Err(Step::NeedBudget {
+                    bytes: missing,
+                    may_overdraw,
+                });
             }
         }
         Ok(())
@@ -146,6 +156,8 @@ impl PartialFrame {
 /// The buffer's length for a frame of `size` bytes of which `arrived` are here.
 fn reserve_target(arrived: usize, size: usize) -> usize {
     let spare_max = SPARE_BYTES_FIRST_MAX.max(arrived);
-    let spare = arrived.saturating_mul(SPARE_PER_ARRIVED).clamp(SPARE_BYTES_MIN, spare_max);
+    let spare = arrived
+        .saturating_mul(SPARE_PER_ARRIVED)
+        .clamp(SPARE_BYTES_MIN, spare_max);
     arrived.saturating_add(spare).min(size)
 }

@@ -19,20 +19,26 @@ pub(super) struct LogLimiter {
 
 impl LogLimiter {
     pub(super) fn new(now: Instant) -> LogLimiter {
-        LogLimiter { started: now, window: AtomicU64::new(0), suppressed: AtomicU64::new(0) }
+        LogLimiter {
+            started: now,
+            window: AtomicU64::new(0),
+            suppressed: AtomicU64::new(0),
+        }
     }
 
     /// `Some` if a line may be written: with the number of lines that were not, since the last
     /// that was.
     pub(super) fn admit(&self, now: Instant) -> Option<u64> {
         let window = now.duration_since(self.started).as_secs() / WINDOW.as_secs();
-        let admitted = self.window.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
-            match state >> 32 == window & u64::from(u32::MAX) {
-                true if state & u64::from(u32::MAX) >= LINES_PER_WINDOW_MAX => None,
-                true => Some(state + 1),
-                false => Some((window << 32) + 1),
-            }
-        });
+        let admitted = self
+            .window
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
+                match state >> 32 == window & u64::from(u32::MAX) {
+                    true if state & u64::from(u32::MAX) >= LINES_PER_WINDOW_MAX => None,
+                    true => Some(state + 1),
+                    false => Some((window << 32) + 1),
+                }
+            });
         match admitted {
             Ok(_) => Some(self.suppressed.swap(0, Ordering::Relaxed)),
             Err(_) => {

@@ -34,8 +34,14 @@ impl MemoryBudget {
     pub fn new(capacity: usize) -> MemoryBudget {
         let capacity = capacity.min(Semaphore::MAX_PERMITS);
         let overdraft = Arc::new(Semaphore::new(1));
-        let inner = Inner { capacity, bytes: Semaphore::new(capacity), overdraft };
-        MemoryBudget { inner: Arc::new(inner) }
+        let inner = Inner {
+            capacity,
+            bytes: Semaphore::new(capacity),
+            overdraft,
+        };
+        MemoryBudget {
+            inner: Arc::new(inner),
+        }
     }
 
     /// All its bytes.
@@ -55,7 +61,11 @@ impl MemoryBudget {
 
     /// The bytes, if they are there and nobody waits for them.
     pub fn try_acquire(&self, bytes: usize) -> Option<MemoryPermit> {
-        self.inner.bytes.try_acquire_many(u32::try_from(bytes).ok()?).ok()?.forget();
+        self.inner
+            .bytes
+            .try_acquire_many(u32::try_from(bytes).ok()?)
+            .ok()?
+            .forget();
         Some(self.permit(bytes, None))
     }
 
@@ -70,7 +80,9 @@ impl MemoryBudget {
         bytes: usize,
         may_overdraw: bool,
     ) -> MemoryPermit {
-        let fitting = u32::try_from(bytes).ok().filter(|_| bytes <= self.inner.capacity);
+        let fitting = u32::try_from(bytes)
+            .ok()
+            .filter(|_| bytes <= self.inner.capacity);
         tokio::select! {
             biased;
             permit = self.inner.bytes.acquire_many(fitting.unwrap_or(0)), if fitting.is_some() => {
@@ -86,7 +98,11 @@ impl MemoryBudget {
     }
 
     fn permit(&self, bytes: usize, overdraft: Option<OwnedSemaphorePermit>) -> MemoryPermit {
-        MemoryPermit { budget: self.clone(), bytes, overdraft }
+        MemoryPermit {
+            budget: self.clone(),
+            bytes,
+            overdraft,
+        }
     }
 }
 

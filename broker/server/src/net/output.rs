@@ -35,7 +35,12 @@ pub(super) enum OutputError {
     #[error("{0}")]
     Socket(io::Error),
     #[error("cannot read {len} bytes at {offset} of {path}: {source}")]
-    File { path: String, offset: u64, len: usize, source: io::Error },
+    File {
+        path: String,
+        offset: u64,
+        len: usize,
+        source: io::Error,
+    },
 }
 
 /// A queue of answers, and how far the first is written.
@@ -60,7 +65,11 @@ enum Piece {
     /// A blocking thread reads it.
     Loading(JoinHandle<(Vec<u8>, io::Result<usize>)>),
     /// `buf[start..end]` is to be written.
-    Loaded { buf: Vec<u8>, start: usize, end: usize },
+    Loaded {
+        buf: Vec<u8>,
+        start: usize,
+        end: usize,
+    },
 }
 
 impl Output {
@@ -82,14 +91,24 @@ impl Output {
     /// Appends an answer and the memory of its request.
     pub(super) fn push(&mut self, response: ResponseBytes, permit: Option<MemoryPermit>) {
         self.enqueued += response.len();
-        self.chunks.extend(response.chunks.into_iter().filter(|chunk| !chunk.is_empty()));
-        self.ends.push_back((self.enqueued, [permit, response.permit]));
+        self.chunks.extend(
+            response
+                .chunks
+                .into_iter()
+                .filter(|chunk| !chunk.is_empty()),
+        );
+        self.ends
+            .push_back((self.enqueued, [permit, response.permit]));
     }
 
     /// Releases answers that are written; returns how many.
     pub(super) fn release_written(&mut self) -> u64 {
         let mut released = 0;
-        while self.ends.front().is_some_and(|(end, _)| *end <= self.written) {
+        while self
+            .ends
+            .front()
+            .is_some_and(|(end, _)| *end <= self.written)
+        {
             self.ends.pop_front();
             released += 1;
         }
@@ -141,12 +160,20 @@ impl Output {
         if matches!(self.piece, Piece::Loaded { .. }) {
             return Ok(());
         }
-        let first_file = self.chunks.iter().take(SLICES_MAX).find_map(|chunk| match chunk {
-            Chunk::Bytes(_) => None,
-            Chunk::File { file, offset, len } => Some((file, *offset, *len)),
-        });
-        let Some((file, offset, len)) = first_file else { return Ok(()) };
-        let len = usize::try_from(len).unwrap_or(FILE_PIECE_BYTES).min(FILE_PIECE_BYTES);
+        let first_file = self
+            .chunks
+            .iter()
+            .take(SLICES_MAX)
+            .find_map(|chunk| match chunk {
+                Chunk::Bytes(_) => None,
+                Chunk::File { file, offset, len } => Some((file, *offset, *len)),
+            });
+        let Some((file, offset, len)) = first_file else {
+            return Ok(());
+        };
+        let len = usize::try_from(len)
+            .unwrap_or(FILE_PIECE_BYTES)
+            .min(FILE_PIECE_BYTES);
         let failed = |source| OutputError::File {
             path: file.path().display().to_string(),
             offset,
@@ -182,7 +209,11 @@ impl Output {
     fn advance(&mut self, mut taken: usize) {
         self.written += taken as u64;
         while taken > 0 {
-            match self.chunks.front_mut().expect("no more is taken than was there") {
+            match self
+                .chunks
+                .front_mut()
+                .expect("no more is taken than was there")
+            {
                 Chunk::Bytes(bytes) if taken < bytes.len() => {
                     bytes.advance(taken);
                     return;

@@ -70,12 +70,17 @@ impl Server {
         for listener in listeners {
             bound.push(bind_listener(listener, config.listen_backlog).await?);
         }
-        Ok(Server { listeners: bound, config })
+        Ok(Server {
+            listeners: bound,
+            config,
+        })
     }
 
     /// Names and addresses, in the order given; with the ports that were found for port 0.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        self.listeners.iter().map(|listener| (&*listener.name, listener.address))
+        self.listeners
+            .iter()
+            .map(|listener| (&*listener.name, listener.address))
     }
 
     /// Serves until `shutdown` ends. Then listeners are closed, nothing more is read, pending
@@ -88,11 +93,18 @@ impl Server {
         budget: MemoryBudget,
         shutdown: impl Future<Output = ()>,
     ) {
-        let admission =
-            Admission::new(self.config.connections_max, self.config.connections_per_ip_max);
+        let admission = Admission::new(
+            self.config.connections_max,
+            self.config.connections_per_ip_max,
+        );
         let log_limiter = LogLimiter::new(Instant::now());
-        let shared =
-            Arc::new(Shared { config: self.config, service, observer, budget, log_limiter });
+        let shared = Arc::new(Shared {
+            config: self.config,
+            service,
+            observer,
+            budget,
+            log_limiter,
+        });
         let (stop, stopping) = watch::channel(());
         let mut acceptors = JoinSet::new();
         for listener in self.listeners {
@@ -118,8 +130,10 @@ async fn bind_listener(config: &ListenerConfig, backlog: u32) -> Result<BoundLis
         address: config.address.clone(),
         source,
     };
-    let mut addresses: Vec<SocketAddr> =
-        lookup_host(&config.address).await.map_err(resolve_error)?.collect();
+    let mut addresses: Vec<SocketAddr> = lookup_host(&config.address)
+        .await
+        .map_err(resolve_error)?
+        .collect();
     // `[::]` means every interface; where the system has no IPv6, that is `0.0.0.0`.
     if let [address] = addresses[..]
         && address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
@@ -146,9 +160,11 @@ async fn bind_listener(config: &ListenerConfig, backlog: u32) -> Result<BoundLis
         }
     }
     Err(match failed {
-        Some((address, source)) => {
-            BindError::Bind { listener: config.name.clone(), address, source }
-        }
+        Some((address, source)) => BindError::Bind {
+            listener: config.name.clone(),
+            address,
+            source,
+        },
         None => resolve_error(io::ErrorKind::NotFound.into()),
     })
 }
@@ -201,7 +217,9 @@ impl Acceptor {
         let admitted = match self.admission.admit(peer.ip()) {
             Ok(admitted) => admitted,
             Err(reason) => {
-                self.shared.observer.connection_refused(&self.listener_name, reason);
+                self.shared
+                    .observer
+                    .connection_refused(&self.listener_name, reason);
                 if let Some(suppressed) = self.shared.log_limiter.admit(Instant::now()) {
                     tracing::warn!(
                         listener = &*self.listener_name, %peer, reason = reason.label(), suppressed,

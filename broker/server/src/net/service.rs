@@ -176,7 +176,10 @@ impl ResponseBytes {
 
 impl From<Bytes> for ResponseBytes {
     fn from(bytes: Bytes) -> ResponseBytes {
-        ResponseBytes { chunks: vec![Chunk::Bytes(bytes)], ..ResponseBytes::default() }
+        ResponseBytes {
+            chunks: vec![Chunk::Bytes(bytes)],
+            ..ResponseBytes::default()
+        }
     }
 }
 
@@ -188,12 +191,19 @@ impl From<BytesMut> for ResponseBytes {
 
 impl From<Vec<Chunk>> for ResponseBytes {
     fn from(chunks: Vec<Chunk>) -> ResponseBytes {
-        ResponseBytes { chunks, ..ResponseBytes::default() }
+        ResponseBytes {
+            chunks,
+            ..ResponseBytes::default()
+        }
     }
 }
 
 impl FromIterator<Bytes> for ResponseBytes {
     fn from_iter<I: IntoIterator<Item = Bytes>>(pieces: I) -> ResponseBytes {
-        pieces.into_iter().map(Chunk::Bytes).collect::<Vec<_>>().into()
+        pieces
+            .into_iter()
+            .map(Chunk::Bytes)
+            .collect::<Vec<_>>()
+            .into()
     }
 }

@@ -64,11 +64,17 @@ impl IoFile for FakeFile {
 }
 
 fn contents() -> Vec<u8> {
-    (0..1_500_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+    (0..1_500_000_u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect()
 }
 
 fn answer_with(file: &Arc<FakeFile>, promised: u64) -> ResponseBytes {
-    let piece = |offset, len| Chunk::File { file: file.clone(), offset, len };
+    let piece = |offset, len| Chunk::File {
+        file: file.clone(),
+        offset,
+        len,
+    };
     let bytes = |bytes: &'static [u8]| Chunk::Bytes(Bytes::from_static(bytes));
     let mut size = BytesMut::new();
     size.put_u32(8 + 10 + u32::try_from(promised).unwrap());
@@ -89,14 +95,19 @@ async fn file_chunks_come_from_the_cache_or_from_a_blocking_read() {
     let bytes = contents();
     let expected = [b"head", &bytes[7..17], &bytes[100_000..1_300_000], b"tail"].concat();
     for cached in [0, 5, 12, 100_000, 400_000, 1_299_999, bytes.len()] {
-        let file = Arc::new(FakeFile { bytes: bytes.clone(), cached });
+        let file = Arc::new(FakeFile {
+            bytes: bytes.clone(),
+            cached,
+        });
         let server = Running::start(NetConfig::default(), move |_, frame| match frame[0] {
             0 => Reply::Now(answer_with(&file, 1_200_000)),
             _ => Reply::Now(response(&frame)),
         })
         .await;
         let mut client = server.connect().await;
-        client.send_raw(&[framed(&[0]), framed(&[1]), framed(&[0]), framed(&[2])].concat()).await;
+        client
+            .send_raw(&[framed(&[0]), framed(&[1]), framed(&[0]), framed(&[2])].concat())
+            .await;
         for tail in [1, 2] {
             assert!(client.receive().await == expected, "{cached} bytes cached");
             assert_eq!(client.receive().await, [tail]);
@@ -108,14 +119,22 @@ async fn file_chunks_come_from_the_cache_or_from_a_blocking_read() {
 #[tokio::test]
 async fn a_file_shorter_than_promised_closes_the_connection() {
     for cached in [0, 1_500_000] {
-        let file = Arc::new(FakeFile { bytes: contents(), cached });
-        let server =
-            Running::start(NetConfig::default(), move |_, _| answer_with(&file, 1_400_001).into())
-                .await;
+        let file = Arc::new(FakeFile {
+            bytes: contents(),
+            cached,
+        });
+        let server = Running::start(NetConfig::default(), move |_, _| {
+            answer_with(&file, 1_400_001).into()
+        })
+        .await;
         let mut client = server.connect().await;
         client.send(b"too much").await;
         let received = client.rest().await;
-        assert!(received.len() <= 4 + 4 + 10 + 1_400_000, "{}", received.len());
+        assert!(
+            received.len() <= 4 + 4 + 10 + 1_400_000,
+            "{}",
+            received.len()
+        );
         let counts = server.finish().await;
         assert_eq!(counts.closed, [CloseReason::FileRead]);
     }

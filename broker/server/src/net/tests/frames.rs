@@ -8,8 +8,19 @@ use super::*;
 
 #[test]
 fn frames_survive_any_cut_of_the_stream() {
-    const SIZES: [usize; 11] =
-        [0, 1, 3, 4, 4096, 65_531, 65_536, 70_000, 1 << 20, (1 << 20) + 1, 5_000_000];
+    const SIZES: [usize; 11] = [
+        0,
+        1,
+        3,
+        4,
+        4096,
+        65_531,
+        65_536,
+        70_000,
+        1 << 20,
+        (1 << 20) + 1,
+        5_000_000,
+    ];
     let budget = MemoryBudget::new(64 << 20);
     for seed in 0..40 {
         let mut rng = SmallRng::seed_from_u64(seed);
@@ -88,7 +99,9 @@ async fn frames_arrive_byte_by_byte() {
         for byte in framed(body) {
             let before = server.counts.borrow().bytes_in;
             client.send_raw(&[byte]).await;
-            server.until("the byte", |counts| counts.bytes_in == before + 1).await;
+            server
+                .until("the byte", |counts| counts.bytes_in == before + 1)
+                .await;
         }
         assert_eq!(client.receive().await, body);
     }
@@ -101,7 +114,9 @@ async fn large_frames_pass_both_ways() {
     let mut body = vec![0; 20_000_000];
     SmallRng::seed_from_u64(1).fill_bytes(&mut body);
     let mut client = server.connect().await;
-    client.send_raw(&[framed(b"small"), framed(&body), framed(b"small")].concat()).await;
+    client
+        .send_raw(&[framed(b"small"), framed(&body), framed(b"small")].concat())
+        .await;
     assert_eq!(client.receive().await, b"small");
     assert!(client.receive().await == body);
     assert_eq!(client.receive().await, b"small");
@@ -127,11 +142,17 @@ async fn a_bad_size_closes_its_own_connection_only() {
         input.put_i32(size);
         input.extend_from_slice(&[7; 100_000]);
         client.send_raw(&input).await;
-        assert_eq!(client.rest().await, framed(b"good"), "what came before is answered");
+        assert_eq!(
+            client.rest().await,
+            framed(b"good"),
+            "what came before is answered"
+        );
     }
     held.answer(true);
     assert_eq!(bystander.receive().await, [0]);
-    let counts = server.until("the closes", |counts| counts.closed.len() == 4).await;
+    let counts = server
+        .until("the closes", |counts| counts.closed.len() == 4)
+        .await;
     assert_eq!(counts.closed, [CloseReason::FrameSize; 4]);
     server.finish().await;
 }
@@ -146,17 +167,28 @@ async fn malformed_frames_and_torn_ones_have_their_reasons() {
     client.send(b"?").await;
     assert_eq!(client.rest().await, b"");
     drop(client);
-    server.until("the close", |counts| counts.closed == [CloseReason::Malformed]).await;
+    server
+        .until("the close", |counts| {
+            counts.closed == [CloseReason::Malformed]
+        })
+        .await;
     let mut client = server.connect().await;
     client.send_raw(&framed(b"torn")[..6]).await;
     drop(client);
-    server.until("the close", |counts| counts.closed.last() == Some(&CloseReason::Truncated)).await;
+    server
+        .until("the close", |counts| {
+            counts.closed.last() == Some(&CloseReason::Truncated)
+        })
+        .await;
     server.finish().await;
 }
 
 #[tokio::test]
 async fn frames_are_smaller_before_authentication() {
-    let config = NetConfig { frame_size_max_unauthenticated: 100, ..NetConfig::default() };
+    let config = NetConfig {
+        frame_size_max_unauthenticated: 100,
+        ..NetConfig::default()
+    };
     let handler = |connection: &mut ConnectionContext, frame: BytesMut| {
         if &frame[..] == b"secret" {
             connection.set_authenticated();
@@ -171,7 +203,9 @@ async fn frames_are_smaller_before_authentication() {
     stranger.send(&[0; 101]).await;
     assert_eq!(stranger.rest().await, b"");
     let mut friend = server.connect().await;
-    friend.send_raw(&[framed(b"secret"), framed(&[0; 101])].concat()).await;
+    friend
+        .send_raw(&[framed(b"secret"), framed(&[0; 101])].concat())
+        .await;
     assert_eq!(friend.receive().await, [1]);
     assert_eq!(friend.receive().await, [1]);
     server.finish().await;

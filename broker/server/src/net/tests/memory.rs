@@ -1,7 +1,5 @@
 //! The budget: what it stops, and that it never stops for good.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use parking_lot::Mutex;
 
 use super::*;
@@ -33,12 +31,21 @@ async fn until_exhausted(budget: &MemoryBudget) {
 async fn an_exhausted_budget_stops_reading_until_memory_is_back() {
     let permits = Permits::default();
     let budget = MemoryBudget::new(1000);
-    let server =
-        Running::start_with(NetConfig::default(), budget.clone(), false, keeping(&permits)).await;
+    let server = Running::start_with(
+        NetConfig::default(),
+        budget.clone(),
+        false,
+        keeping(&permits),
+    )
+    .await;
     let mut first = server.connect().await;
     first.send(&[1; 600]).await;
     assert_eq!(first.receive().await, [1]);
-    assert_eq!(budget.available(), 400, "the answer is written, the memory kept");
+    assert_eq!(
+        budget.available(),
+        400,
+        "the answer is written, the memory kept"
+    );
 
     let mut second = server.connect().await;
     second.send(&[2; 600]).await;
@@ -59,8 +66,13 @@ async fn an_exhausted_budget_stops_reading_until_memory_is_back() {
 async fn a_frame_over_the_whole_budget_passes_one_at_a_time() {
     let permits = Permits::default();
     let budget = MemoryBudget::new(1000);
-    let server =
-        Running::start_with(NetConfig::default(), budget.clone(), false, keeping(&permits)).await;
+    let server = Running::start_with(
+        NetConfig::default(),
+        budget.clone(),
+        false,
+        keeping(&permits),
+    )
+    .await;
     let mut clients = Vec::new();
     for _ in 0..4 {
         let mut client = server.connect().await;
@@ -68,7 +80,11 @@ async fn a_frame_over_the_whole_budget_passes_one_at_a_time() {
         clients.push(client);
     }
     for dispatched in 1..=4 {
-        server.until("the next large frame", |counts| counts.started == dispatched).await;
+        server
+            .until("the next large frame", |counts| {
+                counts.started == dispatched
+            })
+            .await;
         let taken = std::mem::take(&mut *permits.lock());
         assert_eq!(taken.len(), 1);
         assert!(taken[0].is_overdrawn());
@@ -90,15 +106,16 @@ async fn large_frames_that_together_exceed_the_budget_do_not_deadlock() {
         Reply::Now(response(&frame[..1]))
     })
     .await;
-    let sent = Arc::new(AtomicUsize::new(0));
     let mut clients = tokio::task::JoinSet::new();
     for id in 0..8_u8 {
         let mut client = server.connect().await;
-        let sent = sent.clone();
         clients.spawn(async move {
-            client.send_raw(&framed(&[id; SIZE])[..SIZE / 2]).await;
-            sent.fetch_add(1, Ordering::Relaxed);
-            client.send_raw(&framed(&[id; SIZE])[SIZE / 2..]).await;
+            let frame = framed(&vec![id; SIZE]);
+            // In steps, so that all of them are under way at the same time.
+            for piece in frame.chunks(SIZE / 10) {
+                client.send_raw(piece).await;
+                tokio::task::yield_now().await;
+            }
             assert_eq!(client.receive().await, [id]);
         });
     }
@@ -119,7 +136,9 @@ async fn claims_cost_nothing_and_do_not_hold_others_up() {
         client.send_raw(&100_000_000_u32.to_be_bytes()).await;
         claimants.push(client);
     }
-    server.until("the claims", |counts| counts.bytes_in == CLAIMS * 4).await;
+    server
+        .until("the claims", |counts| counts.bytes_in == CLAIMS * 4)
+        .await;
     assert_eq!(budget.available(), budget.capacity());
     let mut client = server.connect().await;
     client.send(&[1; 500_000]).await;
@@ -138,13 +157,17 @@ async fn an_answer_holds_its_memory_until_it_is_written() {
     .await;
     let mut client = server.connect().await;
     client.send(&[1; 100]).await;
-    server.until("the request", |counts| counts.started == 1).await;
+    server
+        .until("the request", |counts| counts.started == 1)
+        .await;
     assert_eq!(budget.available(), 900);
     let permit = budget.try_acquire(300).unwrap();
     let (_, sender) = held.take(true);
     sender.send(response(b"done").holding(permit)).unwrap();
     assert_eq!(client.receive().await, b"done");
-    server.until("the release", |counts| counts.finished == 1).await;
+    server
+        .until("the release", |counts| counts.finished == 1)
+        .await;
     assert_eq!(budget.available(), 1000);
     server.finish().await;
 }
@@ -166,5 +189,8 @@ async fn permits_split_merge_and_return() {
     assert!(part.is_overdrawn());
     drop(part);
     assert_eq!(budget.available(), 100);
-    assert!(budget.acquire(101).await.is_overdrawn(), "the overdraft is back too");
+    assert!(
+        budget.acquire(101).await.is_overdrawn(),
+        "the overdraft is back too"
+    );
 }

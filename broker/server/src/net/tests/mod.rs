@@ -40,6 +40,7 @@ where
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a handler owns its frame")]
 fn echo(_: &mut ConnectionContext, frame: BytesMut) -> Reply {
     Reply::Now(response(&frame))
 }
@@ -139,7 +140,13 @@ impl Running {
             budget.clone(),
             async { _ = stopped.await },
         ));
-        Running { address, counts, budget, stop: Some(stop), task }
+        Running {
+            address,
+            counts,
+            budget,
+            stop: Some(stop),
+            task,
+        }
     }
 
     async fn connect(&self) -> Client {
@@ -149,7 +156,10 @@ impl Running {
     }
 
     async fn until(&self, what: &str, condition: impl FnMut(&Counts) -> bool) -> Counts {
-        patiently(what, self.counts.clone().wait_for(condition)).await.unwrap().clone()
+        patiently(what, self.counts.clone().wait_for(condition))
+            .await
+            .unwrap()
+            .clone()
     }
 
     fn stop(&mut self) {
@@ -159,9 +169,14 @@ impl Running {
     /// Stops the server; afterwards nothing may be in flight and no memory held.
     async fn finish(mut self) -> Counts {
         self.stop();
-        patiently("the server to stop", &mut self.task).await.unwrap();
+        patiently("the server to stop", &mut self.task)
+            .await
+            .unwrap();
         let counts = self.counts.borrow().clone();
-        assert_eq!(counts.started, counts.finished, "requests in flight are counted right");
+        assert_eq!(
+            counts.started, counts.finished,
+            "requests in flight are counted right"
+        );
         assert_eq!(counts.opened, counts.closed.len());
         assert_eq!(self.budget.available(), self.budget.capacity());
         counts
@@ -178,7 +193,9 @@ impl Client {
     }
 
     async fn send_raw(&mut self, bytes: &[u8]) {
-        patiently("the server to read", self.stream.write_all(bytes)).await.unwrap();
+        patiently("the server to read", self.stream.write_all(bytes))
+            .await
+            .unwrap();
     }
 
     async fn receive(&mut self) -> Vec<u8> {
@@ -201,7 +218,10 @@ impl Client {
 
 /// Later replies, completed by the test.
 #[derive(Clone, Default)]
-struct Held(Arc<parking_lot::Mutex<Vec<(Vec<u8>, oneshot::Sender<ResponseBytes>)>>>);
+struct Held(Arc<parking_lot::Mutex<Vec<HeldRequest>>>);
+
+/// The frame, and where its answer goes.
+type HeldRequest = (Vec<u8>, oneshot::Sender<ResponseBytes>);
 
 impl Held {
     fn hold(&self, frame: &[u8]) -> Reply {
@@ -211,7 +231,7 @@ impl Held {
     }
 
     /// The oldest or, from the end, the latest.
-    fn take(&self, oldest: bool) -> (Vec<u8>, oneshot::Sender<ResponseBytes>) {
+    fn take(&self, oldest: bool) -> HeldRequest {
         let mut held = self.0.lock();
         let at = if oldest { 0 } else { held.len() - 1 };
         held.remove(at)

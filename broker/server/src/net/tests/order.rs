@@ -19,7 +19,11 @@ async fn replies_that_are_ready_out_of_order_are_answered_in_order() {
     for request in 0..REQUESTS {
         client.send(&[request]).await;
     }
-    server.until("all requests", |counts| counts.started == u64::from(REQUESTS)).await;
+    server
+        .until("all requests", |counts| {
+            counts.started == u64::from(REQUESTS)
+        })
+        .await;
     for _ in 0..REQUESTS / 3 {
         held.answer(false);
     }
@@ -59,7 +63,11 @@ async fn requests_without_an_answer_leave_no_gap() {
     for request in [0, 1, 0, 2, 3, 2, 0, 4] {
         client.send(&[request]).await;
     }
-    server.until("all requests", |counts| counts.started == 8 && counts.finished == 3).await;
+    server
+        .until("all requests", |counts| {
+            counts.started == 8 && counts.finished == 3
+        })
+        .await;
     held.answer(true);
     for request in [1, 3, 4] {
         assert_eq!(client.receive().await, [request]);
@@ -70,7 +78,10 @@ async fn requests_without_an_answer_leave_no_gap() {
 #[tokio::test]
 async fn no_more_than_the_limit_is_in_flight() {
     let held = Held::default();
-    let config = NetConfig { in_flight_max: 2, ..NetConfig::default() };
+    let config = NetConfig {
+        in_flight_max: 2,
+        ..NetConfig::default()
+    };
     let server = Running::start(config, {
         let held = held.clone();
         move |_, frame| {
@@ -85,7 +96,9 @@ async fn no_more_than_the_limit_is_in_flight() {
     client.send_raw(&requests).await;
     for i in 0..100 {
         let dispatched = (u64::from(i) + 2).min(100);
-        server.until("the next requests", |counts| counts.started == dispatched).await;
+        server
+            .until("the next requests", |counts| counts.started == dispatched)
+            .await;
         held.answer(true);
         assert_eq!(client.receive().await, [i]);
     }
@@ -104,7 +117,9 @@ async fn a_lost_reply_closes_the_connection_after_the_answers_before_it() {
     for request in 0..3 {
         client.send(&[request]).await;
     }
-    server.until("all requests", |counts| counts.started == 3).await;
+    server
+        .until("all requests", |counts| counts.started == 3)
+        .await;
     drop(held.take(false));
     let (_, lost) = held.take(false);
     drop(lost);
@@ -122,7 +137,9 @@ async fn an_answer_may_end_the_connection() {
     })
     .await;
     let mut client = server.connect().await;
-    client.send_raw(&[framed(&[0]), framed(&[1])].concat()).await;
+    client
+        .send_raw(&[framed(&[0]), framed(&[1])].concat())
+        .await;
     assert_eq!(client.rest().await, framed(b"denied"));
     let counts = server.finish().await;
     assert_eq!(counts.closed, [CloseReason::Service]);
@@ -139,7 +156,9 @@ async fn a_client_that_closed_its_half_still_gets_its_answers() {
     let mut client = server.connect().await;
     client.send(b"last words").await;
     client.stream.shutdown().await.unwrap();
-    server.until("the request", |counts| counts.started == 1).await;
+    server
+        .until("the request", |counts| counts.started == 1)
+        .await;
     held.answer(true);
     assert_eq!(client.rest().await, framed(b"last words"));
     let counts = server.finish().await;

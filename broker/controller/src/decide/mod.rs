@@ -1,0 +1,26 @@
+//! The commands: each is a request with all that it needs, ids included, and decides what to record and to answer.
+
+mod alter_configs;
+mod assignment;
+mod brokers;
+mod cluster;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod features;
+mod producer_ids;
+
+pub use self::alter_configs::{
+    AlterConfigs, AlterConfigsResult, CONFIG_VALUE_CHARS_MAX, ConfigAlteration, ConfigOp,
+    IncrementalAlterConfigs, ReplacedConfigs, ResourceAlterations,
+};
+pub use self::assignment::ReplicaAssignment;
+pub use self::brokers::{FenceBroker, RegisterBroker, UnfenceBroker};
+pub use self::cluster::BootstrapCluster;
+pub use self::create_partitions::{CreatePartitions, CreatePartitionsResult, NewPartitions};
+pub use self::create_topics::{CreateTopicResult, CreateTopics, CreatedTopic, NewTopic};
+pub use self::delete_topics::{DeleteTopicResult, DeleteTopics, TopicRef};
+pub use self::features::{
+    FEATURES, FeatureRange, FeatureUpdate, METADATA_VERSION, METADATA_VERSION_LEVEL, UpdateFeatures,
+};
+pub use self::producer_ids::{AllocateProducerIds, PRODUCER_ID_BLOCK_LEN, ProducerIdBlock};

@@ -1,0 +1,278 @@
+//! Where replicas go: rendezvous hashing with bounded load, spread over racks.
+//!
+//! Every broker has a score for every partition, from a hash of the two; the highest win. So a broker that joins
+//! n others takes what it scores highest for, about 1/(n+1) of all, and nothing moves between the others, except
+//! where the bound on load says so: no broker takes more than a quarter above its share of the cluster or of
+//! the topic (Mirrokni, Thorup, Zadimoghaddam: "Consistent Hashing with Bounded Loads"). Racks come first,
+//! then the bound, then the score.
+//!
+//! Kafka stripes from a random start instead (`StripedReplicaPlacer`); we draw no randomness here.
+
+use std::collections::BTreeMap;
+
+use protocol::model::{BrokerId, PartitionIndex, TopicId};
+
+use crate::image::{BrokerLoad, TopicImage};
+use crate::record::Replica;
+use crate::{DirectoryId, MetadataImage};
+
+/// Places the topics of one request, each counted before the next.
+pub(crate) struct Placement {
+    candidates: Vec<Candidate>,
+    partition_count: usize,
+}
+
+/// A broker that may get replicas.
+#[derive(Clone, Debug)]
+struct Candidate {
+    broker_id: BrokerId,
+    rack: Option<String>,
+    fenced: bool,
+    directories: Vec<DirectoryId>,
+    load: BrokerLoad,
+    /// Of the topic that is being placed.
+    topic_load: BrokerLoad,
+}
+
+/// What a broker may hold at most.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    cluster: BrokerLoad,
+    topic: BrokerLoad,
+}
+
+impl Placement {
+    pub(crate) fn new(image: &MetadataImage) -> Placement {
+        let candidates = image.brokers().map(|broker| Candidate {
+            broker_id: broker.broker_id,
+            rack: broker.rack.clone(),
+            fenced: broker.fenced,
+            directories: broker.directories.clone(),
+            load: image.load(broker.broker_id),
+            topic_load: BrokerLoad::default(),
+        });
+        Placement {
+            candidates: candidates.collect(),
+            partition_count: image.partition_count(),
+        }
+    }
+
+    /// Places the partitions from `first` to `end` of a topic. `existing` is the topic if it has partitions
+    /// already. The error is Kafka's, less its beginning.
+    pub(crate) fn place(
+        &mut self,
+        topic_id: TopicId,
+        existing: Option<&TopicImage>,
+        (first, end): (i32, i32),
+        replication_factor: usize,
+    ) -> Result<Vec<Vec<Replica>>, String> {
+        self.check(replication_factor)?;
+        self.begin_topic(existing);
+        let bound = self.bound((first, end), replication_factor);
+        Ok((first..end)
+            .map(|index| {
+                let partition = (topic_id, PartitionIndex::new(index));
+                let chosen = self.choose(partition, replication_factor, bound);
+                self.take(partition, &chosen)
+            })
+            .collect())
+    }
+
+    /// Counts replicas that someone else placed, and says which directories they go to.
+    pub(crate) fn assign(
+        &mut self,
+        topic_id: TopicId,
+        partition: PartitionIndex,
+        brokers: &[BrokerId],
+    ) -> Vec<Replica> {
+        let at = |id: &BrokerId| self.candidates.iter().position(|it| it.broker_id == *id);
+        let chosen: Vec<_> = brokers.iter().filter_map(at).collect();
+        self.take((topic_id, partition), &chosen)
+    }
+
+    fn check(&self, replication_factor: usize) -> Result<(), String> {
+        if self.candidates.iter().all(|it| it.fenced) {
+            return Err(
+                "All brokers are currently fenced, or have all their log directories \
+                        cordoned."
+                    .into(),
+            );
+        }
+        if replication_factor > self.candidates.len() {
+            return Err(format!(
+                "The target replication factor of {replication_factor} cannot be reached because \
+                 only {} broker(s) are registered or some brokers have all their log directories \
+                 cordoned.",
+                self.candidates.len()
+            ));
+        }
+        Ok(())
+    }
+
+    fn begin_topic(&mut self, existing: Option<&TopicImage>) {
+        let mut loads: BTreeMap<BrokerId, BrokerLoad> = BTreeMap::new();
+        for (_, partition) in existing.into_iter().flat_map(TopicImage::partitions) {
+            for (at, broker_id) in partition.replica_brokers().enumerate() {
+                add(loads.entry(broker_id).or_default(), at);
+            }
+        }
+        for candidate in &mut self.candidates {
+            candidate.topic_load = loads.remove(&candidate.broker_id).unwrap_or_default();
+        }
+    }
+
+    fn bound(&self, (first, end): (i32, i32), replication_factor: usize) -> Bound {
+        let added = usize::try_from(end - first).unwrap_or(0);
+        let topic_partitions = usize::try_from(end).unwrap_or(0);
+        let unfenced = self.candidates.iter().filter(|it| !it.fenced).count();
+        let replicas: usize = self.candidates.iter().map(|it| it.load.replicas).sum();
+        Bound {
+            cluster: BrokerLoad {
+                replicas: share(replicas + added * replication_factor, unfenced),
+                preferred_leaders: share(self.partition_count + added, unfenced),
+            },
+            topic: BrokerLoad {
+                replicas: share(topic_partitions * replication_factor, unfenced),
+                preferred_leaders: share(topic_partitions, unfenced),
+            },
+        }
+    }
+
+    /// Positions of the chosen candidates, the preferred leader first.
+    fn choose(
+        &self,
+        partition: (TopicId, PartitionIndex),
+        count: usize,
+        bound: Bound,
+    ) -> Vec<usize> {
+        let scores: Vec<_> = self
+            .candidates
+            .iter()
+            .map(|it| score(partition, it.broker_id.get() as u64))
+            .collect();
+        let mut chosen: Vec<usize> = Vec::with_capacity(count);
+        while chosen.len() < count {
+            let Some(next) = self.next(&chosen, &scores, bound) else {
+                break;
+            };
+            chosen.push(next);
+        }
+        self.lead(&mut chosen, bound);
+        chosen
+    }
+
+    fn next(&self, chosen: &[usize], scores: &[u64], bound: Bound) -> Option<usize> {
+        let rack_use = |at: usize| {
+            let rack = &self.candidates[at].rack;
+            chosen
+                .iter()
+                .filter(|other| self.candidates[**other].rack == *rack)
+                .count()
+        };
+        let full = |at: usize| {
+            let it = &self.candidates[at];
+            it.load.replicas >= bound.cluster.replicas
+                || it.topic_load.replicas >= bound.topic.replicas
+        };
+        // Where all are full, the emptiest takes it.
+        let pressure = |at: usize| {
+            let it = &self.candidates[at];
+            if full(at) {
+                (it.topic_load.replicas, it.load.replicas)
+            } else {
+                (0, 0)
+            }
+        };
+        let free = (0..self.candidates.len()).filter(|at| !chosen.contains(at));
+        free.min_by_key(|&at| {
+            let fenced = self.candidates[at].fenced;
+            let rank = std::cmp::Reverse(scores[at]);
+            (
+                fenced,
+                rack_use(at),
+                full(at),
+                pressure(at),
+                rank,
+                self.candidates[at].broker_id,
+            )
+        })
+    }
+
+    /// Moves to the front the one who is to lead: the first that has room for another leadership.
+    fn lead(&self, chosen: &mut [usize], bound: Bound) {
+        let leader = (0..chosen.len()).min_by_key(|&order| {
+            let it = &self.candidates[chosen[order]];
+            let full = it.load.preferred_leaders >= bound.cluster.preferred_leaders
+                || it.topic_load.preferred_leaders >= bound.topic.preferred_leaders;
+            let pressure = if full {
+                (it.topic_load.preferred_leaders, it.load.preferred_leaders)
+            } else {
+                (0, 0)
+            };
+            (it.fenced, full, pressure, order)
+        });
+        if let Some(leader) = leader {
+            chosen[..=leader].rotate_right(1);
+        }
+    }
+
+    fn take(&mut self, partition: (TopicId, PartitionIndex), chosen: &[usize]) -> Vec<Replica> {
+        self.partition_count += 1;
+        let replica = |(order, at): (usize, &usize)| {
+            let it = &mut self.candidates[*at];
+            add(&mut it.load, order);
+            add(&mut it.topic_load, order);
+            Replica {
+                broker_id: it.broker_id,
+                directory_id: directory(it, partition),
+            }
+        };
+        chosen.iter().enumerate().map(replica).collect()
+    }
+}
+
+fn add(load: &mut BrokerLoad, order: usize) {
+    load.replicas += 1;
+    load.preferred_leaders += usize::from(order == 0);
+}
+
+/// An even share, and a quarter more. With few to share, the quarter is nothing: three partitions go to three brokers.
+fn share(total: usize, brokers: usize) -> usize {
+    let brokers = brokers.max(1);
+    total.div_ceil(brokers) + total / (4 * brokers)
+}
+
+/// A partition's directory on a broker, by the same rule as its brokers. A registration has at least one.
+fn directory(candidate: &Candidate, partition: (TopicId, PartitionIndex)) -> DirectoryId {
+    let directories = candidate.directories.iter().copied();
+    let best = directories.max_by_key(|it| {
+        let id = it.get().as_u128();
+        (score(partition, (id >> 64) as u64 ^ id as u64), *it)
+    });
+    best.expect("a registration without directories is refused")
+}
+
+/// The rendezvous score of a node for a partition.
+fn score((topic_id, partition): (TopicId, PartitionIndex), node: u64) -> u64 {
+    let topic = topic_id.get().as_u128();
+    let parts = [
+        (topic >> 64) as u64,
+        topic as u64,
+        partition.get() as u64,
+        node,
+    ];
+    parts
+        .into_iter()
+        .fold(0, |hash, part| mix(hash ^ mix(part)))
+}
+
+/// Scatters every bit of its input over every bit of its result (splitmix64, Steele et al. 2014).
+const fn mix(value: u64) -> u64 {
+    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,391 @@
+//! Random commands: after each the invariants hold, no epoch goes back, and the log leads to the same image.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use broker_controller::decide::*;
+use broker_controller::{ConfigResource, MetadataImage, MetadataRecord};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use protocol::model::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionIndex, TopicId};
+
+use common::{Cluster, cluster_id, register, topic_id};
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// Another life, with the directory of the one before (0) or another (1).
+    Restart {
+        broker: i32,
+        directory: u128,
+        fenced: bool,
+    },
+    Fence {
+        broker: i32,
+        stale: bool,
+    },
+    Unfence {
+        broker: i32,
+    },
+    Create {
+        names: Vec<u8>,
+        partitions: Option<i32>,
+        factor: Option<i16>,
+        validate_only: bool,
+    },
+    CreateAssigned {
+        name: u8,
+        brokers: Vec<Vec<i32>>,
+    },
+    Delete {
+        names: Vec<u8>,
+        by_id: bool,
+    },
+    Grow {
+        name: u8,
+        count: i32,
+    },
+    Alter {
+        name: u8,
+        op: ConfigOp,
+        list: bool,
+        value: Option<String>,
+    },
+    Replace {
+        name: u8,
+        value: Option<String>,
+    },
+    ProducerIds {
+        broker: i32,
+    },
+    Features {
+        level: i16,
+    },
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let op = prop_oneof![
+        Just(ConfigOp::Set),
+        Just(ConfigOp::Delete),
+        Just(ConfigOp::Append),
+        Just(ConfigOp::Subtract)
+    ];
+    let value = proptest::option::of("[a-c1-3,]{0,4}");
+    prop_oneof![
+        3 => (1..5i32, 0..2u128, any::<bool>())
+            .prop_map(|(broker, directory, fenced)| Event::Restart { broker, directory, fenced }),
+        3 => (1..6i32, any::<bool>()).prop_map(|(broker, stale)| Event::Fence { broker, stale }),
+        4 => (1..6i32).prop_map(|broker| Event::Unfence { broker }),
+        6 => (vec(0..8u8, 1..4), proptest::option::of(-1..6i32), proptest::option::of(-1..5i16),
+              proptest::bool::weighted(0.1))
+            .prop_map(|(names, partitions, factor, validate_only)| {
+                Event::Create { names, partitions, factor, validate_only }
+            }),
+        2 => (0..8u8, vec(vec(0..6i32, 0..4), 1..4))
+            .prop_map(|(name, brokers)| Event::CreateAssigned { name, brokers }),
+        3 => (vec(0..8u8, 1..4), any::<bool>())
+            .prop_map(|(names, by_id)| Event::Delete { names, by_id }),
+        2 => (0..8u8, -1..12i32).prop_map(|(name, count)| Event::Grow { name, count }),
+        2 => (0..8u8, op, any::<bool>(), value.clone())
+            .prop_map(|(name, op, list, value)| Event::Alter { name, op, list, value }),
+        1 => (0..8u8, value).prop_map(|(name, value)| Event::Replace { name, value }),
+        1 => (1..6i32).prop_map(|broker| Event::ProducerIds { broker }),
+        1 => (28..32i16).prop_map(|level| Event::Features { level }),
+    ]
+}
+
+/// Good names, colliding ones, and bad ones.
+fn name(number: u8) -> String {
+    [
+        "a",
+        "b",
+        "c.d",
+        "c_d",
+        "a b",
+        "__cluster_metadata",
+        "__consumer_offsets",
+        "e",
+    ][number as usize]
+        .into()
+}
+
+/// Draws what a controller's caller draws.
+struct Driver {
+    cluster: Cluster,
+    drawn: u128,
+}
+
+impl Driver {
+    /// Brokers 1 to `brokers` may lead.
+    fn new(brokers: i32) -> Driver {
+        let mut cluster = Cluster::empty();
+        cluster
+            .run(&BootstrapCluster {
+                cluster_id: cluster_id(),
+            })
+            .0
+            .unwrap();
+        for id in 1..=brokers {
+            let directories = [1000 + id as u128, 5000 + id as u128];
+            cluster
+                .run(&register(id, 100 + id as u128, &directories))
+                .0
+                .unwrap();
+        }
+        Driver {
+            cluster,
+            drawn: 10_000,
+        }
+    }
+
+    fn draw(&mut self) -> u128 {
+        self.drawn += 1;
+        self.drawn
+    }
+
+    fn epoch(&self, broker: i32) -> BrokerEpoch {
+        let broker = self.cluster.image.broker(BrokerId::new(broker));
+        broker.map_or(BrokerEpoch::new(0), |broker| broker.broker_epoch)
+    }
+
+    fn on(&mut self, event: Event) -> Vec<MetadataRecord> {
+        match event {
+            Event::Restart {
+                broker,
+                directory,
+                fenced,
+            } => {
+                let incarnation = self.draw();
+                // The second directory is common, so that the life after is not taken for another node.
+                let directories = [
+                    1000 + broker as u128 + 100 * directory,
+                    5000 + broker as u128,
+                ];
+                let command = RegisterBroker {
+                    fenced,
+                    ..register(broker, incarnation, &directories)
+                };
+                self.cluster.run(&command).1
+            }
+            Event::Fence { broker, stale } => {
+                let epoch = self.epoch(broker).get() - i64::from(stale);
+                let command = FenceBroker {
+                    broker_id: BrokerId::new(broker),
+                    broker_epoch: BrokerEpoch::new(epoch),
+                };
+                self.cluster.run(&command).1
+            }
+            Event::Unfence { broker } => {
+                let broker_epoch = self.epoch(broker);
+                let broker_id = BrokerId::new(broker);
+                self.cluster
+                    .run(&UnfenceBroker {
+                        broker_id,
+                        broker_epoch,
+                    })
+                    .1
+            }
+            Event::Create {
+                names,
+                partitions,
+                factor,
+                validate_only,
+            } => {
+                let topics = names
+                    .into_iter()
+                    .map(|number| NewTopic {
+                        name: name(number),
+                        topic_id: topic_id(self.draw()),
+                        num_partitions: partitions,
+                        replication_factor: factor,
+                        assignments: Vec::new(),
+                        configs: Vec::new(),
+                    })
+                    .collect();
+                self.cluster
+                    .run(&CreateTopics {
+                        topics,
+                        validate_only,
+                    })
+                    .1
+            }
+            Event::CreateAssigned {
+                name: number,
+                brokers,
+            } => {
+                let assignment = |(partition, brokers): (i32, Vec<i32>)| ReplicaAssignment {
+                    partition,
+                    brokers: brokers.into_iter().map(BrokerId::new).collect(),
+                };
+                let topic = NewTopic {
+                    name: name(number),
+                    topic_id: topic_id(self.draw()),
+                    num_partitions: None,
+                    replication_factor: None,
+                    assignments: (0..).zip(brokers).map(assignment).collect(),
+                    configs: vec![("retention.ms".into(), Some("7".into()))],
+                };
+                let command = CreateTopics {
+                    topics: vec![topic],
+                    validate_only: false,
+                };
+                self.cluster.run(&command).1
+            }
+            Event::Delete { names, by_id } => {
+                let image = &self.cluster.image;
+                let topic = |number: u8| match image.topic_named(&name(number)) {
+                    Some(topic) if by_id => TopicRef::Id(topic.topic_id()),
+                    _ => TopicRef::Name(name(number)),
+                };
+                let topics = names.into_iter().map(topic).collect();
+                self.cluster.run(&DeleteTopics { topics }).1
+            }
+            Event::Grow {
+                name: number,
+                count,
+            } => {
+                let topic = NewPartitions {
+                    name: name(number),
+                    count,
+                    assignments: None,
+                };
+                let command = CreatePartitions {
+                    topics: vec![topic],
+                    validate_only: false,
+                };
+                self.cluster.run(&command).1
+            }
+            Event::Alter {
+                name: number,
+                op,
+                list,
+                value,
+            } => {
+                let key = if list {
+                    "cleanup.policy"
+                } else {
+                    "retention.ms"
+                };
+                let resource = ResourceAlterations {
+                    resource: ConfigResource::topic(name(number)),
+                    alterations: vec![ConfigAlteration {
+                        key: key.into(),
+                        op,
+                        value,
+                    }],
+                };
+                let resources = vec![resource];
+                let command = IncrementalAlterConfigs {
+                    resources,
+                    validate_only: false,
+                };
+                self.cluster.run(&command).1
+            }
+            Event::Replace {
+                name: number,
+                value,
+            } => {
+                let resource = ReplacedConfigs {
+                    resource: ConfigResource::topic(name(number)),
+                    configs: vec![("cleanup.policy".into(), value)],
+                };
+                let command = AlterConfigs {
+                    resources: vec![resource],
+                    validate_only: false,
+                };
+                self.cluster.run(&command).1
+            }
+            Event::ProducerIds { broker } => {
+                let broker_epoch = self.epoch(broker);
+                let broker_id = BrokerId::new(broker);
+                self.cluster
+                    .run(&AllocateProducerIds {
+                        broker_id,
+                        broker_epoch,
+                    })
+                    .1
+            }
+            Event::Features { level } => {
+                let update = FeatureUpdate {
+                    name: METADATA_VERSION.into(),
+                    level,
+                };
+                let command = UpdateFeatures {
+                    controller_id: BrokerId::new(1),
+                    updates: vec![update],
+                    validate_only: false,
+                };
+                self.cluster.run(&command).1
+            }
+        }
+    }
+}
+
+/// A leadership: who, in which life, under which epoch.
+type Leadership = (BrokerId, BrokerEpoch);
+
+fn leaderships(
+    image: &MetadataImage,
+) -> BTreeMap<(TopicId, PartitionIndex, LeaderEpoch), Leadership> {
+    let mut leaderships = BTreeMap::new();
+    for topic in image.topics() {
+        for (index, partition) in topic.partitions() {
+            let leader = partition.leader.and_then(|leader| image.broker(leader));
+            leaderships.extend(leader.map(|leader| {
+                let leadership = (leader.broker_id, leader.broker_epoch);
+                (
+                    (topic.topic_id(), index, partition.leader_epoch),
+                    leadership,
+                )
+            }));
+        }
+    }
+    leaderships
+}
+
+fn check_epochs(before: &MetadataImage, after: &MetadataImage) -> Result<(), TestCaseError> {
+    for topic in before.topics() {
+        for (index, old) in topic.partitions() {
+            let Some(new) = after.partition(topic.topic_id(), index) else {
+                continue;
+            };
+            prop_assert!(new.leader_epoch >= old.leader_epoch);
+            prop_assert!(new.partition_epoch >= old.partition_epoch);
+            prop_assert!(new == old || new.partition_epoch > old.partition_epoch);
+        }
+    }
+    prop_assert!(after.next_producer_id() >= before.next_producer_id());
+    prop_assert!(after.next_broker_epoch() >= before.next_broker_epoch());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn whatever_is_asked_the_metadata_stays_sound(events in vec(event(), 1..60)) {
+        let mut driver = Driver::new(3);
+        // Every epoch a partition was led under belongs to one life of one broker, for ever.
+        let mut led = leaderships(&driver.cluster.image);
+        for event in events {
+            let before = driver.cluster.image.clone();
+            let records = driver.on(event);
+            let after = &driver.cluster.image;
+            prop_assert_eq!(after.check_invariants(), Ok(()));
+            prop_assert_eq!(before.check_invariants(), Ok(()));
+            check_epochs(&before, after)?;
+            prop_assert!(!records.is_empty() || before == *after);
+            for (epoch, leadership) in leaderships(after) {
+                prop_assert_eq!(*led.entry(epoch).or_insert(leadership), leadership);
+            }
+        }
+        let image = &driver.cluster.image;
+        let loaded: Vec<_> = driver.cluster.log.iter().map(|record| {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes).expect("records are small");
+            MetadataRecord::decode(&bytes).expect("our own bytes")
+        }).collect();
+        prop_assert_eq!(&MetadataImage::default().apply(&loaded).image, image);
+        prop_assert_eq!(&MetadataImage::default().apply(&image.snapshot()).image, image);
+    }
+}

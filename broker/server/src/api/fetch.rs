@@ -1,0 +1,436 @@
+//! Fetch (key 1), versions 4-18.
+//!
+//! Reads whole batches below the high watermark, record bytes untouched: from memory at the end of the log, from files elsewhere. A fetch
+//! that finds less than `min_bytes` waits up to `max_wait_ms` for the high watermark to move. A fetch offset in the middle of a batch
+//! gets the whole batch. The first batch is sent even if it is larger than the limits, so that every consumer can go on (KIP-74).
+//! Incremental sessions (KIP-227); topics by id from version 13 (KIP-516); a diverging epoch is told (KIP-595).
+//!
+//! Not supported: fetching as a replica; this is a client listener.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use protocol::ErrorCode;
+use protocol::messages::{ApiKey, FetchRequest};
+use protocol::model::{LeaderEpoch, Offset};
+use protocol::wire::WireError;
+use protocol::wire::fetch_response::{
+    EpochEndOffset, FetchPartition, FetchResponse, FetchTopic, Piece,
+};
+use protocol::wire::produce::TopicRef;
+use protocol::wire::versions::VersionRange;
+use tokio::time::Instant;
+
+use super::fetch_sessions::{
+    PartitionFetch, PartitionKey, PartitionNews, SessionPlan, SessionRequest, TopicKey,
+};
+use super::topics::{find_partition, id_of, known_id};
+use super::{Answer, Api, Call, Head, Response, decode};
+use crate::broker::{Broker, wall_clock_ms};
+use crate::net::{Chunk, MemoryPermit, ResponseBytes};
+use crate::partition::{FetchWait, Partition, PartitionRead};
+
+/// The handler.
+pub const API: Api = Api {
+    key: ApiKey::Fetch,
+    name: "Fetch",
+    versions: VersionRange::new(4, 18),
+    handle,
+};
+
+/// The first version that names topics by id.
+const TOPIC_ID_MIN: i16 = 13;
+/// `isolation_level` of a consumer that wants committed transactions only.
+const READ_COMMITTED: i8 = 1;
+
+/// What is wanted, the session's memory included.
+struct Wanted {
+    plan: SessionPlan,
+    bytes_min: usize,
+    bytes_max: usize,
+    read_committed: bool,
+}
+
+/// A partition of the request, as far as it has been read.
+struct PartitionResult {
+    partition: Option<Arc<Partition>>,
+    error: ErrorCode,
+    high_watermark: Option<Offset>,
+    last_stable: Option<Offset>,
+    log_start: Option<Offset>,
+    diverging: Option<EpochEndOffset>,
+    records: Vec<Bytes>,
+    /// What is wanted lies in files.
+    in_files: bool,
+}
+
+fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
+    let version = call.head.version;
+    let request: FetchRequest = decode(body, version)?;
+    let head = call.head;
+    let replica_id = if version >= 15 { request.replica_state.replica_id } else { request.replica_id };
+    if i32::from(replica_id) >= 0 {
+        return Ok(Answer::Now(refuse(&head, ErrorCode::InvalidRequest)));
+    }
+    let wait_max = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0))
+        .min(call.broker.config.broker.requests.fetch_wait_max);
+    let bytes_max = usize::try_from(request.max_bytes)
+        .unwrap_or(0)
+        .min(call.broker.config.broker.requests.fetch_bytes_max);
+    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
+    let read_committed = request.isolation_level == READ_COMMITTED;
+    let session = session_request(&request, version);
+    let plan = {
+        let mut sessions = call.broker.fetch_sessions.lock();
+        let new_id = rand::random_range(1..=i32::MAX);
+        match sessions.begin(wall_clock_ms(), new_id, session) {
+            Ok(plan) => plan,
+            Err(code) => return Ok(Answer::Now(refuse(&head, code))),
+        }
+    };
+    let wanted = Wanted { plan, bytes_min, bytes_max, read_committed };
+    let results = read_memory(call.broker, &wanted);
+    let in_files = results.iter().any(|result| result.in_files);
+    if !in_files && (wait_max.is_zero() || is_enough(&wanted, &results)) {
+        return Ok(Answer::Now(respond(call.broker, &head, &wanted, results, None)));
+    }
+    let broker = Arc::clone(call.broker);
+    let deadline = Instant::now() + wait_max;
+    Ok(Answer::later(async move { finish(&broker, &head, wanted, results, deadline).await }))
+}
+
+/// Reads from files, and waits, until there is enough or the time is over.
+async fn finish(
+    broker: &Arc<Broker>,
+    head: &Head,
+    wanted: Wanted,
+    mut results: Vec<PartitionResult>,
+    deadline: Instant,
+) -> Response {
+    let mut permit = None;
+    loop {
+        if results.iter().any(|result| result.in_files) {
+            let (read, held) = read_files(broker, &wanted, results).await;
+            results = read;
+            permit = Some(held);
+        }
+        if is_enough(&wanted, &results) || Instant::now() >= deadline {
+            return respond(broker, head, &wanted, results, permit);
+        }
+        let wait = FetchWait::new();
+        for result in &results {
+            if let (Some(partition), Some(seen)) = (&result.partition, result.high_watermark) {
+                partition.when_readable(seen, &wait);
+            }
+        }
+        let timed_out = tokio::time::timeout_at(deadline, wait.moved()).await.is_err();
+        for partition in results.iter().filter_map(|result| result.partition.as_ref()) {
+            partition.forget_fetch(&wait);
+        }
+        if timed_out {
+            return respond(broker, head, &wanted, results, permit);
+        }
+        drop(permit.take());
+        results = read_memory(broker, &wanted);
+    }
+}
+
+/// Enough bytes, or something a client must hear at once: Kafka's `DelayedFetch.tryComplete`.
+fn is_enough(wanted: &Wanted, results: &[PartitionResult]) -> bool {
+    let bytes: usize = results.iter().flat_map(|result| &result.records).map(Bytes::len).sum();
+    let must_tell = |result: &PartitionResult| {
+        result.error != ErrorCode::None || result.diverging.is_some()
+    };
+    bytes >= wanted.bytes_min || results.is_empty() || results.iter().any(must_tell)
+}
+
+/// Reads every partition as far as it is in memory.
+fn read_memory(broker: &Broker, wanted: &Wanted) -> Vec<PartitionResult> {
+    let mut left = wanted.bytes_max;
+    let mut is_first = true;
+    let mut results = Vec::with_capacity(wanted.plan.partitions.len());
+    for (key, fetch) in &wanted.plan.partitions {
+        let mut result = match look_up(broker, key, fetch) {
+            Ok(result) => result,
+            Err(code) => PartitionResult::error(code),
+        };
+        if let (Some(partition), ErrorCode::None, None) =
+            (&result.partition, result.error, result.diverging)
+        {
+            partition.metrics().fetch_requests.increment();
+            if is_first || left > 0 {
+                match partition.read(fetch.offset, fetch.bytes_max.min(left)) {
+                    Ok(PartitionRead::Batches(batches)) => {
+                        result.take(batches, &mut left, &mut is_first);
+                    }
+                    Ok(PartitionRead::Files) => {
+                        result.in_files = true;
+                        // Whatever the files hold, later partitions get what it leaves.
+                        left = left.saturating_sub(fetch.bytes_max);
+                        is_first = false;
+                    }
+                    Err(code) => result.fail(code),
+                }
+            }
+        }
+        results.push(result);
+    }
+    results
+}
+
+/// Reads what lies in files, on a thread that may block, within the memory of the process.
+async fn read_files(
+    broker: &Arc<Broker>,
+    wanted: &Wanted,
+    mut results: Vec<PartitionResult>,
+) -> (Vec<PartitionResult>, MemoryPermit) {
+    let wishes: Vec<(usize, PartitionFetch)> = wanted
+        .plan
+        .partitions
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| results[*at].in_files)
+        .map(|(at, (_, fetch))| (at, *fetch))
+        .collect();
+    let in_memory: usize = results.iter().flat_map(|result| &result.records).map(Bytes::len).sum();
+    let asked: usize = wishes.iter().map(|(_, fetch)| fetch.bytes_max).sum();
+    let mut left = wanted.bytes_max.saturating_sub(in_memory).min(asked);
+    let permit = broker.budget.acquire(left.max(1)).await;
+    let mut is_first = in_memory == 0;
+    let outcome = tokio::task::spawn_blocking(move || {
+        for (at, fetch) in wishes {
+            let result = &mut results[at];
+            result.in_files = false;
+            let Some(partition) = result.partition.clone() else { continue };
+            if left == 0 && !is_first {
+                continue;
+            }
+            match partition.read_files(fetch.offset, fetch.bytes_max.min(left)) {
+                Ok(batches) => result.take(batches, &mut left, &mut is_first),
+                Err(code) => result.fail(code),
+            }
+        }
+        results
+    })
+    .await;
+    match outcome {
+        Ok(results) => (results, permit),
+        // The runtime is going down with its tasks; nobody reads this.
+        Err(_) => (Vec::new(), permit),
+    }
+}
+
+fn look_up(
+    broker: &Broker,
+    key: &PartitionKey,
+    fetch: &PartitionFetch,
+) -> Result<PartitionResult, ErrorCode> {
+    let id = match &key.topic {
+        TopicKey::Name(name) => id_of(broker, name)?,
+        TopicKey::Id(id) => known_id(broker, protocol::model::Uuid::from_u128(*id))?,
+    };
+    let partition = find_partition(broker, id, key.partition)?;
+    partition.check_epoch(fetch.current_leader_epoch)?;
+    let offsets = partition.offsets();
+    let diverging = fetch.last_fetched_epoch.and_then(|last| {
+        let (epoch, end_offset) = partition
+            .log()
+            .end_of_epoch(last)
+            .unwrap_or((LeaderEpoch::new(0), offsets.log_start));
+        let diverges = epoch < last || end_offset < fetch.offset;
+        diverges.then_some(EpochEndOffset { epoch, end_offset })
+    });
+    Ok(PartitionResult {
+        error: ErrorCode::None,
+        high_watermark: Some(offsets.high_watermark),
+        last_stable: Some(offsets.last_stable),
+        log_start: Some(offsets.log_start),
+        diverging,
+        records: Vec::new(),
+        in_files: false,
+        partition: Some(partition),
+    })
+}
+
+impl PartitionResult {
+    fn error(code: ErrorCode) -> PartitionResult {
+        PartitionResult {
+            partition: None,
+            error: code,
+            high_watermark: None,
+            last_stable: None,
+            log_start: None,
+            diverging: None,
+            records: Vec::new(),
+            in_files: false,
+        }
+    }
+
+    fn fail(&mut self, code: ErrorCode) {
+        if let Some(partition) = &self.partition {
+            partition.metrics().failed_fetch_requests.increment();
+        }
+        self.error = code;
+        self.high_watermark = None;
+        self.last_stable = None;
+        self.log_start = None;
+    }
+
+    /// Takes batches as far as they fit; the very first of an answer always does.
+    fn take(&mut self, batches: Vec<Bytes>, left: &mut usize, is_first: &mut bool) {
+        for batch in batches {
+            if batch.len() > *left && !*is_first {
+                break;
+            }
+            *is_first = false;
+            *left = left.saturating_sub(batch.len());
+            self.records.push(batch);
+        }
+    }
+}
+
+fn session_request(request: &FetchRequest, version: i16) -> SessionRequest {
+    let by_name = version < TOPIC_ID_MIN;
+    let key = |name: &str, id: protocol::model::Uuid| {
+        if by_name { TopicKey::Name(name.into()) } else { TopicKey::Id(id.as_u128()) }
+    };
+    let mut partitions = Vec::new();
+    for topic in &request.topics {
+        let topic_key = key(topic.topic.as_str(), topic.topic_id);
+        for partition in &topic.partitions {
+            partitions.push((
+                PartitionKey { topic: topic_key.clone(), partition: partition.partition },
+                PartitionFetch {
+                    // A negative offset is out of every range.
+                    offset: Offset::new(partition.fetch_offset),
+                    bytes_max: usize::try_from(partition.partition_max_bytes).unwrap_or(0),
+                    current_leader_epoch: LeaderEpoch::from_wire(partition.current_leader_epoch),
+                    last_fetched_epoch: LeaderEpoch::from_wire(partition.last_fetched_epoch),
+                },
+            ));
+        }
+    }
+    let mut forgotten = Vec::new();
+    for topic in &request.forgotten_topics_data {
+        let topic_key = key(topic.topic.as_str(), topic.topic_id);
+        for partition in &topic.partitions {
+            forgotten.push(PartitionKey { topic: topic_key.clone(), partition: *partition });
+        }
+    }
+    SessionRequest {
+        session_id: if version >= 7 { request.session_id } else { 0 },
+        session_epoch: if version >= 7 { request.session_epoch } else { -1 },
+        by_name,
+        partitions,
+        forgotten,
+    }
+}
+
+fn refuse(head: &Head, code: ErrorCode) -> Response {
+    let response = FetchResponse::<Bytes> {
+        throttle_time_ms: 0,
+        error_code: code,
+        session_id: 0,
+        topics: Vec::new(),
+        node_endpoints: Vec::new(),
+    };
+    encode(head, &response, code, None)
+}
+
+fn respond(
+    broker: &Broker,
+    head: &Head,
+    wanted: &Wanted,
+    results: Vec<PartitionResult>,
+    permit: Option<MemoryPermit>,
+) -> Response {
+    let news: Vec<PartitionNews> = results.iter().map(PartitionResult::news).collect();
+    let told = broker.fetch_sessions.lock().finish(&wanted.plan, &news);
+    let error = results
+        .iter()
+        .map(|result| result.error)
+        .find(|code| *code != ErrorCode::None)
+        .unwrap_or(ErrorCode::None);
+    let mut topics: Vec<FetchTopic<Bytes>> = Vec::new();
+    let parts = wanted.plan.partitions.iter().zip(results).zip(told);
+    for (((key, _), result), told) in parts {
+        if !told {
+            continue;
+        }
+        let partition = result.into_response(key.partition, wanted.read_committed);
+        let is_same = topics.last().is_some_and(|last| TopicKey::from(&last.topic) == key.topic);
+        match topics.last_mut() {
+            Some(last) if is_same => last.partitions.push(partition),
+            _ => topics.push(FetchTopic {
+                topic: match &key.topic {
+                    TopicKey::Name(name) => TopicRef::Name(name.clone()),
+                    TopicKey::Id(id) => TopicRef::Id(protocol::model::Uuid::from_u128(*id)),
+                },
+                partitions: vec![partition],
+            }),
+        }
+    }
+    let response = FetchResponse {
+        throttle_time_ms: 0,
+        error_code: ErrorCode::None,
+        session_id: wanted.plan.session_id,
+        topics,
+        node_endpoints: Vec::new(),
+    };
+    encode(head, &response, error, permit)
+}
+
+impl PartitionResult {
+    fn news(&self) -> PartitionNews {
+        PartitionNews {
+            high_watermark: self.high_watermark,
+            log_start: self.log_start,
+            has_records: !self.records.is_empty(),
+            must_tell: self.error != ErrorCode::None || self.diverging.is_some(),
+        }
+    }
+
+    fn into_response(self, index: i32, read_committed: bool) -> FetchPartition<Bytes> {
+        if let Some(partition) = &self.partition {
+            let bytes: usize = self.records.iter().map(Bytes::len).sum();
+            partition.metrics().bytes_out.add(bytes as u64);
+        }
+        FetchPartition {
+            partition_index: index,
+            error_code: self.error,
+            high_watermark: self.high_watermark,
+            last_stable_offset: self.last_stable,
+            log_start_offset: self.log_start,
+            diverging_epoch: self.diverging,
+            current_leader: None,
+            aborted_transactions: read_committed.then(Vec::new),
+            preferred_read_replica: None,
+            records: self.records,
+        }
+    }
+}
+
+fn encode(
+    head: &Head,
+    response: &FetchResponse<Bytes>,
+    error: ErrorCode,
+    permit: Option<MemoryPermit>,
+) -> Response {
+    let pieces = match response.encode(head.version, head.correlation_id) {
+        Ok(pieces) => pieces,
+        Err(failed) => return head.unanswerable(&failed),
+    };
+    let chunks: Vec<Chunk> = pieces
+        .into_iter()
+        .map(|piece| match piece {
+            Piece::Wire(bytes) | Piece::Records(bytes) => Chunk::Bytes(bytes),
+        })
+        .collect();
+    let bytes = ResponseBytes::from(chunks);
+    let bytes = match permit {
+        Some(permit) => bytes.holding(permit),
+        None => bytes,
+    };
+    Response { bytes, error }
+}

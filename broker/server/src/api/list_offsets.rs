@@ -1,0 +1,180 @@
+//! ListOffsets (key 2), versions 1-11.
+//!
+//! | timestamp | answer |
+//! |---:|---|
+//! | -1 | the high watermark (for `read_committed` the last stable offset) |
+//! | -2, -4 | the first offset; nothing is tiered, so local and earliest are the same (KIP-405) |
+//! | -3 | the first record with the greatest timestamp (KIP-734) |
+//! | -5, -6 | none: there is no tier (KIP-1005, KIP-1023) |
+//! | 0 and above | the first record at or after that time |
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use protocol::ErrorCode;
+use protocol::batch::{batches, records};
+use protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use protocol::messages::{ApiKey, ListOffsetsRequest, ListOffsetsResponse};
+use protocol::model::{LeaderEpoch, Offset};
+use protocol::wire::WireError;
+use protocol::wire::versions::VersionRange;
+use storage::log::TimestampedOffset;
+
+use super::topics::{find_partition, id_of};
+use super::{Answer, Api, Call, Head, Response, decode};
+use crate::broker::Broker;
+use crate::partition::{Partition, PartitionRead};
+
+/// The handler.
+pub const API: Api = Api {
+    key: ApiKey::ListOffsets,
+    name: "ListOffsets",
+    versions: VersionRange::new(1, 11),
+    handle,
+};
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+/// The first version with each of the special timestamps.
+const fn version_of(timestamp: i64) -> i16 {
+    match timestamp {
+        MAX_TIMESTAMP => 7,
+        EARLIEST_LOCAL => 8,
+        LATEST_TIERED => 9,
+        EARLIEST_PENDING_UPLOAD => 11,
+        _ => 1,
+    }
+}
+
+struct Found {
+    timestamp: i64,
+    offset: i64,
+    leader_epoch: Option<LeaderEpoch>,
+}
+
+const NOTHING: Found = Found { timestamp: -1, offset: -1, leader_epoch: None };
+
+fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
+    let request: ListOffsetsRequest = decode(body, call.head.version)?;
+    let head = call.head;
+    let broker = Arc::clone(call.broker);
+    let searches = request
+        .topics
+        .iter()
+        .flat_map(|topic| &topic.partitions)
+        .any(|partition| partition.timestamp >= 0 || partition.timestamp == MAX_TIMESTAMP);
+    if !searches {
+        return Ok(Answer::Now(respond(&broker, &head, &request)));
+    }
+    // A search reads indexes and batches.
+    Ok(Answer::later(async move {
+        let failed = head.clone();
+        let answer = tokio::task::spawn_blocking(move || respond(&broker, &head, &request)).await;
+        answer.unwrap_or_else(|_| failed.unanswerable(&WireError::Malformed("the broker is stopping")))
+    }))
+}
+
+fn respond(broker: &Broker, head: &Head, request: &ListOffsetsRequest) -> Response {
+    let mut error = ErrorCode::None;
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let id = id_of(broker, topic.name.as_str());
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for wanted in &topic.partitions {
+            let found = id
+                .and_then(|id| find_partition(broker, id, wanted.partition_index))
+                .and_then(|partition| {
+                    partition.check_epoch(LeaderEpoch::from_wire(wanted.current_leader_epoch))?;
+                    find(&partition, wanted.timestamp, head.version)
+                });
+            let answer = ListOffsetsPartitionResponse::default()
+                .with_partition_index(wanted.partition_index);
+            partitions.push(match found {
+                Ok(found) => answer
+                    .with_timestamp(found.timestamp)
+                    .with_offset(found.offset)
+                    .with_leader_epoch(found.leader_epoch.map_or(-1, LeaderEpoch::get)),
+                Err(code) => {
+                    error = code;
+                    answer
+                        .with_error_code(code.code())
+                        .with_timestamp(-1)
+                        .with_offset(-1)
+                        .with_leader_epoch(-1)
+                }
+            });
+        }
+        let answer = ListOffsetsTopicResponse::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions);
+        topics.push(answer);
+    }
+    head.respond(&ListOffsetsResponse::default().with_topics(topics), error)
+}
+
+fn find(partition: &Partition, timestamp: i64, version: i16) -> Result<Found, ErrorCode> {
+    if version < version_of(timestamp) {
+        return Err(ErrorCode::UnsupportedVersion);
+    }
+    let offsets = partition.offsets();
+    let log = partition.log();
+    let code = |error: storage::log::ReadError| {
+        tracing::error!(?partition, %error, "searching a timestamp failed");
+        ErrorCode::KafkaStorageError
+    };
+    match timestamp {
+        LATEST => Ok(Found {
+            timestamp: -1,
+            offset: offsets.high_watermark.get(),
+            leader_epoch: log.latest_epoch(),
+        }),
+        EARLIEST | EARLIEST_LOCAL => Ok(Found {
+            timestamp: -1,
+            offset: offsets.log_start.get(),
+            leader_epoch: log.epoch_at(offsets.log_start),
+        }),
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(NOTHING),
+        MAX_TIMESTAMP => match log.find_max_timestamp(offsets.high_watermark).map_err(code)? {
+            Some(found) => first_at(partition, found, found.batch_timestamp),
+            None => Ok(NOTHING),
+        },
+        _ if timestamp >= 0 => {
+            match log.find_timestamp(timestamp, offsets.high_watermark).map_err(code)? {
+                Some(found) => first_at(partition, found, timestamp),
+                None => Ok(NOTHING),
+            }
+        }
+        _ => Err(ErrorCode::UnsupportedVersion),
+    }
+}
+
+/// The first record of a batch at or after a time.
+fn first_at(partition: &Partition, found: TimestampedOffset, timestamp: i64) -> Result<Found, ErrorCode> {
+    let bytes = match partition.read(found.batch_base, 1)? {
+        PartitionRead::Batches(batches) => batches,
+        PartitionRead::Files => partition.read_files(found.batch_base, 1)?,
+    };
+    let Some(batch) = bytes.first().and_then(|bytes| batches(bytes).next()) else {
+        return Ok(NOTHING);
+    };
+    let (header, bytes) = batch.map_err(|_| ErrorCode::KafkaStorageError)?;
+    let mut at: (Offset, i64) = (header.base_offset, header.max_timestamp);
+    if let Ok(records) = records(bytes) {
+        let first = records.filter_map(Result::ok).find(|record| record.timestamp >= timestamp);
+        if let Some(record) = first {
+            at = (record.offset, record.timestamp);
+        }
+    }
+    Ok(Found {
+        timestamp: at.1,
+        offset: at.0.get(),
+        leader_epoch: header.partition_leader_epoch,
+    })
+}

@@ -1,0 +1,222 @@
+//! Produce (key 0), versions 3-13; advertised from 0 (KAFKA-18659).
+//!
+//! Appends the batch of each partition, in the order of arrival, and answers by `acks`: 0 never, 1 and all when everything is below the
+//! high watermark. On one replica that is when the journal has it on stable media, so that an answer always means that.
+//! Retries of an idempotent producer are answered with their first offset, once that is durable (KIP-98).
+//! Topics by name up to version 12, by id in 13 (KIP-516).
+//!
+//! Not supported: transactional ids and batches; they get an error that is not retriable.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use protocol::ErrorCode;
+use protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use protocol::messages::{ApiKey, ProduceResponse, TopicName};
+use protocol::wire::WireError;
+use protocol::wire::produce::{ProducePartition, ProduceRequest, ProduceTopic, TopicRef};
+use protocol::wire::versions::VersionRange;
+use storage::log::Hold;
+
+use super::topics::{find_partition, id_of, known_id, text};
+use super::{Answer, Api, Call, Head, Response};
+use crate::broker::{Broker, wall_clock_ms};
+use crate::panics;
+use crate::partition::{Partition, ProduceWait, ProducedBatch, Refusal};
+
+/// The handler.
+pub const API: Api = Api {
+    key: ApiKey::Produce,
+    name: "Produce",
+    versions: VersionRange::new(3, 13),
+    handle,
+};
+
+/// One partition's part of the answer.
+struct Outcome {
+    index: i32,
+    result: Result<ProducedBatch, Refusal>,
+}
+
+struct TopicOutcome {
+    topic: TopicRef,
+    partitions: Vec<Outcome>,
+}
+
+fn handle(mut call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
+    let version = call.head.version;
+    let request = panics::contained(|| ProduceRequest::decode(body, version))
+        .unwrap_or(Err(WireError::Malformed("the decoder failed")))?;
+    let acks = request.acks;
+    let wait_max = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+    let refused = refuse_whole(&request);
+    // The frame stays in memory as long as a tail holds a batch of it, and so does its place in the budget.
+    let hold = call.connection.take_permit().map(|permit| Arc::new(permit) as Hold);
+    let now_ms = wall_clock_ms();
+    let outcomes: Vec<TopicOutcome> = request
+        .topics
+        .into_iter()
+        .map(|topic| append_topic(&mut call, topic, refused, hold.as_ref(), now_ms))
+        .collect();
+    if acks == 0 {
+        return Ok(match first_error(&outcomes) {
+            // The client learns of an error with acks=0 by its connection ending, as Kafka does it.
+            Some(code) => Answer::Now(Response {
+                bytes: crate::net::ResponseBytes::empty().then_close(crate::net::Close::new(
+                    crate::net::CloseReason::Service,
+                    format!("produce with acks=0 failed: {code:?}"),
+                )),
+                error: code,
+            }),
+            None => Answer::Silent,
+        });
+    }
+    let head = call.head;
+    let waiting = outcomes.iter().flat_map(|topic| &topic.partitions);
+    let waiting = waiting.filter(|outcome| outcome.result.is_ok()).count();
+    if waiting == 0 {
+        return Ok(Answer::Now(respond(&head, outcomes, Vec::new())));
+    }
+    let wait = ProduceWait::new(waiting);
+    register(call.broker, &outcomes, &wait);
+    Ok(Answer::later(async move {
+        // On a timeout the records may still be committed later, as with Kafka.
+        let _ = tokio::time::timeout(wait_max, wait.all()).await;
+        respond(&head, outcomes, wait.codes())
+    }))
+}
+
+/// What is wrong with the request as a whole.
+fn refuse_whole(request: &ProduceRequest) -> Option<ErrorCode> {
+    if !(-1..=1).contains(&request.acks) {
+        return Some(ErrorCode::InvalidRequiredAcks);
+    }
+    // Fatal to the producer, as no transaction can ever succeed here.
+    request.transactional_id.as_ref().map(|_| ErrorCode::TransactionalIdAuthorizationFailed)
+}
+
+fn append_topic(
+    call: &mut Call<'_>,
+    topic: ProduceTopic,
+    refused: Option<ErrorCode>,
+    hold: Option<&Hold>,
+    now_ms: i64,
+) -> TopicOutcome {
+    let broker = call.broker;
+    let id = match &topic.topic {
+        TopicRef::Name(name) => id_of(broker, name),
+        TopicRef::Id(id) => known_id(broker, *id),
+    };
+    let partitions = topic
+        .partitions
+        .into_iter()
+        .map(|partition| {
+            let index = partition.partition_index;
+            let found = match (refused, id) {
+                (Some(code), _) | (None, Err(code)) => Err(code),
+                (None, Ok(id)) => find_partition(broker, id, index),
+            };
+            let result = match found {
+                Ok(found) => append(&found, partition, call.head.version, hold, now_ms),
+                Err(code) => Err(code.into()),
+            };
+            Outcome { index, result }
+        })
+        .collect();
+    TopicOutcome { topic: topic.topic, partitions }
+}
+
+fn append(
+    partition: &Partition,
+    produced: ProducePartition,
+    version: i16,
+    hold: Option<&Hold>,
+    now_ms: i64,
+) -> Result<ProducedBatch, Refusal> {
+    partition.metrics().produce_requests.increment();
+    let records = produced.records.unwrap_or_default();
+    let bytes = records.len() as u64;
+    let result = partition.produce(records, version, now_ms, hold.cloned());
+    if result.is_err() {
+        partition.metrics().failed_produce_requests.increment();
+        partition.metrics().bytes_rejected.add(bytes);
+    }
+    result.map_err(|refusal| Refusal {
+        log_start: Some(partition.log().offsets().start),
+        ..refusal
+    })
+}
+
+/// Registers the request with every partition that took a batch of it.
+fn register(broker: &Broker, outcomes: &[TopicOutcome], wait: &Arc<ProduceWait>) {
+    let mut slot = 0;
+    for topic in outcomes {
+        let id = match &topic.topic {
+            TopicRef::Name(name) => id_of(broker, name),
+            TopicRef::Id(id) => known_id(broker, *id),
+        };
+        for outcome in &topic.partitions {
+            let Ok(produced) = &outcome.result else { continue };
+            match id.and_then(|id| find_partition(broker, id, outcome.index)) {
+                Ok(partition) => partition.when_committed(produced.appended.end, wait, slot),
+                Err(code) => wait.done(slot, code),
+            }
+            slot += 1;
+        }
+    }
+}
+
+fn first_error(outcomes: &[TopicOutcome]) -> Option<ErrorCode> {
+    outcomes
+        .iter()
+        .flat_map(|topic| &topic.partitions)
+        .find_map(|outcome| outcome.result.as_ref().err().map(|refusal| refusal.code))
+}
+
+/// Encodes the answer. `codes` are those of the partitions that took a batch, in order.
+fn respond(head: &Head, outcomes: Vec<TopicOutcome>, codes: Vec<ErrorCode>) -> Response {
+    let mut codes = codes.into_iter();
+    let mut error = ErrorCode::None;
+    let mut responses = Vec::with_capacity(outcomes.len());
+    for topic in outcomes {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for outcome in topic.partitions {
+            let part = match outcome.result {
+                Ok(produced) => match codes.next().unwrap_or(ErrorCode::UnknownServerError) {
+                    ErrorCode::None => appended(&produced),
+                    code => refused(&code.into()),
+                },
+                Err(refusal) => refused(&refusal),
+            };
+            if error == ErrorCode::None {
+                error = ErrorCode::from_code(part.error_code);
+            }
+            partitions.push(part.with_index(outcome.index));
+        }
+        let response = TopicProduceResponse::default().with_partition_responses(partitions);
+        responses.push(match topic.topic {
+            TopicRef::Name(name) => response.with_name(TopicName(text(&*name))),
+            TopicRef::Id(id) => response.with_topic_id(id),
+        });
+    }
+    head.respond(&ProduceResponse::default().with_responses(responses), error)
+}
+
+fn appended(produced: &ProducedBatch) -> PartitionProduceResponse {
+    let appended = &produced.appended;
+    PartitionProduceResponse::default()
+        .with_base_offset(appended.base.get())
+        .with_log_append_time_ms(produced.log_append_time.unwrap_or(-1))
+        .with_log_start_offset(appended.log_start.get())
+        .with_error_message(None)
+}
+
+fn refused(refusal: &Refusal) -> PartitionProduceResponse {
+    PartitionProduceResponse::default()
+        .with_error_code(refusal.code.code())
+        .with_base_offset(-1)
+        .with_log_append_time_ms(-1)
+        .with_log_start_offset(refusal.log_start.map_or(-1, |offset| offset.get()))
+        .with_error_message(refusal.message.clone().map(text))
+}

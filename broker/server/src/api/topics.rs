@@ -1,0 +1,53 @@
+//! How requests name topics, by name or by id, and what they find.
+
+use protocol::ErrorCode;
+use protocol::codec::StrBytes;
+use protocol::model::{PartitionIndex, TopicId, TopicIdPartition, Uuid};
+use std::sync::Arc;
+
+use crate::broker::{Broker, is_private};
+use crate::partition::Partition;
+
+/// Finds a partition that this broker leads.
+pub(super) fn find_partition(
+    broker: &Broker,
+    topic_id: TopicId,
+    partition: i32,
+) -> Result<Arc<Partition>, ErrorCode> {
+    let Some(partition) = PartitionIndex::from_wire(partition) else {
+        return Err(ErrorCode::UnknownTopicOrPartition);
+    };
+    let id = TopicIdPartition { topic_id, partition };
+    if let Some(partition) = broker.partitions.get(id) {
+        return Ok(partition);
+    }
+    match broker.metadata.image().partition(topic_id, partition) {
+        Some(state) if state.leader.is_none() => Err(ErrorCode::LeaderNotAvailable),
+        Some(state) if state.leader == Some(broker.id) => Err(ErrorCode::KafkaStorageError),
+        Some(_) => Err(ErrorCode::NotLeaderOrFollower),
+        None => Err(ErrorCode::UnknownTopicOrPartition),
+    }
+}
+
+/// The id of a topic by name.
+pub(super) fn id_of(broker: &Broker, name: &str) -> Result<TopicId, ErrorCode> {
+    if is_private(name) {
+        return Err(ErrorCode::UnknownTopicOrPartition);
+    }
+    let image = broker.metadata.image();
+    image.topic_named(name).map(|topic| topic.topic_id()).ok_or(ErrorCode::UnknownTopicOrPartition)
+}
+
+/// An id from the wire, if there is such a topic.
+pub(super) fn known_id(broker: &Broker, id: Uuid) -> Result<TopicId, ErrorCode> {
+    let id = TopicId::new(id).ok_or(ErrorCode::UnknownTopicId)?;
+    match broker.metadata.image().topic(id) {
+        Some(_) => Ok(id),
+        None => Err(ErrorCode::UnknownTopicId),
+    }
+}
+
+/// A string for the wire.
+pub(super) fn text(text: impl Into<String>) -> StrBytes {
+    StrBytes::from_string(text.into())
+}

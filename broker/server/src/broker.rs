@@ -1,0 +1,224 @@
+//! What every API handler works with: configuration, metadata, partitions, counters.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use broker_controller::{MetadataDelta, MetadataImage};
+use parking_lot::{Mutex, RwLock};
+use protocol::ErrorCode;
+use protocol::model::{BrokerId, TopicId, TopicIdPartition};
+use protocol::wire::versions::ApiVersionTable;
+use storage::data_dir::DataDir;
+
+use crate::api::fetch_sessions::FetchSessions;
+use crate::config::{Config, TopicConfig};
+use crate::metrics::Metrics;
+use crate::partition::{Partition, log_config};
+use crate::producer_ids::ProducerIds;
+use crate::quorum::{ImageListener, LocalQuorum, METADATA_TOPIC, Metadata, metadata_partition};
+
+/// The time by the wall clock, in milliseconds since the epoch: for timestamps and what is compared with them.
+pub fn wall_clock_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A running broker.
+pub struct Broker {
+    /// The node's configuration.
+    pub config: Config,
+    /// The node.
+    pub id: BrokerId,
+    /// The cluster, as Kafka prints its id.
+    pub cluster_id: String,
+    /// The cluster's metadata.
+    pub metadata: Metadata<LocalQuorum>,
+    /// The partitions led here.
+    pub partitions: Arc<Partitions>,
+    /// The data directory.
+    pub data_dir: Arc<DataDir>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The APIs that are handled.
+    pub apis: ApiVersionTable,
+    /// Incremental fetch sessions (KIP-227).
+    pub fetch_sessions: Mutex<FetchSessions>,
+    /// Bytes in flight in the whole process.
+    pub budget: crate::net::MemoryBudget,
+    /// Producer ids to hand out.
+    pub producer_ids: ProducerIds,
+}
+
+/// The partitions on this broker. Follows the image.
+pub struct Partitions {
+    node_id: BrokerId,
+    data_dir: Arc<DataDir>,
+    settings: crate::config::Settings,
+    metrics: Arc<Metrics>,
+    by_id: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
+    /// The configuration of each topic here, resolved.
+    configs: ArcSwap<HashMap<TopicId, Arc<TopicConfig>>>,
+}
+
+impl Partitions {
+    /// None yet.
+    pub fn new(
+        node_id: BrokerId,
+        data_dir: Arc<DataDir>,
+        settings: crate::config::Settings,
+        metrics: Arc<Metrics>,
+    ) -> Partitions {
+        Partitions {
+            node_id,
+            data_dir,
+            settings,
+            metrics,
+            by_id: RwLock::default(),
+            configs: ArcSwap::default(),
+        }
+    }
+
+    /// A partition led here.
+    pub fn get(&self, id: TopicIdPartition) -> Option<Arc<Partition>> {
+        self.by_id.read().get(&id).cloned()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Arc<Partition>> {
+        self.by_id.read().values().cloned().collect()
+    }
+
+    /// A topic's configuration over the broker's.
+    pub fn topic_config(&self, image: &MetadataImage, topic: &str) -> TopicConfig {
+        match image.topic_configs(topic) {
+            Some(overrides) => TopicConfig::resolve(overrides, &self.settings),
+            None => TopicConfig::resolve(&std::collections::BTreeMap::new(), &self.settings),
+        }
+    }
+
+    /// Opens every partition of the image that has a replica here and deletes logs of topics that are gone: a start, after the image
+    /// was loaded.
+    pub fn open_all(&self, image: &MetadataImage) {
+        for log in self.data_dir.logs() {
+            let id = log.partition();
+            let is_known = image.partition(id.topic_id, id.partition).is_some();
+            if !is_known && id != metadata_partition() {
+                tracing::info!(topic = log.topic(), partition = %id.partition, "deleting the log of a topic that is gone");
+                self.drop_log(id, log.topic());
+            }
+        }
+        for topic in image.topics() {
+            for (index, _) in topic.partitions() {
+                let id = TopicIdPartition { topic_id: topic.topic_id(), partition: index };
+                self.update(image, id);
+            }
+        }
+    }
+
+    /// Brings one partition to what the image says of it.
+    fn update(&self, image: &MetadataImage, id: TopicIdPartition) {
+        let Some(topic) = image.topic(id.topic_id) else { return };
+        let Some(state) = topic.partition(id.partition) else { return };
+        if state.leader != Some(self.node_id) {
+            return;
+        }
+        if let Some(partition) = self.get(id) {
+            partition.set_leader_epoch(state.leader_epoch);
+            return;
+        }
+        let config = self.config_of(image, topic.topic_id(), topic.name());
+        let log = match self.data_dir.log(id) {
+            Some(log) => log,
+            None => match self.data_dir.create_log(id, topic.name(), log_config(&config)) {
+                Ok(log) => log,
+                Err(error) => {
+                    tracing::error!(topic = %topic.name(), partition = %id.partition, %error, "cannot create the log of a partition");
+                    return;
+                }
+            },
+        };
+        log.set_config(log_config(&config));
+        let metrics = self.metrics.topics.topic(topic.name());
+        let name = Arc::clone(topic.name());
+        let partition = Partition::lead(id, name, state.leader_epoch, log, config, metrics);
+        self.by_id.write().insert(id, partition);
+    }
+
+    fn config_of(&self, image: &MetadataImage, id: TopicId, name: &str) -> Arc<TopicConfig> {
+        if let Some(config) = self.configs.load().get(&id) {
+            return Arc::clone(config);
+        }
+        let config = Arc::new(self.topic_config(image, name));
+        self.configs.rcu(|configs| {
+            let mut configs = HashMap::clone(configs);
+            configs.insert(id, Arc::clone(&config));
+            configs
+        });
+        config
+    }
+
+    fn reconfigure(&self, image: &MetadataImage, name: &str) {
+        let Some(topic) = image.topic_named(name) else { return };
+        self.forget_config(topic.topic_id());
+        let config = self.config_of(image, topic.topic_id(), name);
+        for (index, _) in topic.partitions() {
+            let id = TopicIdPartition { topic_id: topic.topic_id(), partition: index };
+            if let Some(partition) = self.get(id) {
+                partition.set_config(Arc::clone(&config));
+            }
+        }
+    }
+
+    fn forget_config(&self, id: TopicId) {
+        self.configs.rcu(|configs| {
+            let mut configs = HashMap::clone(configs);
+            configs.remove(&id);
+            configs
+        });
+    }
+
+    fn delete(&self, id: TopicIdPartition, topic: &str) {
+        let partition = self.by_id.write().remove(&id);
+        if let Some(partition) = partition {
+            partition.close(ErrorCode::UnknownTopicOrPartition);
+            self.drop_log(id, topic);
+        }
+    }
+
+    fn drop_log(&self, id: TopicIdPartition, topic: &str) {
+        if let Err(error) = self.data_dir.drop_log(id) {
+            // The next start finds a log that no topic has, and tries again.
+            tracing::error!(topic, partition = %id.partition, %error, "cannot delete the log of a partition");
+        }
+    }
+}
+
+impl ImageListener for Partitions {
+    fn on_image(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
+        for (topic_id, deleted) in &delta.topics_deleted {
+            for (index, _) in deleted.topic.partitions() {
+                let id = TopicIdPartition { topic_id: *topic_id, partition: index };
+                self.delete(id, deleted.topic.name());
+            }
+            self.forget_config(*topic_id);
+            if image.topic_named(deleted.topic.name()).is_none() {
+                self.metrics.topics.remove(deleted.topic.name());
+            }
+        }
+        for id in &delta.partitions {
+            self.update(image, *id);
+        }
+        for resource in &delta.configs {
+            if resource.resource_type == broker_controller::ResourceType::Topic {
+                self.reconfigure(image, &resource.name);
+            }
+        }
+    }
+}
+
+/// Whether clients may not touch a topic of that name.
+pub fn is_private(topic: &str) -> bool {
+    topic == METADATA_TOPIC
+}

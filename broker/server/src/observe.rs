@@ -1,0 +1,88 @@
+//! What the metrics ask the broker, and what the network tells them.
+
+use std::sync::Arc;
+
+use crate::broker::Broker;
+use crate::metrics::{ControllerSample, Metrics, PartitionSample, Samples, Scrape, StorageSample};
+use crate::net::{CloseReason, Observer};
+
+/// Answers a scrape from the broker's state.
+pub struct BrokerScrape(Arc<Broker>);
+
+impl BrokerScrape {
+    /// Of this broker.
+    pub fn new(broker: Arc<Broker>) -> BrokerScrape {
+        BrokerScrape(broker)
+    }
+}
+
+impl Scrape for BrokerScrape {
+    fn collect(&self, samples: &mut Samples) {
+        let broker = &self.0;
+        for partition in broker.partitions.all() {
+            let offsets = partition.offsets();
+            let sample = PartitionSample {
+                log_start_offset: offsets.log_start.get(),
+                log_end_offset: offsets.log_end.get(),
+                high_watermark: offsets.high_watermark.get(),
+                size_bytes: partition.log().size_bytes(),
+                segments: partition.log().segment_count() as u64,
+                leader: true,
+                under_replicated: false,
+                under_min_isr: false,
+            };
+            samples.partition(partition.topic(), partition.id().partition.get(), sample);
+        }
+        let usage = broker.data_dir.journal_usage();
+        let tail_bytes = broker.data_dir.tails().bytes() as u64;
+        let space = broker.data_dir.disk_space().unwrap_or_default();
+        samples.storage(StorageSample {
+            journal_bytes_used: usage.live,
+            journal_bytes_capacity: usage.capacity,
+            tail_bytes,
+            write_behind_bytes: tail_bytes,
+            disk_bytes_free: space.available,
+            disk_bytes_capacity: space.total,
+            offline: broker.data_dir.fault().is_some(),
+        });
+        let image = broker.metadata.image();
+        samples.controller(ControllerSample {
+            active: true,
+            offline_partitions: 0,
+            topics: image.topic_count() as u64,
+            partitions: image.partition_count() as u64,
+        });
+    }
+}
+
+/// Counts connections and bytes.
+pub struct NetworkObserver(Arc<Metrics>);
+
+impl NetworkObserver {
+    /// Into these metrics.
+    pub fn new(metrics: Arc<Metrics>) -> NetworkObserver {
+        NetworkObserver(metrics)
+    }
+}
+
+impl Observer for NetworkObserver {
+    fn connection_opened(&self, _: &str) {
+        self.0.network.on_open();
+    }
+
+    fn connection_closed(&self, _: &str, reason: CloseReason) {
+        self.0.network.on_close(reason);
+    }
+
+    fn connection_refused(&self, _: &str, reason: CloseReason) {
+        self.0.network.on_refused(reason);
+    }
+
+    fn bytes_in(&self, bytes: u64) {
+        self.0.network.bytes_in.add(bytes);
+    }
+
+    fn bytes_out(&self, bytes: u64) {
+        self.0.network.bytes_out.add(bytes);
+    }
+}

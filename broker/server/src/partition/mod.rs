@@ -1,0 +1,338 @@
+//! A partition on this broker: its log, its high watermark, and who waits for what.
+//!
+//! Appends go to the log at once and in order; whoever wants an acknowledgement waits for the high watermark to pass
+//! the batch. Fetches read below the high watermark; one that finds too little waits for it to move.
+//!
+//! With a single replica the in-sync set is this broker, and the high watermark is the durable end of its log.
+
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use protocol::ErrorCode;
+use protocol::batch::BatchHeader;
+use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
+use storage::journal::JournalFault;
+use storage::log::{AppendError, Appended, Hold, Log, LogListener, ProducerError, ReadError, TailRead};
+
+use crate::config::TopicConfig;
+use crate::metrics::TopicMetrics;
+use waiters::Waiters;
+
+pub use waiters::{FetchWait, ProduceWait};
+
+mod append;
+#[cfg(test)]
+mod tests;
+mod waiters;
+
+pub use append::{ProducedBatch, Refusal};
+
+/// Where a partition stands, for answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionOffsets {
+    /// The first offset there is.
+    pub log_start: Offset,
+    /// The end of what consumers may read.
+    pub high_watermark: Offset,
+    /// The end of what `read_committed` consumers may read.
+    pub last_stable: Offset,
+    /// The end of the log.
+    pub log_end: Offset,
+    /// The epoch of the leadership.
+    pub leader_epoch: LeaderEpoch,
+}
+
+/// What a read gave.
+#[derive(Debug)]
+pub enum PartitionRead {
+    /// Batches, perhaps none.
+    Batches(Vec<Bytes>),
+    /// They are in files: [`Partition::read_files`] gets them, where blocking is allowed.
+    Files,
+}
+
+struct State {
+    leader_epoch: LeaderEpoch,
+    high_watermark: Offset,
+    waiters: Waiters,
+    /// Set once: nothing more will be acknowledged here, and this is what to answer.
+    closed: Option<ErrorCode>,
+}
+
+/// A partition that this broker leads.
+pub struct Partition {
+    id: TopicIdPartition,
+    topic: Arc<str>,
+    log: Arc<Log>,
+    metrics: Arc<TopicMetrics>,
+    config: ArcSwap<TopicConfig>,
+    state: Mutex<State>,
+}
+
+impl std::fmt::Debug for Partition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Partition({}-{})", self.topic, self.id.partition)
+    }
+}
+
+impl Partition {
+    /// Takes the lead of a partition over its recovered log.
+    ///
+    /// The one replica is the in-sync set, so everything that is durable is committed.
+    pub fn lead(
+        id: TopicIdPartition,
+        topic: Arc<str>,
+        leader_epoch: LeaderEpoch,
+        log: Arc<Log>,
+        config: Arc<TopicConfig>,
+        metrics: Arc<TopicMetrics>,
+    ) -> Arc<Partition> {
+        let high_watermark = log.offsets().durable_end;
+        log.set_high_watermark(high_watermark);
+        let partition = Arc::new(Partition {
+            id,
+            topic,
+            log: Arc::clone(&log),
+            metrics,
+            config: ArcSwap::new(config),
+            state: Mutex::new(State {
+                leader_epoch,
+                high_watermark,
+                waiters: Waiters::default(),
+                closed: None,
+            }),
+        });
+        log.set_listener(Arc::new(Progress(Arc::downgrade(&partition))));
+        partition
+    }
+
+    /// Topic id and number.
+    pub fn id(&self) -> TopicIdPartition {
+        self.id
+    }
+
+    /// The topic's name.
+    pub fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// The topic's counters.
+    pub fn metrics(&self) -> &TopicMetrics {
+        &self.metrics
+    }
+
+    /// The topic's configuration.
+    pub fn config(&self) -> Arc<TopicConfig> {
+        self.config.load_full()
+    }
+
+    /// Changes the topic's configuration.
+    pub fn set_config(&self, config: Arc<TopicConfig>) {
+        self.log.set_config(log_config(&config));
+        self.config.store(config);
+    }
+
+    /// A new epoch of the same leader.
+    pub fn set_leader_epoch(&self, leader_epoch: LeaderEpoch) {
+        let mut state = self.state.lock();
+        assert!(state.leader_epoch <= leader_epoch, "a leader epoch decreases");
+        state.leader_epoch = leader_epoch;
+    }
+
+    /// Where it stands.
+    pub fn offsets(&self) -> PartitionOffsets {
+        // The log's end is read second, so that it is never behind the high watermark.
+        let (leader_epoch, high_watermark) = {
+            let state = self.state.lock();
+            (state.leader_epoch, state.high_watermark)
+        };
+        let log = self.log.offsets();
+        PartitionOffsets {
+            log_start: log.start,
+            high_watermark,
+            // No transaction is ever open here.
+            last_stable: high_watermark,
+            log_end: log.end,
+            leader_epoch,
+        }
+    }
+
+    /// Checks the leader epoch a client believes in (KIP-320).
+    pub fn check_epoch(&self, current: Option<LeaderEpoch>) -> Result<(), ErrorCode> {
+        let mine = self.state.lock().leader_epoch;
+        match current {
+            Some(theirs) if theirs < mine => Err(ErrorCode::FencedLeaderEpoch),
+            Some(theirs) if theirs > mine => Err(ErrorCode::UnknownLeaderEpoch),
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends a validated batch. Done means: it has its place in the log; committed when `wait` hears so.
+    pub fn append(
+        &self,
+        batch: BytesMut,
+        header: &BatchHeader,
+        now_ms: i64,
+        hold: Option<Hold>,
+    ) -> Result<Appended, ErrorCode> {
+        // The state's lock is not held: the log orders appends, and a change of epoch only ever raises what is stamped.
+        let leader_epoch = {
+            let state = self.state.lock();
+            if let Some(code) = state.closed {
+                return Err(code);
+            }
+            state.leader_epoch
+        };
+        self.log.append(batch, header, leader_epoch, now_ms, hold).map_err(|error| match error {
+            AppendError::Producer(ProducerError::Fenced { .. }) => ErrorCode::InvalidProducerEpoch,
+            AppendError::Producer(ProducerError::OutOfOrder { .. }) => {
+                ErrorCode::OutOfOrderSequenceNumber
+            }
+            AppendError::Producer(ProducerError::Unknown { .. }) => ErrorCode::UnknownProducerId,
+            AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            AppendError::Offline(_) => ErrorCode::KafkaStorageError,
+        })
+    }
+
+    /// Tells `wait` when everything before `end` is committed; at once if it is. `slot` is the waiter's name for this partition.
+    pub fn when_committed(&self, end: Offset, wait: &Arc<ProduceWait>, slot: usize) {
+        let outcome = {
+            let mut state = self.state.lock();
+            match state.closed {
+                Some(code) => Some(code),
+                None if state.high_watermark >= end => Some(ErrorCode::None),
+                None => {
+                    state.waiters.add_produce(end, Arc::clone(wait), slot);
+                    None
+                }
+            }
+        };
+        if let Some(code) = outcome {
+            wait.done(slot, code);
+        }
+    }
+
+    /// Tells `wait` once when the high watermark moves beyond `seen`.
+    pub fn when_readable(&self, seen: Offset, wait: &Arc<FetchWait>) {
+        let moved = {
+            let mut state = self.state.lock();
+            let moved = state.closed.is_some() || state.high_watermark > seen;
+            if !moved {
+                state.waiters.add_fetch(Arc::clone(wait));
+            }
+            moved
+        };
+        if moved {
+            wait.wake();
+        }
+    }
+
+    /// Forgets a fetch that gave up waiting.
+    pub fn forget_fetch(&self, wait: &Arc<FetchWait>) {
+        self.state.lock().waiters.remove_fetch(wait);
+    }
+
+    /// Reads committed batches from `offset` on, from memory. Never blocks.
+    pub fn read(&self, offset: Offset, max_bytes: usize) -> Result<PartitionRead, ErrorCode> {
+        let end = self.readable_end()?;
+        match self.log.read_tail(offset, end, max_bytes) {
+            Ok(TailRead::Batches(batches)) => Ok(PartitionRead::Batches(batches)),
+            Ok(TailRead::Files) => Ok(PartitionRead::Files),
+            Err(error) => Err(read_code(&error)),
+        }
+    }
+
+    /// The same from files. Blocks on the disk.
+    pub fn read_files(&self, offset: Offset, max_bytes: usize) -> Result<Vec<Bytes>, ErrorCode> {
+        let end = self.readable_end()?;
+        self.log.read_files(offset, end, max_bytes).map_err(|error| read_code(&error))
+    }
+
+    /// Ends the partition's life here: waiters are answered with `code`.
+    pub fn close(&self, code: ErrorCode) {
+        let (produces, fetches) = {
+            let mut state = self.state.lock();
+            state.closed = Some(code);
+            state.waiters.take_all()
+        };
+        for (wait, slot) in produces {
+            wait.done(slot, code);
+        }
+        for wait in fetches {
+            wait.wake();
+        }
+    }
+
+    /// What bounds a read.
+    fn readable_end(&self) -> Result<Offset, ErrorCode> {
+        let state = self.state.lock();
+        match state.closed {
+            Some(code) => Err(code),
+            // An offset between high watermark and log end is no error: there is nothing to read there yet.
+            None => Ok(state.high_watermark),
+        }
+    }
+
+    fn on_durable(&self, durable_end: Offset) {
+        let (produces, fetches) = {
+            let mut state = self.state.lock();
+            if durable_end <= state.high_watermark || state.closed.is_some() {
+                return;
+            }
+            state.high_watermark = durable_end;
+            state.waiters.on_high_watermark(durable_end)
+        };
+        self.log.set_high_watermark(durable_end);
+        for (wait, slot) in produces {
+            wait.done(slot, ErrorCode::None);
+        }
+        for wait in fetches {
+            wait.wake();
+        }
+    }
+}
+
+/// Carries the log's progress to its partition, without keeping the partition alive.
+struct Progress(Weak<Partition>);
+
+impl LogListener for Progress {
+    fn on_durable(&self, durable_end: Offset) {
+        if let Some(partition) = self.0.upgrade() {
+            partition.on_durable(durable_end);
+        }
+    }
+
+    fn on_fault(&self, _: &JournalFault) {
+        if let Some(partition) = self.0.upgrade() {
+            partition.close(ErrorCode::KafkaStorageError);
+        }
+    }
+}
+
+fn read_code(error: &ReadError) -> ErrorCode {
+    match error {
+        ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        ReadError::Damaged(_) => ErrorCode::KafkaStorageError,
+        ReadError::Io(error) => {
+            tracing::error!(%error, "reading a partition failed");
+            ErrorCode::KafkaStorageError
+        }
+    }
+}
+
+/// What a topic's configuration means for its logs.
+pub fn log_config(config: &TopicConfig) -> storage::log::LogConfig {
+    storage::log::LogConfig {
+        segment_bytes: u64::from(config.segment_bytes),
+        segment_ms: config.segment_ms,
+        index_interval_bytes: u64::from(config.index_interval_bytes),
+        segment_index_bytes: u64::from(config.segment_index_bytes),
+    }
+}

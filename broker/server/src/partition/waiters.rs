@@ -1,0 +1,117 @@
+//! Requests that wait for the high watermark.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use protocol::ErrorCode;
+use protocol::model::Offset;
+use tokio::sync::Notify;
+
+/// A produce request that waits for its partitions.
+#[derive(Debug)]
+pub struct ProduceWait {
+    remaining: AtomicUsize,
+    codes: Mutex<Vec<Option<ErrorCode>>>,
+    finished: Notify,
+}
+
+impl ProduceWait {
+    /// A wait for `partitions` answers.
+    pub fn new(partitions: usize) -> Arc<ProduceWait> {
+        Arc::new(ProduceWait {
+            remaining: AtomicUsize::new(partitions),
+            codes: Mutex::new(vec![None; partitions]),
+            finished: Notify::new(),
+        })
+    }
+
+    /// The outcome of one partition. The first one given counts.
+    pub fn done(&self, slot: usize, code: ErrorCode) {
+        {
+            let mut codes = self.codes.lock();
+            if codes[slot].is_some() {
+                return;
+            }
+            codes[slot] = Some(code);
+        }
+        if self.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.finished.notify_one();
+        }
+    }
+
+    /// Waits for all.
+    pub async fn all(&self) {
+        while self.remaining.load(Ordering::Acquire) > 0 {
+            self.finished.notified().await;
+        }
+    }
+
+    /// The outcomes so far; what is not known yet has timed out.
+    pub fn codes(&self) -> Vec<ErrorCode> {
+        let codes = self.codes.lock();
+        codes.iter().map(|code| code.unwrap_or(ErrorCode::RequestTimedOut)).collect()
+    }
+}
+
+/// A fetch that waits for more to read.
+#[derive(Debug, Default)]
+pub struct FetchWait {
+    moved: Notify,
+}
+
+impl FetchWait {
+    /// A wait.
+    pub fn new() -> Arc<FetchWait> {
+        Arc::new(FetchWait::default())
+    }
+
+    /// Something moved.
+    pub fn wake(&self) {
+        self.moved.notify_one();
+    }
+
+    /// Waits until something has moved since the last call.
+    pub async fn moved(&self) {
+        self.moved.notified().await;
+    }
+}
+
+/// Who waits at one partition.
+#[derive(Debug, Default)]
+pub(super) struct Waiters {
+    /// By the offset waited for, growing.
+    produces: VecDeque<(Offset, Arc<ProduceWait>, usize)>,
+    fetches: Vec<Arc<FetchWait>>,
+}
+
+/// Those to be told, once no lock is held.
+pub(super) type Told = (Vec<(Arc<ProduceWait>, usize)>, Vec<Arc<FetchWait>>);
+
+impl Waiters {
+    pub(super) fn add_produce(&mut self, end: Offset, wait: Arc<ProduceWait>, slot: usize) {
+        // Nearly always at the back; a retry of an older batch belongs further in front.
+        let at = self.produces.partition_point(|(other, ..)| *other <= end);
+        self.produces.insert(at, (end, wait, slot));
+    }
+
+    pub(super) fn add_fetch(&mut self, wait: Arc<FetchWait>) {
+        self.fetches.push(wait);
+    }
+
+    pub(super) fn remove_fetch(&mut self, wait: &Arc<FetchWait>) {
+        self.fetches.retain(|other| !Arc::ptr_eq(other, wait));
+    }
+
+    pub(super) fn on_high_watermark(&mut self, high_watermark: Offset) -> Told {
+        let passed = self.produces.partition_point(|(end, ..)| *end <= high_watermark);
+        let produces = self.produces.drain(..passed).map(|(_, wait, slot)| (wait, slot)).collect();
+        (produces, std::mem::take(&mut self.fetches))
+    }
+
+    pub(super) fn take_all(&mut self) -> Told {
+        let produces = self.produces.drain(..).map(|(_, wait, slot)| (wait, slot)).collect();
+        (produces, std::mem::take(&mut self.fetches))
+    }
+}
