@@ -1,8 +1,16 @@
 //! The broker: listeners, APIs, partitions.
 
 pub mod admin;
+pub mod api;
+pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod logging;
 pub mod metrics;
 pub mod net;
+pub mod observe;
+pub mod panics;
+pub mod partition;
+pub mod producer_ids;
+pub mod quorum;
+pub mod run;

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use broker_controller::decide::{BootstrapCluster, RegisterBroker, UnfenceBroker};
+use broker_controller::decide::{BootstrapCluster, FEATURES, RegisterBroker};
 use broker_controller::record::Listener;
 use broker_controller::{ClusterId, ControllerConfig, DirectoryId, IncarnationId};
 use parking_lot::Mutex;
-use protocol::model::{BrokerEpoch, BrokerId, Uuid};
+use protocol::model::{BrokerId, Uuid};
 use storage::data_dir::{DataDir, DataDirConfig, Identity, OpenError, RecoveryReport, Workers};
 use storage::io::{Engine, EngineChoice, open_engine, unsynced::Unsynced};
 use storage::journal::{JournalObserver, WriterConfig};
@@ -227,10 +227,11 @@ async fn begin(
         directories: vec![DirectoryId::new(data_dir.meta().directory_id)],
         listeners: advertised(&config.broker, bound),
         rack: config.broker.rack.clone(),
-        ..registration_defaults()
+        features: FEATURES.iter().copied().map(Into::into).collect(),
+        // It is the controller's own node, and has recovered.
+        fenced: false,
     };
     let broker_epoch = metadata.submit(&registration).await.map_err(refused)?.map_err(refused)?;
-    unfence(&metadata, id, broker_epoch).await.map_err(refused)?;
     let partitions = Arc::new(Partitions::new(
         id,
         Arc::clone(&data_dir),
@@ -281,7 +282,7 @@ fn network_config(config: &BrokerConfig) -> (NetConfig, Vec<ListenerConfig>) {
         .listeners
         .iter()
         .map(|endpoint| ListenerConfig {
-            name: endpoint.name.clone(),
+            name: endpoint.listener_name.clone(),
             address: endpoint.bind_address(),
             requires_authentication: false,
         })
@@ -306,7 +307,7 @@ fn advertised(config: &BrokerConfig, bound: &[std::net::SocketAddr]) -> Vec<List
         .iter()
         .zip(bound)
         .map(|(endpoint, address)| Listener {
-            name: endpoint.name.clone(),
+            name: endpoint.listener_name.clone(),
             host: endpoint.host.clone(),
             port: if endpoint.port == 0 { address.port() } else { endpoint.port },
         })

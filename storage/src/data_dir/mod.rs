@@ -213,6 +213,11 @@ impl DataDir {
         self.io.engine()
     }
 
+    /// Space on the file system.
+    pub fn disk_space(&self) -> io::Result<crate::io::DiskSpace> {
+        self.io.disk_space(&self.path)
+    }
+
     /// How full the journal is.
     pub fn journal_usage(&self) -> JournalUsage {
         self.journal_files.usage()

@@ -25,6 +25,7 @@ mod engine;
 mod files;
 pub mod sim;
 mod threads;
+pub mod unsynced;
 mod uring;
 
 /// The unit of the journal: every durable write starts and ends at a multiple of it.
@@ -58,7 +59,7 @@ pub struct DirEntry {
 }
 
 /// Bytes of the file system a path lives on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiskSpace {
     /// Capacity.
     pub total: u64,

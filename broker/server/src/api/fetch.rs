@@ -335,7 +335,7 @@ fn refuse(head: &Head, code: ErrorCode) -> Response {
         topics: Vec::new(),
         node_endpoints: Vec::new(),
     };
-    encode(head, &response, code, None)
+    encode(head, response, code, None)
 }
 
 fn respond(
@@ -378,7 +378,7 @@ fn respond(
         topics,
         node_endpoints: Vec::new(),
     };
-    encode(head, &response, error, permit)
+    encode(head, response, error, permit)
 }
 
 impl PartitionResult {
@@ -413,7 +413,7 @@ impl PartitionResult {
 
 fn encode(
     head: &Head,
-    response: &FetchResponse<Bytes>,
+    response: FetchResponse<Bytes>,
     error: ErrorCode,
     permit: Option<MemoryPermit>,
 ) -> Response {

@@ -190,7 +190,7 @@ fn respond(head: &Head, outcomes: Vec<TopicOutcome>, codes: Vec<ErrorCode>) -> R
                 Err(refusal) => refused(&refusal),
             };
             if error == ErrorCode::None {
-                error = ErrorCode::from_code(part.error_code);
+                error = ErrorCode::from_code(part.error_code).unwrap_or(ErrorCode::UnknownServerError);
             }
             partitions.push(part.with_index(outcome.index));
         }

@@ -33,7 +33,7 @@ pub use atomics::{Counter, Gauge};
 pub use exposition::Exposition;
 pub use histogram::{BYTES_BOUNDS, COUNT_BOUNDS, Histogram, LATENCY_BOUNDS, Unit};
 pub use journal::JournalMetrics;
-pub use network::{CloseReason, NetworkMetrics};
+pub use network::NetworkMetrics;
 pub use samples::{ControllerSample, PartitionSample, Samples, Scrape, StorageSample};
 pub use start::{StartMetrics, StartReport};
 pub use topic::{TopicMetrics, TopicsMetrics};

@@ -2,49 +2,7 @@
 
 use super::atomics::{Counter, Gauge};
 use super::exposition::Exposition;
-
-/// Why a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
-    /// The client closed it.
-    Client,
-    /// No request for `connections.max.idle.ms`.
-    Idle,
-    /// A request that is none, or too large.
-    Malformed,
-    /// One of the bounds on connections.
-    Limit,
-    /// Reading or writing failed, or the client did not read.
-    Failed,
-    /// An answer that ends the connection.
-    Refused,
-    /// The broker stops.
-    Shutdown,
-}
-
-impl CloseReason {
-    const ALL: [CloseReason; 7] = [
-        CloseReason::Client,
-        CloseReason::Idle,
-        CloseReason::Malformed,
-        CloseReason::Limit,
-        CloseReason::Failed,
-        CloseReason::Refused,
-        CloseReason::Shutdown,
-    ];
-
-    const fn name(self) -> &'static str {
-        match self {
-            CloseReason::Client => "client",
-            CloseReason::Idle => "idle",
-            CloseReason::Malformed => "malformed",
-            CloseReason::Limit => "limit",
-            CloseReason::Failed => "failed",
-            CloseReason::Refused => "refused",
-            CloseReason::Shutdown => "shutdown",
-        }
-    }
-}
+use crate::net::CloseReason;
 
 /// Connections and bytes of all listeners.
 #[derive(Debug, Default)]
@@ -70,6 +28,12 @@ impl NetworkMetrics {
     /// A connection that was accepted ended.
     pub fn on_close(&self, reason: CloseReason) {
         self.current.add(-1);
+        self.closed[reason as usize].increment();
+    }
+
+    /// A connection was accepted and closed at once.
+    pub fn on_refused(&self, reason: CloseReason) {
+        self.opened.increment();
         self.closed[reason as usize].increment();
     }
 
@@ -102,7 +66,7 @@ impl NetworkMetrics {
         );
         for reason in CloseReason::ALL {
             family.value(
-                &[("reason", reason.name())],
+                &[("reason", reason.label())],
                 self.closed[reason as usize].get(),
             );
         }

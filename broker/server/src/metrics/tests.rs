@@ -144,7 +144,7 @@ fn connections_are_counted_to_their_end() {
     let network = Metrics::new(APIS);
     network.network.on_open();
     network.network.on_open();
-    network.network.on_close(CloseReason::Malformed);
+    network.network.on_close(crate::net::CloseReason::Malformed);
     let text = network.render();
     assert_eq!(value(&text, "holdfast_connections"), Some("1"));
     assert_eq!(value(&text, "holdfast_connections_opened_total"), Some("2"));

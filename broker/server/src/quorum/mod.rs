@@ -86,12 +86,10 @@ impl<Q: MetadataQuorum> Metadata<Q> {
     pub async fn submit<C: Command>(&self, command: &C) -> Result<C::Response, ApiError> {
         let _deciding = self.deciding.lock().await;
         let image = self.image.load_full();
-        let context = Context {
-            image: &image,
-            config: &self.config,
-            configs: self.validator.as_ref(),
+        let decision = {
+            let configs = self.validator.as_ref();
+            command.decide(&Context { image: &image, config: &self.config, configs })
         };
-        let decision = command.decide(&context);
         if decision.records.is_empty() {
             return Ok(decision.response);
         }
