@@ -22,6 +22,7 @@ use crate::net::{Close, ConnectionContext, Reply, ResponseBytes, Service};
 use crate::panics;
 
 pub mod api_versions;
+pub mod configs;
 pub mod fetch;
 pub mod fetch_sessions;
 pub mod init_producer_id;
