@@ -1,1 +1,2 @@
-//! Tests.
+//! Crashes.
+pub mod client;

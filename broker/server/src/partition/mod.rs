@@ -182,14 +182,12 @@ impl Partition {
         now_ms: i64,
         hold: Option<Hold>,
     ) -> Result<Appended, ErrorCode> {
-        // The state's lock is not held: the log orders appends, and a change of epoch only ever raises what is stamped.
-        let leader_epoch = {
-            let state = self.state.lock();
-            if let Some(code) = state.closed {
-                return Err(code);
-            }
-            state.leader_epoch
-        };
+        // The lock is held across the append, so that no batch is stamped with an epoch older than the one before it.
+        let state = self.state.lock();
+        if let Some(code) = state.closed {
+            return Err(code);
+        }
+        let leader_epoch = state.leader_epoch;
         self.log.append(batch, header, leader_epoch, now_ms, hold).map_err(|error| match error {
             AppendError::Producer(ProducerError::Fenced { .. }) => ErrorCode::InvalidProducerEpoch,
             AppendError::Producer(ProducerError::OutOfOrder { .. }) => {

@@ -1,0 +1,73 @@
+//! Topics: made, and looked up.
+
+use protocol::{
+    codec::StrBytes,
+    messages::{
+        ApiKey, CreateTopicsRequest, MetadataRequest, TopicName,
+        create_topics_request::CreatableTopic, metadata_request::MetadataRequestTopic,
+    },
+    model::Uuid,
+};
+
+use super::{ClientError, Connection, error::check};
+
+const TIMEOUT_MS: i32 = 30_000;
+
+/// A topic as it is addressed: old versions name it, newer ones use its id (KIP-516).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: Uuid,
+    /// How many partitions it has.
+    pub partitions: i32,
+}
+
+impl Topic {
+    pub(super) fn wire_name(&self) -> TopicName {
+        TopicName(StrBytes::from_string(self.name.clone()))
+    }
+}
+
+impl Connection {
+    /// Creates a topic. "Done" is what the broker says: a single controller has it durably, but
+    /// brokers may not have heard of it yet.
+    pub fn create_topic(&mut self, name: &str, partitions: i32) -> Result<(), ClientError> {
+        let topic = CreatableTopic::default()
+            .with_name(TopicName(StrBytes::from_string(name.to_owned())))
+            .with_num_partitions(partitions)
+            .with_replication_factor(-1);
+        let request = CreateTopicsRequest::default()
+            .with_topics(vec![topic])
+            .with_timeout_ms(TIMEOUT_MS);
+        let answer = self.call(&request)?;
+        match answer.topics.as_slice() {
+            [topic] => check("create a topic", topic.error_code),
+            _ => Err(ClientError::Unrelated(ApiKey::CreateTopics)),
+        }
+    }
+
+    /// Looks a topic up. An error with a retriable code while it, or the leader of one of its
+    /// partitions, is not known.
+    pub fn topic(&mut self, name: &str) -> Result<Topic, ClientError> {
+        let asked = MetadataRequestTopic::default()
+            .with_name(Some(TopicName(StrBytes::from_string(name.to_owned()))));
+        let request = MetadataRequest::default()
+            .with_topics(Some(vec![asked]))
+            .with_allow_auto_topic_creation(false);
+        let answer = self.call(&request)?;
+        let [topic] = answer.topics.as_slice() else {
+            return Err(ClientError::Unrelated(ApiKey::Metadata));
+        };
+        check("look a topic up", topic.error_code)?;
+        for partition in &topic.partitions {
+            check("look a partition up", partition.error_code)?;
+        }
+        Ok(Topic {
+            name: name.to_owned(),
+            id: topic.topic_id,
+            partitions: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
+        })
+    }
+}
