@@ -1,1 +1,1 @@
-//! Tests.
+//! Benches: `cargo bench -p benches`. Each states the number its sketch expects; what was measured, and why it differs, is in `docs/`.

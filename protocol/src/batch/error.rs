@@ -80,6 +80,20 @@ pub enum BatchError {
         /// The codec in the attributes.
         compression: Compression,
     },
+    /// The compressed records are not what their codec writes.
+    #[error("malformed {compression:?} data: {reason}")]
+    Decompression {
+        /// The codec in the attributes.
+        compression: Compression,
+        /// What the codec found.
+        reason: String,
+    },
+    /// Compressed records that would take more room than the reader has for them.
+    #[error("decompressed, the records take more than {max} bytes")]
+    DecompressedTooLarge {
+        /// The limit.
+        max: usize,
+    },
     /// A record reaches out of its batch or contradicts its own lengths.
     #[error("record {index} is malformed: {what}")]
     Record {
@@ -100,8 +114,11 @@ impl BatchError {
         match self {
             BatchError::Length { .. }
             | BatchError::UnknownMagic { .. }
-            | BatchError::Crc { .. } => ErrorCode::CorruptMessage,
-            BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            | BatchError::Crc { .. }
+            | BatchError::Decompression { .. } => ErrorCode::CorruptMessage,
+            BatchError::TooLarge { .. } | BatchError::DecompressedTooLarge { .. } => {
+                ErrorCode::MessageTooLarge
+            }
             BatchError::Compression { .. } => ErrorCode::UnsupportedCompressionType,
             BatchError::Incomplete { .. }
             | BatchError::OldMagic { .. }

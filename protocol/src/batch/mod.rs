@@ -22,6 +22,7 @@
 //! | 61 | | records | compressed as a whole |
 
 mod builder;
+mod compression;
 mod error;
 mod header;
 mod iter;
@@ -31,6 +32,7 @@ mod validate;
 mod varint;
 
 pub use builder::{BatchBuilder, NewRecord};
+pub use compression::{compress, decompress, records_in};
 pub use error::BatchError;
 pub use header::{BatchHeader, BatchProducer, Compression, TimestampType, verify_crc};
 pub use iter::{Batches, batches};

@@ -4,19 +4,15 @@ use crate::model::Offset;
 /// The records of an **uncompressed** batch, borrowed from it.
 ///
 /// The broker reads its own topics with this (metadata, offsets, transaction state), which it
-/// writes uncompressed. The CRC is not checked.
+/// writes uncompressed. The CRC is not checked. For batches of clients see
+/// [`records_in`](super::records_in).
 pub fn records(batch: &[u8]) -> Result<Records<'_>, BatchError> {
     let (header, batch) = iter::first(batch)?;
     match header.compression() {
         Compression::None => {}
         compression => return Err(BatchError::Compression { compression }),
     }
-    Ok(Records {
-        header,
-        rest: &batch[HEADER_BYTES..],
-        index: 0,
-        failed: false,
-    })
+    Ok(Records::of_section(header, &batch[HEADER_BYTES..]))
 }
 
 /// See [`records`]. It ends after one error.
@@ -51,7 +47,17 @@ pub struct Headers<'a> {
     count: usize,
 }
 
-impl Records<'_> {
+impl<'a> Records<'a> {
+    /// The records of a section that has been decompressed if need be.
+    pub(super) fn of_section(header: BatchHeader, section: &'a [u8]) -> Records<'a> {
+        Records {
+            header,
+            rest: section,
+            index: 0,
+            failed: false,
+        }
+    }
+
     /// The header of the batch.
     pub fn header(&self) -> &BatchHeader {
         &self.header

@@ -35,6 +35,9 @@ pub const API: Api = Api {
     handle,
 };
 
+/// The first version that tells the leader epoch.
+const LEADER_EPOCH_MIN: i16 = 4;
+
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
@@ -100,7 +103,10 @@ fn respond(broker: &Broker, head: &Head, request: &ListOffsetsRequest) -> Respon
                 Ok(found) => answer
                     .with_timestamp(found.timestamp)
                     .with_offset(found.offset)
-                    .with_leader_epoch(found.leader_epoch.map_or(-1, LeaderEpoch::get)),
+                    .with_leader_epoch(match found.leader_epoch {
+                        Some(epoch) if head.version >= LEADER_EPOCH_MIN => epoch.get(),
+                        _ => -1,
+                    }),
                 Err(code) => {
                     error = code;
                     answer

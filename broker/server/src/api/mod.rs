@@ -27,6 +27,7 @@ pub mod fetch;
 pub mod fetch_sessions;
 pub mod init_producer_id;
 pub mod list_offsets;
+pub mod metadata;
 pub mod produce;
 mod topics;
 
@@ -38,6 +39,7 @@ pub const APIS: &[Api] = &[
     produce::API,
     fetch::API,
     list_offsets::API,
+    metadata::API,
     api_versions::API,
     init_producer_id::API,
 ];

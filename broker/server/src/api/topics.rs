@@ -51,3 +51,14 @@ pub(super) fn known_id(broker: &Broker, id: Uuid) -> Result<TopicId, ErrorCode> 
 pub(super) fn text(text: impl Into<String>) -> StrBytes {
     StrBytes::from_string(text.into())
 }
+
+/// A fresh topic id.
+pub(super) fn new_topic_id() -> TopicId {
+    loop {
+        // Ids that Kafka reserves are all but zero in their upper half; a random one practically never is.
+        let id = Uuid::new_v4();
+        if let Some(id) = TopicId::new(id).filter(|_| id.as_u128() >> 64 != 0) {
+            return id;
+        }
+    }
+}

@@ -11,8 +11,8 @@ use protocol::{
     codec::StrBytes,
     messages::ApiVersionsRequest,
     wire::{
-        FRAME_SIZE_BYTES, MessageBody, RequestBody, VersionRange, decode_body,
-        encode_request_frame, frame_size, supported,
+        FRAME_SIZE_BYTES, RequestBody, VersionRange, decode_body, encode_request_frame, frame_size,
+        supported,
     },
 };
 

@@ -1,0 +1,79 @@
+//! Power cuts: what had not been synced is gone.
+
+use libtest_mimic::Failed;
+use peer::{ApacheKafka, ApacheKafkaConfig, Holdfast, HoldfastConfig};
+use tests_crash::{Failure, Life, Victim, number_from_env, seed};
+
+use crate::campaign::{Campaign, Ground};
+
+const CYCLES: u64 = 3;
+/// A cut may come before anything was acknowledged.
+const CUTS_WITHOUT_SYNC_MAX: u64 = 5;
+
+pub fn run(engine: &'static str) -> Result<(), Failed> {
+    let cycles_variable = "HOLDFAST_POWER_CYCLES";
+    let campaign = Campaign {
+        name: match engine {
+            "uring" => "power::uring",
+            _ => "power::threads",
+        },
+        engine,
+        cycles: number_from_env(cycles_variable).unwrap_or(CYCLES),
+        cycles_variable,
+        power: true,
+    };
+    campaign.run()
+}
+
+/// The test of the test: a journal that does not sync must be caught losing records.
+pub fn without_sync_records_are_lost() -> Result<(), Failed> {
+    let mut others = Vec::new();
+    for cut in 0..CUTS_WITHOUT_SYNC_MAX {
+        let mut ground = Ground::new(true)?;
+        let config = HoldfastConfig {
+            data_dir: Some(ground.data_dir()),
+            ..HoldfastConfig::default()
+        };
+        let mut holdfast = Holdfast::start(config.set("journal.unsafe.no.sync", "true"))?;
+        let outcome = cut_once(seed().wrapping_add(cut), &mut holdfast, &mut ground);
+        match outcome {
+            Err(failure) if failure.count("lost") > 0 => {
+                let lost = failure.count("lost");
+                eprintln!("power::without_sync_records_are_lost: {lost} batches, cut {cut}");
+                return Ok(());
+            }
+            Err(failure) => others.push(failure.to_string()),
+            Ok(()) => others.push("nothing was lost".to_owned()),
+        }
+    }
+    let others = others.join("\n");
+    Err(
+        format!("{CUTS_WITHOUT_SYNC_MAX} power cuts without a sync lost no record:\n{others}")
+            .into(),
+    )
+}
+
+/// For comparison: Apache Kafka as it comes, which does not sync before it acknowledges.
+pub fn apache() -> Result<(), Failed> {
+    let mut ground = Ground::new(true)?;
+    let config = ApacheKafkaConfig {
+        dir: Some(ground.data_dir()),
+        heap: "512m".to_owned(),
+        ..ApacheKafkaConfig::default()
+    };
+    let mut kafka = ApacheKafka::start(config)?;
+    // Its start is not what this is about.
+    if let Some(disk) = &ground.disk {
+        disk.sync()?;
+    }
+    match cut_once(seed(), &mut kafka, &mut ground) {
+        Ok(()) => eprintln!("power::apache: nothing was lost"),
+        Err(failure) => eprintln!("power::apache: {failure}"),
+    }
+    Ok(())
+}
+
+fn cut_once(seed: u64, victim: &mut dyn Victim, ground: &mut Ground) -> Result<(), Failure> {
+    let mut life = Life::begin(seed, victim, ground.disk.as_mut())?;
+    life.crash_once()
+}

@@ -1,0 +1,213 @@
+use std::collections::{BTreeMap, HashMap};
+
+use protocol::model::Offset;
+
+use super::{Anomaly, BatchId, Event, ReadBack, ReadValue, ValueId};
+
+/// What is known of one partition.
+#[derive(Debug, Default)]
+pub struct PartitionHistory {
+    /// By writer and number of the first value.
+    sent: BTreeMap<(u32, u64), SentBatch>,
+    /// What was read before, by base offset.
+    seen: Vec<SeenBatch>,
+}
+
+#[derive(Debug)]
+struct SentBatch {
+    id: BatchId,
+    /// More than one if a batch that was sent again was acknowledged elsewhere, which is wrong.
+    acknowledged_at: Vec<Offset>,
+}
+
+#[derive(Debug)]
+struct SeenBatch {
+    base_offset: Offset,
+    fingerprint: u64,
+}
+
+impl PartitionHistory {
+    /// Adds what a writer reports.
+    pub fn record(&mut self, event: Event) {
+        let (id, base_offset) = match event {
+            Event::Sent(batch) => (batch, None),
+            Event::Acknowledged { batch, base_offset } => (batch, Some(base_offset)),
+        };
+        let batch = self.sent.entry((id.writer, id.first));
+        let batch = batch.or_insert_with(|| SentBatch {
+            id,
+            acknowledged_at: Vec::new(),
+        });
+        assert_eq!(batch.id, id, "a writer numbered two batches alike");
+        let new = base_offset.filter(|offset| !batch.acknowledged_at.contains(offset));
+        batch.acknowledged_at.extend(new);
+    }
+
+    /// How many records were acknowledged.
+    pub fn acknowledged_records(&self) -> u64 {
+        let batches = self.sent.values();
+        let acknowledged = batches.filter(|batch| !batch.acknowledged_at.is_empty());
+        acknowledged.map(|batch| u64::from(batch.id.count)).sum()
+    }
+
+    /// Compares what was read with what was sent, acknowledged and read before, and remembers it.
+    pub fn check(&mut self, read: &ReadBack) -> Vec<Anomaly> {
+        let mut anomalies = Vec::new();
+        check_offsets(read, &mut anomalies);
+        let positions = self.check_values(read, &mut anomalies);
+        self.check_sent(&positions, &mut anomalies);
+        self.check_seen(read, &mut anomalies);
+        self.seen = read
+            .batches
+            .iter()
+            .map(|batch| SeenBatch {
+                base_offset: batch.base_offset,
+                fingerprint: batch.fingerprint,
+            })
+            .collect();
+        anomalies
+    }
+
+    /// Foreign, duplicate, reordered. Returns where each value comes first.
+    fn check_values(
+        &self,
+        read: &ReadBack,
+        anomalies: &mut Vec<Anomaly>,
+    ) -> HashMap<ValueId, Offset> {
+        let mut positions = HashMap::new();
+        let mut latest: HashMap<u32, u64> = HashMap::new();
+        for &ReadValue { offset, value } in read.batches.iter().flat_map(|batch| &batch.values) {
+            let value = match value {
+                Ok(value) if self.was_sent(value) => value,
+                Ok(value) => {
+                    let what = format!("{value}, never sent here,");
+                    anomalies.push(Anomaly::Foreign { offset, what });
+                    continue;
+                }
+                Err(foreign) => {
+                    let what = foreign.to_string();
+                    anomalies.push(Anomaly::Foreign { offset, what });
+                    continue;
+                }
+            };
+            if let Some(first) = positions.get(&value).copied() {
+                anomalies.push(Anomaly::Duplicate {
+                    value,
+                    first,
+                    again: offset,
+                });
+                continue;
+            }
+            positions.insert(value, offset);
+            let latest = latest.entry(value.writer).or_insert(value.number);
+            if value.number < *latest {
+                let after = ValueId {
+                    writer: value.writer,
+                    number: *latest,
+                };
+                anomalies.push(Anomaly::Reordered {
+                    value,
+                    offset,
+                    after,
+                });
+            }
+            *latest = value.number.max(*latest);
+        }
+        positions
+    }
+
+    fn was_sent(&self, value: ValueId) -> bool {
+        let until = (value.writer, 0)..=(value.writer, value.number);
+        let batch = self.sent.range(until).next_back();
+        batch.is_some_and(|(_, batch)| value.number - batch.id.first < u64::from(batch.id.count))
+    }
+
+    /// Lost, misplaced, torn.
+    fn check_sent(&self, positions: &HashMap<ValueId, Offset>, anomalies: &mut Vec<Anomaly>) {
+        for batch in self.sent.values() {
+            let id = batch.id;
+            let present = id.values().filter(|value| positions.contains_key(value));
+            let present = u32::try_from(present.count()).unwrap_or(u32::MAX);
+            let missing = id.count - present;
+            if batch.acknowledged_at.is_empty() && present > 0 && missing > 0 {
+                anomalies.push(Anomaly::Torn { batch: id, present });
+            }
+            for &base_offset in &batch.acknowledged_at {
+                if missing > 0 {
+                    anomalies.push(Anomaly::Lost {
+                        batch: id,
+                        base_offset,
+                        missing,
+                    });
+                }
+                anomalies.extend(misplaced(id, base_offset, positions));
+            }
+        }
+    }
+
+    /// Changed, vanished.
+    fn check_seen(&self, read: &ReadBack, anomalies: &mut Vec<Anomaly>) {
+        let batches = read.batches.iter();
+        let now: HashMap<Offset, u64> = batches
+            .map(|batch| (batch.base_offset, batch.fingerprint))
+            .collect();
+        let end = read.next_offset();
+        for seen in &self.seen {
+            let base_offset = seen.base_offset;
+            match now.get(&base_offset) {
+                Some(fingerprint) if *fingerprint == seen.fingerprint => {}
+                None if base_offset >= end => anomalies.push(Anomaly::Vanished { base_offset }),
+                _ => anomalies.push(Anomaly::Changed { base_offset }),
+            }
+        }
+    }
+}
+
+/// The first value of the batch that is not where the acknowledgement put it.
+fn misplaced(
+    id: BatchId,
+    base_offset: Offset,
+    positions: &HashMap<ValueId, Offset>,
+) -> Option<Anomaly> {
+    id.values().zip(0..).find_map(|(value, delta)| {
+        let acknowledged = base_offset.plus(delta);
+        let found = *positions.get(&value)?;
+        (found != acknowledged).then_some(Anomaly::Misplaced {
+            value,
+            acknowledged,
+            found,
+        })
+    })
+}
+
+/// Gap, corrupt. Nothing here deletes or compacts, so that offsets have no holes.
+fn check_offsets(read: &ReadBack, anomalies: &mut Vec<Anomaly>) {
+    let mut expected = Offset::ZERO;
+    let mut follow = |found: Offset, end: Offset| {
+        if found != expected {
+            anomalies.push(Anomaly::Gap { expected, found });
+        }
+        expected = end;
+    };
+    follow(read.log_start_offset, read.log_start_offset);
+    for batch in &read.batches {
+        follow(batch.base_offset, batch.base_offset);
+        if batch.damage.is_some() {
+            follow(batch.base_offset, batch.end_offset);
+            continue;
+        }
+        for value in &batch.values {
+            follow(value.offset, value.offset.plus(1));
+        }
+        follow(batch.end_offset, batch.end_offset);
+    }
+    follow(read.end_offset, read.end_offset);
+    for batch in &read.batches {
+        if let Some(what) = &batch.damage {
+            anomalies.push(Anomaly::Corrupt {
+                base_offset: batch.base_offset,
+                what: what.clone(),
+            });
+        }
+    }
+}

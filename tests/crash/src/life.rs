@@ -1,0 +1,304 @@
+//! The life of one data directory: load, crash, restart, check, and again.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+
+use crate::{
+    client::Connection,
+    failure::{Failure, Finding},
+    history::{History, ReadBack, TopicPartition},
+    load::{Ending, Writer, WriterKind, WriterReport},
+    loop_disk::LoopDisk,
+    reader::read_back,
+    topics::Topics,
+    victim::Victim,
+};
+
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+const FIRST_TOPICS: [i32; 3] = [4, 2, 1];
+const TOPICS_MAX: u32 = 10;
+const WRITERS: [WriterKind; 4] = [
+    WriterKind::Plain,
+    WriterKind::Idempotent,
+    WriterKind::Plain,
+    WriterKind::Idempotent,
+];
+/// How often a writer is replaced by a new one, whose producer id must be new as well.
+const WRITER_REPLACED: f64 = 0.2;
+/// How often the broker is killed while it recovers.
+const CRASH_IN_RECOVERY: f64 = 0.3;
+const LOAD_MILLIS: std::ops::Range<u64> = 20..700;
+const RECOVERY_MILLIS: std::ops::Range<u64> = 0..100;
+/// How long a broker lives on without its disk.
+const AFTER_POWER_CUT_MILLIS: std::ops::Range<u64> = 0..50;
+/// What a writer sends in one load before it goes on with small batches.
+const WRITER_BYTES: std::ops::Range<usize> = 256 << 10..5 << 20;
+
+/// What a life has shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Kills and power cuts, those during recovery included.
+    pub crashes: u64,
+    /// Records acknowledged.
+    pub acknowledged: u64,
+    /// Records read, again after each restart.
+    pub read: u64,
+}
+
+impl Tally {
+    /// Adds another life's.
+    pub fn add(&mut self, other: Tally) {
+        self.crashes += other.crashes;
+        self.acknowledged += other.acknowledged;
+        self.read += other.read;
+    }
+}
+
+/// A broker with a data directory of its own, and everything that happened to it.
+pub struct Life<'a> {
+    victim: &'a mut dyn Victim,
+    /// With one, a crash is a power cut.
+    disk: Option<&'a mut LoopDisk>,
+    random: SmallRng,
+    history: History,
+    topics: Topics,
+    writers: Vec<Writer>,
+    writers_made: u32,
+    seed: u64,
+    crashes: u64,
+    read: u64,
+}
+
+impl<'a> Life<'a> {
+    /// Takes a broker that has just been started for the first time, and makes the first topics.
+    pub fn begin(
+        seed: u64,
+        victim: &'a mut dyn Victim,
+        disk: Option<&'a mut LoopDisk>,
+    ) -> Result<Life<'a>, Failure> {
+        let mut life = Life {
+            victim,
+            disk,
+            random: SmallRng::seed_from_u64(seed),
+            history: History::default(),
+            topics: Topics::default(),
+            writers: Vec::new(),
+            writers_made: 0,
+            seed,
+            crashes: 0,
+            read: 0,
+        };
+        for kind in WRITERS {
+            let writer = life.new_writer(kind);
+            life.writers.push(writer);
+        }
+        let mut connection = life.connect()?;
+        for partitions in FIRST_TOPICS {
+            let name = life.topics.next_name();
+            let created = connection.create_topic(&name, partitions);
+            created.map_err(|error| Failure::broken("make a topic", error))?;
+            life.topics.on_created(&name, partitions);
+        }
+        life.check()?;
+        Ok(life)
+    }
+
+    /// Load, crash, restart, check. Now and then it is crashed once more while it recovers.
+    pub fn crash_once(&mut self) -> Result<(), Failure> {
+        self.load(true)?;
+        if self.random.random_bool(CRASH_IN_RECOVERY) {
+            self.victim
+                .relaunch()
+                .map_err(|error| Failure::broken("start", error))?;
+            self.sleep(RECOVERY_MILLIS);
+            self.crash()?;
+        }
+        self.restart()
+    }
+
+    /// Load, a clean stop with nothing in flight, restart, check.
+    pub fn stop_once(&mut self) -> Result<(), Failure> {
+        self.load(false)?;
+        self.victim
+            .stop()
+            .map_err(|error| Failure::broken("stop", error))?;
+        self.restart()
+    }
+
+    /// Load, and a check without a restart.
+    pub fn load_once(&mut self) -> Result<(), Failure> {
+        self.load(false)?;
+        self.check()
+    }
+
+    /// What it has shown so far.
+    pub fn tally(&self) -> Tally {
+        Tally {
+            crashes: self.crashes,
+            acknowledged: self.history.acknowledged_records(),
+            read: self.read,
+        }
+    }
+
+    fn restart(&mut self) -> Result<(), Failure> {
+        self.victim
+            .restart()
+            .map_err(|error| Failure::broken("start", error))?;
+        self.check()
+    }
+
+    fn load(&mut self, ends_in_crash: bool) -> Result<(), Failure> {
+        self.replace_writers();
+        let address = self.victim.address();
+        let topics = self.topics.existing();
+        let bytes_max = self.random.random_range(WRITER_BYTES);
+        let new_topic = self.new_topic();
+        let duration = self.millis(LOAD_MILLIS);
+        // Now and then in the very moment of the crash.
+        let new_topic_after = duration.mul_f64(self.random.random_range(0.0..1.05));
+        let stop = AtomicBool::new(false);
+        let crashing = AtomicBool::new(false);
+        let mut writers = std::mem::take(&mut self.writers);
+        let (reports, made, crashed) = thread::scope(|scope| {
+            let running: Vec<_> = writers
+                .iter_mut()
+                .map(|writer| {
+                    scope.spawn(|| {
+                        let report = writer.run(&address, &topics, bytes_max, &stop);
+                        (report, crashing.load(Ordering::SeqCst))
+                    })
+                })
+                .collect();
+            let maker = scope.spawn(|| {
+                let (name, partitions) = new_topic.as_ref()?;
+                thread::sleep(new_topic_after);
+                let connection = Connection::connect(&address, "maker", SILENCE_MAX).ok();
+                Some(connection.is_some_and(|mut it| it.create_topic(name, *partitions).is_ok()))
+            });
+            thread::sleep(duration);
+            // The load goes on until the broker is gone.
+            crashing.store(ends_in_crash, Ordering::SeqCst);
+            let crashed = if ends_in_crash { self.crash() } else { Ok(()) };
+            stop.store(true, Ordering::SeqCst);
+            let reports: Vec<_> = running
+                .into_iter()
+                .map(|writer| writer.join().expect("a writer does not panic"))
+                .collect();
+            (reports, maker.join().expect("it does not panic"), crashed)
+        });
+        self.writers = writers;
+        crashed?;
+        match (new_topic, made) {
+            (Some((name, partitions)), Some(true)) => self.topics.on_created(&name, partitions),
+            (Some((name, partitions)), _) if ends_in_crash => {
+                self.topics.on_uncertain(&name, partitions);
+            }
+            (Some((name, _)), _) => return Err(Failure::Broken(format!("{name} was not made"))),
+            (None, _) => {}
+        }
+        for (report, crashing) in reports {
+            self.take_report(report, crashing)?;
+        }
+        Ok(())
+    }
+
+    fn take_report(&mut self, report: WriterReport, may_fail: bool) -> Result<(), Failure> {
+        for (at, event) in report.events {
+            self.history.record(&at, event);
+        }
+        let what = match report.ending {
+            _ if may_fail => return Ok(()),
+            Ending::Told => return Ok(()),
+            Ending::Failed(error) => error.to_string(),
+            Ending::Refused { at, code } => format!("{at}: {}", code.name()),
+        };
+        Err(Failure::broken("a writer failed without a crash", what))
+    }
+
+    fn crash(&mut self) -> Result<(), Failure> {
+        self.crashes += 1;
+        let Some(disk) = &self.disk else {
+            self.victim.kill9();
+            return Ok(());
+        };
+        let cut = disk.cut_power();
+        cut.map_err(|error| Failure::broken("cut the power", error))?;
+        self.sleep(AFTER_POWER_CUT_MILLIS);
+        self.victim.kill9();
+        let restored = self.disk.as_mut().map_or(Ok(()), |it| it.restore_power());
+        restored.map_err(|error| Failure::broken("restore the power", error))
+    }
+
+    /// Reads everything and compares it with the history.
+    fn check(&mut self) -> Result<(), Failure> {
+        let mut connection = self.connect()?;
+        let gone = self.topics.find(&mut connection)?;
+        let mut findings = Vec::new();
+        for topic in self.topics.existing() {
+            for partition in 0..topic.partitions {
+                let at = TopicPartition {
+                    topic: topic.name.clone(),
+                    partition,
+                };
+                let read = if gone.contains(&topic) {
+                    ReadBack::default()
+                } else {
+                    let read = read_back(&mut connection, &topic, partition);
+                    read.map_err(|error| Failure::broken(&format!("read {at}"), error))?
+                };
+                let batches = read.batches.iter();
+                self.read += batches.map(|batch| batch.values.len() as u64).sum::<u64>();
+                let anomalies = self.history.partition(&at).check(&read).into_iter();
+                findings.extend(anomalies.map(|anomaly| Finding {
+                    at: at.clone(),
+                    anomaly,
+                }));
+            }
+        }
+        match gone.first() {
+            _ if !findings.is_empty() => Err(Failure::Contradicted(findings)),
+            Some(topic) => Err(Failure::Broken(format!("{topic:?} is gone"))),
+            None => Ok(()),
+        }
+    }
+
+    fn connect(&self) -> Result<Connection, Failure> {
+        let address = self.victim.address();
+        Connection::connect(&address, "checker", SILENCE_MAX)
+            .map_err(|error| Failure::broken("connect", error))
+    }
+
+    fn replace_writers(&mut self) {
+        for (index, kind) in WRITERS.into_iter().enumerate() {
+            if self.random.random_bool(WRITER_REPLACED) {
+                self.writers[index] = self.new_writer(kind);
+            }
+        }
+    }
+
+    fn new_writer(&mut self, kind: WriterKind) -> Writer {
+        self.writers_made += 1;
+        Writer::new(self.writers_made, kind, self.seed)
+    }
+
+    fn new_topic(&mut self) -> Option<(String, i32)> {
+        let wanted = self.topics.count() < TOPICS_MAX && self.random.random_bool(0.5);
+        wanted.then(|| (self.topics.next_name(), self.random.random_range(1..=3)))
+    }
+
+    fn sleep(&mut self, millis: std::ops::Range<u64>) {
+        let duration = self.millis(millis);
+        thread::sleep(duration);
+    }
+
+    fn millis(&mut self, millis: std::ops::Range<u64>) -> Duration {
+        // In microseconds, since a crash within a millisecond is what this is about.
+        let micros = millis.start * 1_000..millis.end * 1_000;
+        Duration::from_micros(self.random.random_range(micros))
+    }
+}

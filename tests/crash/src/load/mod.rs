@@ -1,0 +1,8 @@
+//! Load that is meant to be cut off: several writers, each on a connection of its own, with
+//! requests in flight whenever the broker dies.
+
+mod batches;
+mod lane;
+mod writer;
+
+pub use writer::{Ending, Writer, WriterKind, WriterReport};

@@ -1,0 +1,42 @@
+//! Reading a partition back, all of it.
+
+use protocol::model::Offset;
+
+use crate::{
+    client::{ClientError, Connection, OffsetSpec, Topic},
+    history::ReadBack,
+};
+
+const FETCH_BYTES_MAX: i32 = 8 << 20;
+
+/// Reads a partition from its start to its end. Nobody may write to it.
+pub fn read_back(
+    connection: &mut Connection,
+    topic: &Topic,
+    partition: i32,
+) -> Result<ReadBack, ClientError> {
+    let log_start_offset = connection.list_offset(topic, partition, OffsetSpec::Earliest)?;
+    let end_offset = connection.list_offset(topic, partition, OffsetSpec::Latest)?;
+    let mut read = ReadBack {
+        log_start_offset,
+        end_offset,
+        batches: Vec::new(),
+    };
+    let mut next: Offset = log_start_offset;
+    while next < end_offset {
+        let fetched = connection.fetch(topic, partition, next, FETCH_BYTES_MAX)?;
+        let found = read
+            .push_fetched(&fetched.records)
+            .map_err(|error| ClientError::Io {
+                doing: "read the batches of a fetch",
+                source: std::io::Error::other(error),
+            })?;
+        // A broker that answers with nothing, or with what was there before, leaves a gap, which
+        // the history will name.
+        if !found || read.next_offset() <= next {
+            break;
+        }
+        next = read.next_offset();
+    }
+    Ok(read)
+}
