@@ -1,5 +1,5 @@
 //! Partitioned logs over one journal per data directory.
+pub mod data_dir;
 pub mod io;
 pub mod journal;
 pub mod log;
-pub mod data_dir;

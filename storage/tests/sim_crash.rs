@@ -8,7 +8,11 @@ mod support;
 use support::crash::{Outcome, run_seed};
 
 fn seeds() -> Vec<u64> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|value| value.parse::<u64>().ok())
+    };
     match number("HOLDFAST_SIM_SEED") {
         Some(seed) => vec![seed],
         None => (0..number("HOLDFAST_SIM_SEEDS").unwrap_or(300)).collect(),
@@ -25,14 +29,22 @@ fn what_was_durable_survives_every_crash() {
         }
     }
     println!("{sum:?}");
-    assert!(sum.crashes > 0 && sum.verified > 0, "the test tested nothing: {sum:?}");
+    assert!(
+        sum.crashes > 0 && sum.verified > 0,
+        "the test tested nothing: {sum:?}"
+    );
 }
 
 /// The test can fail: on a disk that says it synced and did not, records are lost, and this must be seen.
 #[test]
 fn a_disk_that_lies_about_sync_is_found_out() {
-    let caught = (0..60).filter(|seed| run_seed(*seed, true).is_err()).count();
-    assert!(caught > 20, "only {caught} of 60 seeds noticed that nothing was synced");
+    let caught = (0..60)
+        .filter(|seed| run_seed(*seed, true).is_err())
+        .count();
+    assert!(
+        caught > 20,
+        "only {caught} of 60 seeds noticed that nothing was synced"
+    );
 }
 
 #[test]

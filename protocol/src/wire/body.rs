@@ -38,7 +38,7 @@ pub trait RequestBody: MessageBody {
     type Response: MessageBody;
 }
 
-/// Decodes a body from all of `bytes`: bytes left over are an error, as they are in Kafka. Strings
+/// Decodes a body from all of `bytes`: bytes left over are an error. Strings
 /// and byte fields share the allocation of `bytes`.
 pub fn decode_body<T: MessageBody>(bytes: Bytes, version: i16) -> Result<T, WireError> {
     let mut reader = BodyReader(bytes);
@@ -48,6 +48,12 @@ pub fn decode_body<T: MessageBody>(bytes: Bytes, version: i16) -> Result<T, Wire
     } else {
         Err(WireError::TrailingBytes(reader.0.len()))
     }
+}
+
+/// Decodes the body of a request, and passes over bytes behind it: Kafka does not look there, and librdkafka 2.0 sends three
+/// bytes too many with Metadata.
+pub fn decode_request_body<T: RequestBody>(bytes: Bytes, version: i16) -> Result<T, WireError> {
+    T::decode_from(&mut BodyReader(bytes), version)
 }
 
 /// The bytes of a body, of which the codec sees no more than [`ARRAY_ELEMENTS_MAX`] at a time when

@@ -18,7 +18,7 @@ pub mod request;
 pub mod response;
 pub mod versions;
 
-pub use body::{MessageBody, RequestBody, decode_body};
+pub use body::{MessageBody, RequestBody, decode_body, decode_request_body};
 pub use frame::{FRAME_SIZE_BYTES, frame_size, split_frame};
 pub use request::{RequestHeader, RequestPrefix};
 pub use response::{encode_frame, encode_request_frame};

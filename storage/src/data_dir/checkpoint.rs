@@ -8,10 +8,11 @@
 //! | 4 | CRC-32C of everything after this field |
 //! | 8 | generation of the journal file from which a recovery reads; 0: none was opened yet |
 //! | 1+8+8 | clean stop: 1, generation and sequence of the last commit; else 0, 0, 0 |
+//! | 4 | journal files there were: a recovery misses one that is gone |
 //! | 8 | the id the next log gets |
 //! | 4 | logs |
 //! | | each log: id 8, topic id 16, partition 4, topic 2+n, position 8, start 8, written end 8, high watermark 8, |
-//! | | active segment 1+8+8 (present, base, bytes), |
+//! | | active segment 1+8+8+8+8 (present, base, bytes of log, index and time index), bytes of the other segments 8, |
 //! | | damaged ranges 4 x (from 8, to 8, offset in file 8, path 2+n), |
 //! | | leader epochs 4 x (epoch 4, start 8), |
 //! | | producers 4 x (id 8, epoch 2, last used 8, batches 1 x (first sequence 4, last 4, first offset 8, last 8, timestamp 8)) |
@@ -28,7 +29,8 @@ use uuid::Uuid;
 
 use crate::journal::{BadBytes, JournalEnd, JournalPosition, LogId};
 use crate::log::{
-    CheckpointedLog, DamagedRange, LeaderEpochs, ProducerBatch, ProducerState, Producers,
+    ActiveSegment, CheckpointedLog, DamagedRange, LeaderEpochs, ProducerBatch, ProducerState,
+    Producers,
 };
 
 const MAGIC: &[u8; 8] = b"HFCHKPT1";
@@ -41,6 +43,8 @@ pub struct Checkpoint {
     pub generation: u64,
     /// The journal's end, when this was written by a clean stop.
     pub clean_end: Option<JournalEnd>,
+    /// Journal files there were.
+    pub journal_files: u32,
     /// The id the next log gets.
     pub next_log_id: LogId,
     /// Every log.
@@ -63,6 +67,7 @@ impl Checkpoint {
         out.push(u8::from(clean.is_some()));
         put_u64(&mut out, clean.map_or(0, |end| end.generation));
         put_u64(&mut out, clean.map_or(0, |end| end.sequence));
+        out.extend_from_slice(&self.journal_files.to_le_bytes());
         put_u64(&mut out, self.next_log_id.0);
         put_len(&mut out, self.logs.len());
         for log in &self.logs {
@@ -86,7 +91,11 @@ impl Checkpoint {
         }
         let mut input = Input(&bytes[BODY..]);
         let checkpoint = input.checkpoint().ok_or("its contents make no sense")?;
-        if input.0.is_empty() { Ok(checkpoint) } else { Err("bytes follow its end") }
+        if input.0.is_empty() {
+            Ok(checkpoint)
+        } else {
+            Err("bytes follow its end")
+        }
     }
 }
 
@@ -100,9 +109,11 @@ fn encode_log(out: &mut Vec<u8>, log: &CheckpointedLog) {
     put_offset(out, log.written_end);
     put_offset(out, log.high_watermark);
     out.push(u8::from(log.active.is_some()));
-    let (base, bytes) = log.active.unwrap_or((Offset::ZERO, 0));
-    put_offset(out, base);
-    put_u64(out, bytes);
+    put_offset(out, log.active.map_or(Offset::ZERO, |active| active.base));
+    put_u64(out, log.active.map_or(0, |active| active.bytes));
+    put_u64(out, log.active.map_or(0, |active| active.index_bytes));
+    put_u64(out, log.active.map_or(0, |active| active.time_index_bytes));
+    put_u64(out, log.closed_bytes);
     put_len(out, log.damaged.len());
     for range in &log.damaged {
         put_offset(out, range.from);
@@ -199,10 +210,14 @@ impl Input<'_> {
     fn checkpoint(&mut self) -> Option<Checkpoint> {
         let generation = self.u64()?;
         let is_clean = self.flag()?;
-        let end = JournalEnd { generation: self.u64()?, sequence: self.u64()? };
+        let end = JournalEnd {
+            generation: self.u64()?,
+            sequence: self.u64()?,
+        };
         Some(Checkpoint {
             generation,
             clean_end: is_clean.then_some(end),
+            journal_files: u32::from_le_bytes(self.array()?),
             next_log_id: LogId(self.u64()?),
             logs: self.list(Self::log)?,
         })
@@ -218,25 +233,36 @@ impl Input<'_> {
         let written_end = self.offset()?;
         let high_watermark = self.offset()?;
         let has_active = self.flag()?;
-        let active = (self.offset()?, self.u64()?);
+        let active = ActiveSegment {
+            base: self.offset()?,
+            bytes: self.u64()?,
+            index_bytes: self.u64()?,
+            time_index_bytes: self.u64()?,
+        };
+        let closed_bytes = self.u64()?;
         let damaged = self.list(Self::damaged)?;
-        let epochs = self
-            .list(|input| Some((LeaderEpoch::from_wire(input.i32()?)?, input.offset()?)))?;
-        let in_order =
-            epochs.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
+        let epochs =
+            self.list(|input| Some((LeaderEpoch::from_wire(input.i32()?)?, input.offset()?)))?;
+        let in_order = epochs
+            .windows(2)
+            .all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
         let mut producers = Producers::default();
         for (id, state) in self.list(Self::producer)? {
             producers.restore(id, state);
         }
         in_order.then(|| CheckpointedLog {
             id,
-            partition: TopicIdPartition { topic_id, partition },
+            partition: TopicIdPartition {
+                topic_id,
+                partition,
+            },
             topic,
             position,
             start,
             written_end,
             high_watermark,
             active: has_active.then_some(active),
+            closed_bytes,
             damaged,
             leader_epochs: LeaderEpochs::from_entries(epochs),
             producers,
@@ -246,7 +272,15 @@ impl Input<'_> {
     fn damaged(&mut self) -> Option<DamagedRange> {
         let (from, to, offset) = (self.offset()?, self.offset()?, self.u64()?);
         let path = PathBuf::from(self.text()?);
-        Some(DamagedRange { from, to, bad: BadBytes { path, offset, what: "known damage" } })
+        Some(DamagedRange {
+            from,
+            to,
+            bad: BadBytes {
+                path,
+                offset,
+                what: "known damage",
+            },
+        })
     }
 
     fn producer(&mut self) -> Option<(ProducerId, ProducerState)> {
@@ -254,8 +288,17 @@ impl Input<'_> {
         let epoch = ProducerEpoch::from_wire(i16::from_le_bytes(self.array()?))?;
         let last_used_ms = self.i64()?;
         let [batches] = self.array()?;
-        let batches = (0..batches).map(|_| self.producer_batch()).collect::<Option<_>>()?;
-        Some((id, ProducerState { epoch, batches, last_used_ms }))
+        let batches = (0..batches)
+            .map(|_| self.producer_batch())
+            .collect::<Option<_>>()?;
+        Some((
+            id,
+            ProducerState {
+                epoch,
+                batches,
+                last_used_ms,
+            },
+        ))
     }
 
     fn producer_batch(&mut self) -> Option<ProducerBatch> {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::OpenError;
 use crate::io::{Io, OpenOptions};
+use crate::log::SyncFailed;
 
 /// The layout of a data directory this version reads and writes.
 pub const FORMAT: u32 = 1;
@@ -33,13 +34,18 @@ impl Meta {
     /// Reads the file; `None` when there is none.
     pub fn read(io: &dyn Io, dir: &Path) -> Result<Option<Meta>, OpenError> {
         let path = Meta::path(dir);
-        let failed = |source| OpenError::Io { path: path.clone(), source };
+        let failed = |source| OpenError::Io {
+            path: path.clone(),
+            source,
+        };
         if !io.exists(&path).map_err(failed)? {
             return Ok(None);
         }
         let bytes = read_small(io, &path).map_err(failed)?;
         let text = String::from_utf8_lossy(&bytes);
-        Meta::parse(&text).map(Some).map_err(|what| OpenError::Meta { path, what })
+        Meta::parse(&text)
+            .map(Some)
+            .map_err(|what| OpenError::Meta { path, what })
     }
 
     fn parse(text: &str) -> Result<Meta, String> {
@@ -87,10 +93,16 @@ impl Meta {
 /// Replaces a small file whole: temporary name, sync, rename, sync of the directory.
 pub fn write_durably(io: &dyn Io, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    let options = OpenOptions { create: true, truncate: true, ..OpenOptions::default() };
+    let options = OpenOptions {
+        create: true,
+        truncate: true,
+        ..OpenOptions::default()
+    };
     let file = io.open(&temporary, options)?;
     file.write_all_at(&[bytes], 0)?;
-    file.sync()?;
+    // Never merely a full disk: see `SyncFailed`.
+    file.sync()
+        .map_err(|error| io::Error::other(SyncFailed(error)))?;
     io.rename(&temporary, path)?;
     match path.parent() {
         Some(parent) => io.sync_dir(parent),
@@ -100,7 +112,13 @@ pub fn write_durably(io: &dyn Io, path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Reads a whole file of a directory's own.
 pub fn read_small(io: &dyn Io, path: &Path) -> io::Result<Vec<u8>> {
-    let file = io.open(path, OpenOptions { read_only: true, ..OpenOptions::default() })?;
+    let file = io.open(
+        path,
+        OpenOptions {
+            read_only: true,
+            ..OpenOptions::default()
+        },
+    )?;
     let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
     let read = file.read_at(&mut bytes, 0)?;
     bytes.truncate(read);

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use protocol::model::{BrokerId, TopicIdPartition};
@@ -19,22 +20,28 @@ use uuid::Uuid;
 
 pub use checkpoint::Checkpoint;
 pub use meta::Meta;
+pub(crate) use meta::read_small;
+pub use pressure::{CHECKPOINT_AT, DELAY_FROM, PRODUCE_DELAY_MAX, produce_delay};
 pub use recovery::RecoveryReport;
 pub use workers::Workers;
 
 mod checkpoint;
 mod meta;
+mod pressure;
 mod recovery;
 #[cfg(test)]
 mod tests;
 mod workers;
 
-use crate::io::Io;
+use crate::io::{Io, IoFile};
 use crate::journal::{
     DurableListener, Entry, EntryKind, JournalEnd, JournalFault, JournalFiles, JournalObserver,
     JournalPosition, JournalUsage, JournalWriter, LogId, OpenEntry, ScanError, WriterConfig,
 };
-use crate::log::{Log, LogConfig, LogEnvironment, TailBudget};
+use crate::log::{Log, LogConfig, LogEnvironment, SyncFailed, TailBudget, Unsynced, is_disk_full};
+
+/// Over so many files that are not synced, the whole file system is.
+const SINGLE_SYNCS_MAX: usize = 256;
 
 /// Bounds and habits of a data directory.
 #[derive(Clone)]
@@ -88,7 +95,9 @@ pub enum OpenError {
         what: String,
     },
     /// The directory is another cluster's.
-    #[error("{path} belongs to cluster {found}, not to {expected}: point --data-dir at another directory, or set cluster.id to {found}. Nothing was changed")]
+    #[error(
+        "{path} belongs to cluster {found}, not to {expected}: point --data-dir at another directory, or set cluster.id to {found}. Nothing was changed"
+    )]
     OtherCluster {
         /// The directory.
         path: PathBuf,
@@ -98,7 +107,9 @@ pub enum OpenError {
         expected: String,
     },
     /// The directory is another broker's.
-    #[error("{path} belongs to node {found}, not to node {expected}: point --data-dir at another directory, or set node.id to {found}. Nothing was changed")]
+    #[error(
+        "{path} belongs to node {found}, not to node {expected}: point --data-dir at another directory, or set node.id to {found}. Nothing was changed"
+    )]
     OtherNode {
         /// The directory.
         path: PathBuf,
@@ -108,7 +119,9 @@ pub enum OpenError {
         expected: BrokerId,
     },
     /// The directory holds something, but not a data directory.
-    #[error("{path} is not empty and is no Holdfast data directory (it has no meta.properties, but {what}): point --data-dir at an empty directory. Nothing was changed")]
+    #[error(
+        "{path} is not empty and is no Holdfast data directory (it has no meta.properties, but {what}): point --data-dir at an empty directory. Nothing was changed"
+    )]
     NotOurs {
         /// The directory.
         path: PathBuf,
@@ -116,7 +129,9 @@ pub enum OpenError {
         what: String,
     },
     /// The checkpoint cannot be used.
-    #[error("{path}: {what}. Restore the directory from a replica or a backup. Nothing was changed")]
+    #[error(
+        "{path}: {what}. Restore the directory from a replica or a backup. Nothing was changed"
+    )]
     Checkpoint {
         /// The file.
         path: PathBuf,
@@ -170,6 +185,10 @@ pub struct DataDir {
     logs: RwLock<Logs>,
     writer: Mutex<Option<JournalWriter>>,
     checkpointing: Mutex<()>,
+    /// Open since before anything was written: through it the kernel tells of every failure to write back.
+    any_file: Arc<dyn IoFile>,
+    /// The disk had no space for what was to be written behind, and has not had any since.
+    full: AtomicBool,
     /// Directories of deleted logs whose deletion is durable.
     garbage: Arc<Mutex<Vec<PathBuf>>>,
 }
@@ -223,6 +242,22 @@ impl DataDir {
         self.journal_files.usage()
     }
 
+    /// How near the directory is to taking nothing more: the share of the journal in use, and 1 when the disk is full, the
+    /// journal's writer waits for a file, or the directory is offline. See [`produce_delay`].
+    pub fn pressure(&self) -> f64 {
+        if self.is_full() || self.journal_files.is_stalled() || self.fault().is_some() {
+            return 1.0;
+        }
+        let usage = self.journal_files.usage();
+        (usage.live as f64 / usage.capacity.max(1) as f64).min(1.0)
+    }
+
+    /// Whether the disk had no space when partition files were last written. Everything acknowledged is in the journal; produce
+    /// requests should be refused, with an error that can be retried, until there is space again.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
     /// Bytes in the tails of all logs.
     pub fn tails(&self) -> &Arc<TailBudget> {
         &self.environment.tails
@@ -256,7 +291,10 @@ impl DataDir {
         config: LogConfig,
     ) -> Result<Arc<Log>, LogChangeError> {
         let mut logs = self.logs.write();
-        assert!(!logs.by_partition.contains_key(&partition), "a partition has one log");
+        assert!(
+            !logs.by_partition.contains_key(&partition),
+            "a partition has one log"
+        );
         let id = logs.next_id;
         let log = Arc::new(Log::new(
             id,
@@ -266,7 +304,9 @@ impl DataDir {
             config,
             self.environment.clone(),
         ));
-        self.environment.journal.push(life_entry(EntryKind::Open, &log), Arc::clone(&log) as _)?;
+        self.environment
+            .journal
+            .push(life_entry(EntryKind::Open, &log), Arc::clone(&log) as _)?;
         logs.next_id = LogId(id.0 + 1);
         logs.insert(Arc::clone(&log));
         Ok(log)
@@ -284,13 +324,18 @@ impl DataDir {
         };
         let Some(log) = log else { return Ok(()) };
         log.set_dropped();
-        self.environment.files.forget(log.dir());
+        self.environment.files.forget(log.id());
         let away = deleted_dir(log.dir(), log.id());
         if self.io.exists(log.dir())? {
             self.io.rename(log.dir(), &away)?;
         }
-        let listener = Deletion { away, garbage: Arc::clone(&self.garbage) };
-        self.environment.journal.push(life_entry(EntryKind::Drop, &log), Arc::new(listener))?;
+        let listener = Deletion {
+            away,
+            garbage: Arc::clone(&self.garbage),
+        };
+        self.environment
+            .journal
+            .push(life_entry(EntryKind::Drop, &log), Arc::new(listener))?;
         Ok(())
     }
 
@@ -308,60 +353,164 @@ impl DataDir {
     }
 
     /// Writes behind what is old enough, and more when tails hold too much. Returns the bytes moved.
+    ///
+    /// A full disk ([`is_disk_full`]) may be tried again later. Any other error takes the directory offline.
     pub fn write_behind(&self, now_ms: i64) -> io::Result<usize> {
-        let mut waiting: Vec<(usize, Arc<Log>)> = Vec::new();
+        let mut waiting = self.environment.waiting.take();
+        let moved = self.check_online().and_then(|()| {
+            let moved = self.write_waiting(&waiting, now_ms);
+            if moved.as_ref().is_ok_and(|moved| *moved > 0) {
+                self.full.store(false, Ordering::Relaxed);
+            }
+            self.settle("writing partition files", moved)
+        });
+        waiting.retain(|id| {
+            self.logs
+                .read()
+                .by_id
+                .get(id)
+                .is_some_and(|log| !log.stops_waiting())
+        });
+        self.environment.waiting.put_back(waiting);
+        moved
+    }
+
+    fn write_waiting(&self, waiting: &[LogId], now_ms: i64) -> io::Result<usize> {
+        let mut young: Vec<(usize, Arc<Log>)> = Vec::new();
         let mut moved = 0;
-        for log in self.logs() {
+        for id in waiting {
+            let Some(log) = self.logs.read().by_id.get(id).cloned() else {
+                continue;
+            };
             let (bytes, oldest) = log.tail_bytes();
             if oldest.is_some_and(|oldest| now_ms - oldest >= self.config.write_behind_ms) {
-                moved += log.write_behind(usize::MAX)?;
+                moved += self.write_log(&log)?;
             } else if bytes > 0 {
-                waiting.push((bytes, log));
+                young.push((bytes, log));
             }
         }
-        waiting.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-        for (_, log) in waiting {
+        young.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (_, log) in young {
             // Down to half, so that the next append does not begin the next round.
             if self.environment.tails.bytes() <= self.config.tail_bytes_max / 2 {
                 break;
             }
-            moved += log.write_behind(usize::MAX)?;
+            moved += self.write_log(&log)?;
         }
         Ok(moved)
     }
 
+    fn write_log(&self, log: &Log) -> io::Result<usize> {
+        let moved = log.write_behind(usize::MAX)?;
+        // Files that were written keep their descriptors until they are synced.
+        if self.environment.dirty.get() > self.config.open_files_max {
+            let logs = self.logs();
+            let mut unsynced = Vec::new();
+            for log in &logs {
+                unsynced.extend(log.take_unsynced()?);
+            }
+            self.sync(&unsynced)?;
+        }
+        Ok(moved)
+    }
+
+    /// Makes durable what logs have written. Over some number of files one sync of the file system is cheaper than
+    /// thousands of single ones.
+    fn sync(&self, unsynced: &[Unsynced<'_>]) -> io::Result<()> {
+        let names_changed = unsynced.iter().any(Unsynced::names_changed);
+        let failed = |error| io::Error::other(SyncFailed(error));
+        if self.environment.dirty.get() > SINGLE_SYNCS_MAX
+            && self.io.sync_file_system(&self.any_file).map_err(failed)?
+        {
+            return Ok(());
+        }
+        for log in unsynced {
+            log.sync()?;
+        }
+        if names_changed {
+            self.io.sync_dir(&self.path).map_err(failed)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Writes behind everything durable, syncs it, writes a checkpoint and releases journal files. Returns how many were released.
     ///
-    /// Appends and reads go on meanwhile; what they add is left to the next one.
+    /// Appends and reads go on meanwhile; what they add is left to the next one. A full disk ([`is_disk_full`]) may be tried
+    /// again later. Any other error takes the directory offline: a sync that failed is never repeated.
     pub fn checkpoint(&self, clean_end: Option<JournalEnd>) -> io::Result<usize> {
         let _checkpointing = self.checkpointing.lock();
+        self.check_online()?;
+        let released = self.write_checkpoint(clean_end);
+        if released.is_ok() {
+            self.full.store(false, Ordering::Relaxed);
+        }
+        self.settle("writing a checkpoint", released)
+    }
+
+    fn write_checkpoint(&self, clean_end: Option<JournalEnd>) -> io::Result<usize> {
         // A log that is not in this list is opened at `position` or later, so its entries are kept.
         let (logs, position, next_log_id) = {
             let logs = self.logs.read();
             let position = self.environment.journal.next_position();
-            (logs.by_id.values().cloned().collect::<Vec<_>>(), position, logs.next_id)
+            (
+                logs.by_id.values().cloned().collect::<Vec<_>>(),
+                position,
+                logs.next_id,
+            )
         };
         let mut needed_from = position;
         let mut lines = Vec::with_capacity(logs.len());
-        for log in logs {
+        let mut unsynced = Vec::new();
+        for log in &logs {
             log.write_behind(usize::MAX)?;
-            if let Some(line) = log.checkpoint(clean_end.is_some())? {
+            if let Some((line, written)) = log.checkpoint(clean_end.is_some())? {
                 needed_from = needed_from.min(line.position);
                 lines.push(line);
+                unsynced.push(written);
             }
         }
+        self.sync(&unsynced)?;
+        drop(unsynced);
         let checkpoint = Checkpoint {
             generation: self.journal_files.generation_of(needed_from),
             clean_end,
+            journal_files: self.journal_files.made(),
             next_log_id,
             logs: lines,
         };
-        meta::write_durably(self.io.as_ref(), &Checkpoint::path(&self.path), &checkpoint.encode())?;
+        meta::write_durably(
+            self.io.as_ref(),
+            &Checkpoint::path(&self.path),
+            &checkpoint.encode(),
+        )?;
         let released = self.journal_files.release_before(needed_from);
         if released > 0 {
             self.environment.journal.wake();
         }
         Ok(released)
+    }
+
+    fn check_online(&self) -> io::Result<()> {
+        self.fault()
+            .map_or(Ok(()), |fault| Err(io::Error::other(fault)))
+    }
+
+    /// What an error of the partition files means for the directory.
+    fn settle<T>(&self, what: &'static str, result: io::Result<T>) -> io::Result<T> {
+        match &result {
+            Ok(_) => {}
+            Err(error) if is_disk_full(error) => self.full.store(true, Ordering::Relaxed),
+            Err(_) => {
+                return result.map_err(|error| {
+                    let fault = JournalFault { what, error: Arc::new(error) };
+                    tracing::error!(what, error = %fault.error, path = %self.path.display(), "data directory goes offline");
+                    self.environment.journal.fail(&fault);
+                    io::Error::other(fault)
+                });
+            }
+        }
+        result
     }
 
     /// Makes one more journal file, or brings one to full size. True when there was something to do.
@@ -388,7 +537,10 @@ fn log_dir(path: &Path, topic: &str, partition: TopicIdPartition) -> PathBuf {
 }
 
 fn deleted_dir(dir: &Path, id: LogId) -> PathBuf {
-    let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = dir
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     dir.with_file_name(format!("{name}.{id}-delete"))
 }
 

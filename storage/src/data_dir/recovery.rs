@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::{Mutex, RwLock};
 use protocol::batch::BatchHeader;
@@ -10,16 +11,16 @@ use protocol::model::{TopicIdPartition, base64_uuid};
 
 use super::checkpoint::Checkpoint;
 use super::meta::{self, Meta};
-use super::{
-    DataDir, DataDirConfig, Identity, Logs, OpenError, deleted_dir, log_dir,
-};
-use crate::io::Io;
+use super::{DataDir, DataDirConfig, Identity, Logs, OpenError, deleted_dir, log_dir};
+use crate::io::{Io, OpenOptions};
 use crate::journal::{
     BadBytes, EntryKind, JournalFiles, JournalObserver, JournalPosition, JournalQueue,
     JournalWriter, LogId, OpenEntry, ScanStart, ScannedEntry, scan,
 };
 use crate::log::descriptors::Descriptors;
-use crate::log::{BatchBytes, Log, LogConfig, LogEnvironment, TailBudget};
+use crate::log::{
+    BatchBytes, DirtyCount, Log, LogConfig, LogEnvironment, TailBudget, WaitingLogs, is_disk_full,
+};
 
 /// What opening found and did.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +45,10 @@ pub struct RecoveryReport {
     pub logs: usize,
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature of DataDir::open"
+)]
 pub(super) fn open(
     io: Arc<dyn Io>,
     path: &Path,
@@ -67,8 +72,10 @@ pub(super) fn open(
     };
     let checkpoint_path = Checkpoint::path(path);
     let bytes = meta::read_small(io.as_ref(), &checkpoint_path).map_err(at(&checkpoint_path))?;
-    let checkpoint = Checkpoint::decode(&bytes)
-        .map_err(|what| OpenError::Checkpoint { path: checkpoint_path.clone(), what })?;
+    let checkpoint = Checkpoint::decode(&bytes).map_err(|what| OpenError::Checkpoint {
+        path: checkpoint_path.clone(),
+        what,
+    })?;
 
     // Logs are restored before the journal's end is known, so the queue they push to gets its position later.
     let journal_dir = path.join("journal");
@@ -77,15 +84,25 @@ pub(super) fn open(
         files: Arc::new(Descriptors::new(Arc::clone(&io), config.open_files_max)),
         journal: Arc::new(JournalQueue::new(JournalPosition(0), entry_bytes_max)),
         tails: Arc::new(TailBudget::default()),
+        waiting: Arc::new(WaitingLogs::default()),
+        dirty: Arc::new(DirtyCount::default()),
     };
     let start = ScanStart {
         directory_id: meta.directory_id,
         generation: checkpoint.generation,
         clean_end: checkpoint.clean_end,
+        files: checkpoint.journal_files,
     };
     let mut replay = Replay::new(path, checkpoint, config_of, environment.clone(), now_ms);
-    let mut scanned =
-        scan(io.as_ref(), &journal_dir, start, &mut |entry| replay.visit(entry))?;
+    let mut scanned = scan(io.as_ref(), &journal_dir, start, &mut |entry| {
+        replay.visit(&entry)
+    })?;
+    if let Some(source) = replay.failed.take() {
+        return Err(OpenError::Io {
+            path: path.to_owned(),
+            source,
+        });
+    }
     // The checkpoint may speak of positions beyond a cut. They must not be given out again: it would pass for covering them.
     let covered = replay.covered.values().copied().max().unwrap_or_default();
     scanned.next.position = scanned.next.position.max(covered);
@@ -109,8 +126,15 @@ pub(super) fn open(
         config.journal_files,
         scanned.live,
         scanned.free,
+        scanned.reopen,
     ));
+    let read_only = OpenOptions {
+        read_only: true,
+        ..OpenOptions::default()
+    };
+    let any_file = io.open(&Meta::path(path), read_only).map_err(at(path))?;
     let data_dir = Arc::new(DataDir {
+        any_file,
         path: path.to_owned(),
         io: Arc::clone(&io),
         meta,
@@ -119,17 +143,25 @@ pub(super) fn open(
         logs: RwLock::new(replay.logs),
         writer: Mutex::new(None),
         checkpointing: Mutex::new(()),
+        full: AtomicBool::new(false),
         garbage: Arc::new(Mutex::new(garbage)),
         config,
     });
     let config = &data_dir.config;
-    let has_free = data_dir
+    data_dir
+        .journal_files
+        .remove_unfinished()
+        .map_err(at(&journal_dir))?;
+    // A start needs no space on the disk: the writer leaves one file free for it. Where one is missing all the same, after crashes in a row,
+    // either a new one or moving everything to the segments will do.
+    match data_dir
         .journal_files
         .ensure_free(config.journal_first_file_bytes)
-        .map_err(at(&journal_dir))?;
-    if !has_free {
-        // Every file is live, after several crashes in a row: move everything to the segments first.
-        data_dir.checkpoint(None).map_err(at(path))?;
+    {
+        Ok(true) => {}
+        Ok(false) => drop(data_dir.checkpoint(None).map_err(at(path))?),
+        Err(error) if is_disk_full(&error) => drop(data_dir.checkpoint(None).map_err(at(path))?),
+        Err(error) => return Err(at(&journal_dir)(error)),
     }
     let queue = io.queue(config.writer.depth).map_err(at(&journal_dir))?;
     let writer = JournalWriter::start(
@@ -149,7 +181,9 @@ pub(super) fn open(
 /// The largest entry that fits a journal file of full size, with a margin for headers.
 fn entry_bytes_max(config: &DataDirConfig) -> usize {
     let room = config.journal_file_bytes.saturating_sub(64 << 10);
-    usize::try_from(room).unwrap_or(usize::MAX).min(i32::MAX as usize)
+    usize::try_from(room)
+        .unwrap_or(usize::MAX)
+        .min(i32::MAX as usize)
 }
 
 fn check_identity(path: &Path, meta: Meta, identity: &Identity) -> Result<Meta, OpenError> {
@@ -179,13 +213,25 @@ fn format(
     identity: &Identity,
     config: &DataDirConfig,
 ) -> Result<Meta, OpenError> {
-    let at = |source| OpenError::Io { path: path.to_owned(), source };
+    let at = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
     io.create_dir_all(path).map_err(at)?;
     for entry in io.read_dir(path).map_err(at)? {
         // What an interrupted format leaves, and what file systems put at their root.
-        let known = ["journal", "checkpoint", "checkpoint.tmp", "meta.tmp", "lost+found"];
+        let known = [
+            "journal",
+            "checkpoint",
+            "checkpoint.tmp",
+            "meta.tmp",
+            "lost+found",
+        ];
         if !known.contains(&entry.name.as_str()) {
-            return Err(OpenError::NotOurs { path: path.to_owned(), what: entry.name });
+            return Err(OpenError::NotOurs {
+                path: path.to_owned(),
+                what: entry.name,
+            });
         }
     }
     let journal = path.join("journal");
@@ -194,11 +240,16 @@ fn format(
         let file = journal.join(&entry.name);
         if entry.name.ends_with(".journal") && entry.name != "0000.journal" {
             // A format makes one file. More means that a directory lost its meta.properties.
-            return Err(OpenError::NotOurs { path: path.to_owned(), what: entry.name });
+            return Err(OpenError::NotOurs {
+                path: path.to_owned(),
+                what: entry.name,
+            });
         }
         io.remove_file(&file).map_err(at)?;
     }
-    let bytes = config.journal_first_file_bytes.min(config.journal_file_bytes);
+    let bytes = config
+        .journal_first_file_bytes
+        .min(config.journal_file_bytes);
     JournalFiles::make_first(io, &journal, bytes).map_err(at)?;
     let checkpoint = Checkpoint::default().encode();
     meta::write_durably(io, &Checkpoint::path(path), &checkpoint).map_err(at)?;
@@ -211,7 +262,10 @@ fn format(
         directory_id: identity.new_directory_id,
     };
     meta.write(io, path).map_err(at)?;
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+    if let Some(parent) = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
         io.sync_dir(parent).map_err(at)?;
     }
     Ok(meta)
@@ -229,6 +283,7 @@ struct Replay<'a> {
     dropped: Vec<(LogId, PathBuf)>,
     misfits: Vec<BadBytes>,
     batches: u64,
+    failed: Option<std::io::Error>,
 }
 
 impl<'a> Replay<'a> {
@@ -239,13 +294,21 @@ impl<'a> Replay<'a> {
         environment: LogEnvironment,
         now_ms: i64,
     ) -> Replay<'a> {
-        let mut logs = Logs { next_id: checkpoint.next_log_id, ..Logs::default() };
+        let mut logs = Logs {
+            next_id: checkpoint.next_log_id,
+            ..Logs::default()
+        };
         let mut covered = HashMap::with_capacity(checkpoint.logs.len());
         for line in checkpoint.logs {
             covered.insert(line.id, line.position);
             let dir = log_dir(path, &line.topic, line.partition);
             let config = config_of(&line.topic);
-            logs.insert(Arc::new(Log::restore(line, &dir, config, environment.clone())));
+            logs.insert(Arc::new(Log::restore(
+                line,
+                &dir,
+                config,
+                environment.clone(),
+            )));
         }
         Replay {
             path,
@@ -257,25 +320,28 @@ impl<'a> Replay<'a> {
             dropped: Vec::new(),
             misfits: Vec::new(),
             batches: 0,
+            failed: None,
         }
     }
 
-    fn visit(&mut self, entry: ScannedEntry<'_>) {
+    fn visit(&mut self, entry: &ScannedEntry<'_>) {
         let covered = self.covered.get(&entry.log_id);
         if covered.is_some_and(|covered| entry.position < *covered) {
             return;
         }
         let log = self.logs.by_id.get(&entry.log_id).cloned();
         match (entry.kind, log) {
-            (EntryKind::Open, None) => self.open(&entry),
-            (EntryKind::Append, Some(log)) => self.append(&log, &entry),
+            (EntryKind::Open, None) => self.open(entry),
+            (EntryKind::Append, Some(log)) => self.append(&log, entry),
+            (EntryKind::Truncate, Some(log)) => {
+                if let Err(error) = log.replay_truncate(entry.position, entry.offset) {
+                    self.failed.get_or_insert(error);
+                }
+            }
             (EntryKind::NewLogStart, Some(log)) => log.replay_start(entry.offset),
-            (EntryKind::Drop, log) => self.drop_log(log.as_deref(), &entry),
+            (EntryKind::Drop, log) => self.drop_log(log.as_deref(), entry),
             // Of a log dropped before the checkpoint, or opened before it.
             (_, None) | (EntryKind::Open, Some(_)) => {}
-            (EntryKind::Truncate, Some(_)) => {
-                self.misfit(&entry, "truncation is not expected");
-            }
         }
     }
 
@@ -284,13 +350,19 @@ impl<'a> Replay<'a> {
         if entry.log_id < self.logs.next_id {
             return;
         }
-        let Some(open) = entry.payload.as_ref().ok().and_then(|bytes| OpenEntry::decode(bytes))
+        let Some(open) = entry
+            .payload
+            .as_ref()
+            .ok()
+            .and_then(|bytes| OpenEntry::decode(bytes))
         else {
             self.misfit(entry, "the creation of a log is unreadable");
             return;
         };
-        let partition =
-            TopicIdPartition { topic_id: open.topic_id, partition: open.partition };
+        let partition = TopicIdPartition {
+            topic_id: open.topic_id,
+            partition: open.partition,
+        };
         let dir = log_dir(self.path, &open.topic, partition);
         let config = (self.config_of)(&open.topic);
         let log = Log::new(
@@ -317,8 +389,10 @@ impl<'a> Replay<'a> {
             self.misfit(entry, "an appended batch has no header");
             return;
         };
-        let source =
-            BatchBytes::Journal { file: Arc::clone(entry.file), at: entry.payload_at };
+        let source = BatchBytes::Journal {
+            file: Arc::clone(entry.file),
+            at: entry.payload_at,
+        };
         match log.replay_append(entry.position, header, source, self.now_ms) {
             Ok(()) => self.batches += 1,
             Err(error) => {
@@ -334,18 +408,27 @@ impl<'a> Replay<'a> {
             log.set_dropped();
             self.dropped.push((log.id(), log.dir().to_owned()));
             self.logs.remove(log.id());
-        } else if let Some(open) =
-            entry.payload.as_ref().ok().and_then(|bytes| OpenEntry::decode(bytes))
+        } else if let Some(open) = entry
+            .payload
+            .as_ref()
+            .ok()
+            .and_then(|bytes| OpenEntry::decode(bytes))
         {
-            let partition =
-                TopicIdPartition { topic_id: open.topic_id, partition: open.partition };
-            self.dropped.push((entry.log_id, log_dir(self.path, &open.topic, partition)));
+            let partition = TopicIdPartition {
+                topic_id: open.topic_id,
+                partition: open.partition,
+            };
+            self.dropped
+                .push((entry.log_id, log_dir(self.path, &open.topic, partition)));
         }
     }
 
     fn misfit(&mut self, entry: &ScannedEntry<'_>, what: &'static str) -> BadBytes {
-        let bad =
-            BadBytes { path: entry.file.path().to_owned(), offset: entry.payload_at, what };
+        let bad = BadBytes {
+            path: entry.file.path().to_owned(),
+            offset: entry.payload_at,
+            what,
+        };
         self.misfits.push(bad.clone());
         bad
     }
@@ -358,6 +441,10 @@ impl<'a> Replay<'a> {
         for (id, dir) in &self.dropped {
             if !live.contains(dir.as_path()) && io.exists(dir)? {
                 let away = deleted_dir(dir, *id);
+                if io.exists(&away)? {
+                    // A power loss kept both names: of this log, or of one made later under its name and deleted as well.
+                    io.remove_dir_all(&away)?;
+                }
                 io.rename(dir, &away)?;
             }
         }
@@ -366,7 +453,11 @@ impl<'a> Replay<'a> {
                 continue;
             }
             let away = self.path.join(&entry.name);
-            let owner = self.logs.by_id.values().find(|log| deleted_dir(log.dir(), log.id()) == away);
+            let owner = self
+                .logs
+                .by_id
+                .values()
+                .find(|log| deleted_dir(log.dir(), log.id()) == away);
             match owner {
                 Some(log) if !io.exists(log.dir())? => {
                     io.rename(&away, log.dir())?;

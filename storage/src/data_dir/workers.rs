@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::DataDir;
-use crate::journal::{JournalEnd, JournalFault};
+use super::{CHECKPOINT_AT, DataDir};
+use crate::journal::JournalEnd;
+use crate::log::is_disk_full;
 
 /// How often tails are looked at, when nobody asks earlier.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The share of the journal in use at which a checkpoint begins.
-const CHECKPOINT_AT: f64 = 0.5;
+/// After a failure to make a journal file, such as on a full disk, the next try comes so many ticks later.
+const GROW_AGAIN_TICKS: u32 = 50;
 
 struct Shared {
     data_dir: Arc<DataDir>,
@@ -32,13 +33,31 @@ impl Shared {
         }
         *stop
     }
+}
 
-    /// A failed write or sync of a partition's files takes the directory offline, like one of the journal.
-    fn fail(&self, what: &'static str, error: io::Error) {
-        let fault = JournalFault { what, error: Arc::new(error) };
-        tracing::error!(what, error = %fault.error, path = %self.data_dir.path.display(), "data directory goes offline");
-        self.data_dir.environment.journal.fail(&fault);
+/// A thread that panics leaves a directory that takes appends and never acknowledges them, or worse. Rather stop: the next start
+/// recovers what was acknowledged.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a thread of the data directory panicked; the process ends");
+            std::process::abort();
+        }
     }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            let _abort = AbortOnPanic;
+            body()
+        })
 }
 
 /// The running threads.
@@ -55,7 +74,9 @@ impl Workers {
         now_ms: Arc<dyn Fn() -> i64 + Send + Sync>,
     ) -> io::Result<Workers> {
         let Some(writer) = data_dir.take_writer() else {
-            return Err(io::Error::other("the threads of a data directory are started once"));
+            return Err(io::Error::other(
+                "the threads of a data directory are started once",
+            ));
         };
         let shared = Arc::new(Shared {
             data_dir,
@@ -63,14 +84,18 @@ impl Workers {
             stop: Mutex::new(false),
             stopped: Condvar::new(),
         });
-        let spawn = |name: &str, body: fn(&Shared)| {
-            let shared = Arc::clone(&shared);
-            std::thread::Builder::new().name(name.to_owned()).spawn(move || body(&shared))
-        };
-        let others = vec![spawn("write-behind", write_behind)?, spawn("checkpoint", checkpoint)?];
-        let journal =
-            std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run())?;
-        Ok(Workers { shared, journal, others })
+        let behind = Arc::clone(&shared);
+        let checkpoints = Arc::clone(&shared);
+        let others = vec![
+            spawn("write-behind", move || write_behind(&behind))?,
+            spawn("checkpoint", move || checkpoint(&checkpoints))?,
+        ];
+        let journal = spawn("journal", move || writer.run())?;
+        Ok(Workers {
+            shared,
+            journal,
+            others,
+        })
     }
 
     /// Stops: everything appended becomes durable, is written behind, synced and covered by a last checkpoint, so that the next start
@@ -82,56 +107,72 @@ impl Workers {
             join(thread)?;
         }
         let data_dir = &self.shared.data_dir;
-        if data_dir.fault().is_none() {
-            // Frees files, in case the writer waits for one.
-            data_dir.checkpoint(None)?;
-        }
+        // Frees files, in case the writer waits for one. On a full disk it cannot, and the next start replays.
+        let freed = data_dir.checkpoint(None);
         data_dir.environment.journal.close();
-        match join(self.journal)? {
+        let end = join(self.journal)?;
+        freed?;
+        match end {
             Some(end) => data_dir.checkpoint(Some(end)).map(|_| ()),
-            None => Err(io::Error::other("the data directory is offline; the next start recovers it")),
+            None => Err(io::Error::other(
+                "the journal could not be closed; the next start recovers it",
+            )),
         }
     }
 }
 
 fn join<T>(thread: JoinHandle<T>) -> io::Result<T> {
-    thread.join().map_err(|_| io::Error::other("a thread of the data directory panicked"))
+    thread
+        .join()
+        .map_err(|_| io::Error::other("a thread of the data directory panicked"))
 }
 
 fn write_behind(shared: &Shared) {
+    let mut was_full = false;
     while !shared.wait() {
-        if shared.data_dir.fault().is_some() {
-            return;
-        }
-        if let Err(error) = shared.data_dir.write_behind((shared.now_ms)()) {
-            shared.fail("writing partition files", error);
-            return;
+        match shared.data_dir.write_behind((shared.now_ms)()) {
+            Ok(_) => was_full = false,
+            Err(error) if is_disk_full(&error) => {
+                if !std::mem::replace(&mut was_full, true) {
+                    tracing::error!(%error, path = %shared.data_dir.path.display(), "disk is full: nothing is lost, nothing more is taken until there is space");
+                }
+            }
+            Err(_) => return,
         }
     }
 }
 
 fn checkpoint(shared: &Shared) {
+    let data_dir = &shared.data_dir;
     // What a recovery replayed is moved to the segments soon, so that crashes in a row do not use up the files.
     let mut due = true;
-    let mut may_grow = true;
+    let mut grow_in = 0;
     while !shared.wait() {
-        if shared.data_dir.fault().is_some() {
+        if data_dir.fault().is_some() {
             return;
         }
-        if may_grow && let Err(error) = shared.data_dir.grow_journal() {
-            // Not fatal: the journal works with the files it has, until the next start tries again.
-            tracing::warn!(%error, "cannot make another journal file");
-            may_grow = false;
-        }
-        let usage = shared.data_dir.journal_usage();
-        if due || usage.live as f64 >= usage.capacity as f64 * CHECKPOINT_AT {
-            due = false;
-            if let Err(error) = shared.data_dir.checkpoint(None) {
-                shared.fail("writing a checkpoint", error);
-                return;
+        if grow_in > 0 {
+            grow_in -= 1;
+        } else {
+            match data_dir.grow_journal() {
+                // The checkpoint says how many files there are.
+                Ok(grown) => due |= grown,
+                Err(error) => {
+                    // Not fatal: the journal works with the files it has.
+                    tracing::warn!(%error, "cannot make another journal file");
+                    grow_in = GROW_AGAIN_TICKS;
+                }
             }
         }
-        if let Err(error) = shared.data_dir.remove_dropped() {
+        let usage = data_dir.journal_usage();
+        if due || data_dir.is_full() || usage.live as f64 >= usage.capacity as f64 * CHECKPOINT_AT {
+            match data_dir.checkpoint(None) {
+                Ok(_) => due = false,
+                Err(error) if is_disk_full(&error) => due = true,
+                Err(_) => return,
+            }
+        }
+        if let Err(error) = data_dir.remove_dropped() {
             tracing::warn!(%error, "cannot remove the files of a deleted partition");
         }
     }

@@ -101,6 +101,16 @@ impl Io for DiskIo {
         path.try_exists()
     }
 
+    fn sync_file_system(&self, file: &Arc<dyn IoFile>) -> io::Result<bool> {
+        match file.as_fd() {
+            Some(file) if tells_of_lost_writes() => {
+                rustix::fs::syncfs(file)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     fn disk_space(&self, path: &Path) -> io::Result<DiskSpace> {
         let stat = rustix::fs::statvfs(path)?;
         Ok(DiskSpace {
@@ -115,4 +125,15 @@ impl Io for DiskIo {
             QueueKind::Threads => Box::new(ThreadQueue::new(depth)?),
         })
     }
+}
+
+/// Whether `syncfs` reports that something could not be written back: since Linux 5.8.
+fn tells_of_lost_writes() -> bool {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|part| part.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    cfg!(target_os = "linux") && version >= (5, 8)
 }

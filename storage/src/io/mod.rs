@@ -90,6 +90,11 @@ pub trait Io: fmt::Debug + Send + Sync + 'static {
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
     /// Whether something of that name exists.
     fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// Makes everything on the file system of an open file durable, contents and names. An error means that something written
+    /// since that file was opened is lost. `Ok(false)` where the system cannot promise this; then nothing was done.
+    fn sync_file_system(&self, _file: &Arc<dyn IoFile>) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Space of the file system that holds `path`.
     fn disk_space(&self, path: &Path) -> io::Result<DiskSpace>;
     /// A new queue, to be owned by one thread. `depth` is the most operations in flight at once.

@@ -7,9 +7,7 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{
-    DirEntry, DiskSpace, Io, IoCompletion, IoFile, IoOp, IoOpKind, IoQueue, OpenOptions,
-};
+use super::{DirEntry, DiskSpace, Io, IoCompletion, IoFile, IoOp, IoOpKind, IoQueue, OpenOptions};
 
 /// Another engine, without its durable writes.
 #[derive(Debug)]
@@ -28,8 +26,18 @@ impl Io for Unsynced {
     }
 
     fn open(&self, path: &Path, options: OpenOptions) -> io::Result<Arc<dyn IoFile>> {
-        let file = self.0.open(path, OpenOptions { durable: false, ..options })?;
-        Ok(if options.durable { Arc::new(UnsyncedFile(file)) } else { file })
+        let file = self.0.open(
+            path,
+            OpenOptions {
+                durable: false,
+                ..options
+            },
+        )?;
+        Ok(if options.durable {
+            Arc::new(UnsyncedFile(file))
+        } else {
+            file
+        })
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -65,7 +73,9 @@ impl Io for Unsynced {
     }
 
     fn queue(&self, _: usize) -> io::Result<Box<dyn IoQueue>> {
-        Ok(Box::new(UnsyncedQueue { waiting: Vec::new() }))
+        Ok(Box::new(UnsyncedQueue {
+            waiting: Vec::new(),
+        }))
     }
 }
 
@@ -142,10 +152,16 @@ impl IoQueue for UnsyncedQueue {
                 IoOpKind::WriteDurable => op.file.write_all_at(&[op.buf.as_slice()], op.offset),
                 IoOpKind::Read => {
                     op.buf.set_len(op.buf.capacity());
-                    op.file.read_at(op.buf.as_mut_slice(), op.offset).map(|read| op.buf.set_len(read))
+                    op.file
+                        .read_at(op.buf.as_mut_slice(), op.offset)
+                        .map(|read| op.buf.set_len(read))
                 }
             };
-            completions.push(IoCompletion { token: op.token, result, buf: op.buf });
+            completions.push(IoCompletion {
+                token: op.token,
+                result,
+                buf: op.buf,
+            });
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -13,6 +14,9 @@ use crate::io::{AlignedBuf, BLOCK, Io, IoFile, IoOp, IoOpKind, IoQueue, OpenOpti
 
 /// Zeros are written in pieces of this size when a file is made.
 const ZERO_PIECE: usize = 1 << 20;
+
+/// With so many files, one of them is kept for the next start.
+const FILES_FOR_A_SPARE: u32 = 3;
 
 /// A file that holds commits a recovery would need.
 #[derive(Clone, Debug)]
@@ -43,17 +47,26 @@ pub struct FreeFile {
 /// How full the journal is, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JournalUsage {
-    /// Bytes of files that hold what is not checkpointed, the active one included.
+    /// Bytes in use of files that hold what is not checkpointed, the active one included.
     pub live: u64,
-    /// Bytes of all files, those still to be made included.
+    /// Bytes that can be used, those of files still to be made included.
     pub capacity: u64,
 }
 
 struct Inner {
+    /// The newest file, if it holds no commit: the next run opens it again.
+    reopen: Option<FreeFile>,
     free: Vec<FreeFile>,
     live: VecDeque<LiveFile>,
     files_made: u32,
     growing: bool,
+}
+
+impl Inner {
+    fn take_largest(&mut self, bytes_min: u64) -> Option<FreeFile> {
+        let at = (0..self.free.len()).max_by_key(|at| self.free[*at].capacity)?;
+        (self.free[at].capacity >= bytes_min).then(|| self.free.swap_remove(at))
+    }
 }
 
 /// The set of files of one journal.
@@ -62,6 +75,10 @@ pub struct JournalFiles {
     dir: PathBuf,
     file_bytes: u64,
     files_max: u32,
+    /// Bytes of the active file in use.
+    active_end: AtomicU64,
+    /// The writer waits for a file.
+    stalled: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -74,14 +91,24 @@ impl JournalFiles {
         files_max: u32,
         live: VecDeque<LiveFile>,
         free: Vec<FreeFile>,
+        reopen: Option<FreeFile>,
     ) -> JournalFiles {
-        let files_made = u32::try_from(live.len() + free.len()).unwrap_or(u32::MAX);
+        let files_made = live.len() + free.len() + usize::from(reopen.is_some());
+        let files_made = u32::try_from(files_made).unwrap_or(u32::MAX);
         JournalFiles {
             io,
             dir: dir.to_owned(),
             file_bytes,
             files_max: files_max.max(files_made),
-            inner: Mutex::new(Inner { free, live, files_made, growing: false }),
+            active_end: AtomicU64::new(0),
+            stalled: AtomicBool::new(false),
+            inner: Mutex::new(Inner {
+                reopen,
+                free,
+                live,
+                files_made,
+                growing: false,
+            }),
         }
     }
 
@@ -95,19 +122,51 @@ impl JournalFiles {
         make(io, dir, 0, bytes.max(FILE_BYTES_MIN)).map(|_| ())
     }
 
-    /// Whether the writer could open a file at once.
-    pub fn has_free(&self) -> bool {
-        !self.inner.lock().free.is_empty()
+    /// Removes what a crash left of a file that was being made.
+    pub fn remove_unfinished(&self) -> io::Result<()> {
+        for entry in self.io.read_dir(&self.dir)? {
+            if entry.name.ends_with(".new") {
+                self.io.remove_file(&self.dir.join(entry.name))?;
+            }
+        }
+        Ok(())
     }
 
-    /// Takes the largest free file of at least `bytes_min` for the writer.
+    /// Files there are.
+    pub fn made(&self) -> u32 {
+        self.inner.lock().files_made
+    }
+
+    /// Whether the writer waits for a file.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_stalled(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_active_end(&self, bytes: u64) {
+        self.active_end.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes the largest free file of at least `bytes_min` for the writer. One is left, where there are enough of them, so that
+    /// the next start finds a free file even if everything else is full by then.
     pub(super) fn take_free(&self, bytes_min: u64) -> Option<FreeFile> {
         let mut inner = self.inner.lock();
-        let at = (0..inner.free.len()).max_by_key(|at| inner.free[*at].capacity)?;
-        if inner.free[at].capacity < bytes_min {
+        if inner.free.len() == 1 && inner.files_made >= FILES_FOR_A_SPARE {
             return None;
         }
-        Some(inner.free.swap_remove(at))
+        inner.take_largest(bytes_min)
+    }
+
+    /// Takes the file of a new run: the newest if it is empty, for it has the generation the run must have, else any free one.
+    pub(super) fn take_first(&self) -> Option<FreeFile> {
+        let mut inner = self.inner.lock();
+        inner
+            .reopen
+            .take()
+            .or_else(|| inner.take_largest(FILE_BYTES_MIN))
     }
 
     pub(super) fn push_live(&self, file: LiveFile) {
@@ -143,13 +202,26 @@ impl JournalFiles {
         generation
     }
 
-    /// How full the journal is; the active file counts whole, so this errs on the full side.
+    /// How full the journal is: what the writer may use, which is all but the spare file.
     pub fn usage(&self) -> JournalUsage {
         let inner = self.inner.lock();
         let unmade = u64::from(self.files_max.saturating_sub(inner.files_made));
-        let live = inner.live.iter().map(|file| file.capacity).sum();
-        let free: u64 = inner.free.iter().map(|file| file.capacity.max(self.file_bytes)).sum();
-        JournalUsage { live, capacity: live + free + unmade * self.file_bytes }
+        let whole: u64 = inner.live.iter().map(|file| file.capacity).sum();
+        let active = inner.live.back().map_or(0, |file| file.capacity);
+        let free: u64 = inner
+            .free
+            .iter()
+            .map(|file| file.capacity.max(self.file_bytes))
+            .sum();
+        let spare = if self.files_max >= FILES_FOR_A_SPARE {
+            self.file_bytes
+        } else {
+            0
+        };
+        JournalUsage {
+            live: whole - active + self.active_end.load(Ordering::Relaxed).min(active),
+            capacity: (whole + free + unmade * self.file_bytes).saturating_sub(spare),
+        }
     }
 
     /// Makes one more file, or brings a free one that is too small to full size. True when there was something to do.
@@ -161,7 +233,10 @@ impl JournalFiles {
             if inner.growing {
                 return Ok(false);
             }
-            let small = inner.free.iter().position(|file| file.capacity < self.file_bytes);
+            let small = inner
+                .free
+                .iter()
+                .position(|file| file.capacity < self.file_bytes);
             let job = match small {
                 // The last free file stays available, or the writer could stall behind its growth.
                 Some(at) if inner.free.len() > 1 => Some(Some(inner.free.swap_remove(at))),
@@ -198,7 +273,7 @@ impl JournalFiles {
     pub fn ensure_free(&self, bytes: u64) -> io::Result<bool> {
         let index = {
             let inner = self.inner.lock();
-            if !inner.free.is_empty() {
+            if !inner.free.is_empty() || inner.reopen.is_some() {
                 return Ok(true);
             }
             if inner.files_made >= self.files_max {
@@ -206,7 +281,12 @@ impl JournalFiles {
             }
             inner.files_made
         };
-        let file = make(self.io.as_ref(), &self.dir, index, bytes.min(self.file_bytes))?;
+        let file = make(
+            self.io.as_ref(),
+            &self.dir,
+            index,
+            bytes.min(self.file_bytes),
+        )?;
         let mut inner = self.inner.lock();
         inner.files_made += 1;
         inner.free.push(file);
@@ -218,37 +298,55 @@ impl JournalFiles {
 fn make(io: &dyn Io, dir: &Path, index: u32, bytes: u64) -> io::Result<FreeFile> {
     let path = JournalFiles::path(dir, index);
     let temporary = path.with_extension("new");
-    {
-        let options = OpenOptions {
-            create: true,
-            truncate: true,
-            durable: true,
-            ..OpenOptions::default()
-        };
-        let file = io.open(&temporary, options)?;
-        zero(io, &file, 0, bytes)?;
+    if let Err(error) = fill(io, &temporary, bytes) {
+        // On a full disk its bytes are wanted elsewhere. What is left of it after a crash is made again.
+        if io.exists(&temporary).unwrap_or(false) {
+            let _ = io.remove_file(&temporary);
+        }
+        return Err(error);
     }
     io.rename(&temporary, &path)?;
     io.sync_dir(dir)?;
     open(io, dir, index)
 }
 
+fn fill(io: &dyn Io, path: &Path, bytes: u64) -> io::Result<()> {
+    let options = OpenOptions {
+        create: true,
+        truncate: true,
+        durable: true,
+        ..OpenOptions::default()
+    };
+    let file = io.open(path, options)?;
+    zero(io, &file, 0, bytes)
+}
+
 /// Opens a file of the set that exists, and locks it on the descriptor its writes go through: a killed process whose
 /// writes the kernel has not finished still holds it. [`io::ErrorKind::ResourceBusy`] when somebody else does.
 pub(super) fn open(io: &dyn Io, dir: &Path, index: u32) -> io::Result<FreeFile> {
-    let options = OpenOptions { durable: true, ..OpenOptions::default() };
+    let options = OpenOptions {
+        durable: true,
+        ..OpenOptions::default()
+    };
     let file = io.open(&JournalFiles::path(dir, index), options)?;
     if !file.try_lock()? {
         return Err(io::ErrorKind::ResourceBusy.into());
     }
     // A file cut in the middle of being extended has a last, partial block, of no use.
     let capacity = file.len()? / BLOCK as u64 * BLOCK as u64;
-    Ok(FreeFile { index, file, capacity })
+    Ok(FreeFile {
+        index,
+        file,
+        capacity,
+    })
 }
 
 fn extend(io: &dyn Io, small: &FreeFile, bytes: u64) -> io::Result<FreeFile> {
     zero(io, &small.file, small.capacity, bytes)?;
-    Ok(FreeFile { capacity: bytes, ..small.clone() })
+    Ok(FreeFile {
+        capacity: bytes,
+        ..small.clone()
+    })
 }
 
 /// Writes zeros durably over `from..to`, so that later writes go into extents that exist and are initialised.
@@ -257,7 +355,9 @@ fn zero(io: &dyn Io, file: &Arc<dyn IoFile>, from: u64, to: u64) -> io::Result<(
     let mut at = from;
     let mut buf = AlignedBuf::with_capacity(ZERO_PIECE);
     while at < to {
-        let piece = usize::try_from(to - at).unwrap_or(usize::MAX).min(ZERO_PIECE);
+        let piece = usize::try_from(to - at)
+            .unwrap_or(usize::MAX)
+            .min(ZERO_PIECE);
         buf.set_len(piece);
         buf = write_durable(queue.as_mut(), file, at, buf)?;
         at += piece as u64;
@@ -272,7 +372,11 @@ pub(super) fn write_durable(
     offset: u64,
     buf: AlignedBuf,
 ) -> io::Result<AlignedBuf> {
-    assert_eq!(queue.in_flight(), 0, "a write that is waited for shares its queue");
+    assert_eq!(
+        queue.in_flight(),
+        0,
+        "a write that is waited for shares its queue"
+    );
     queue.submit(IoOp {
         token: u64::MAX,
         kind: IoOpKind::WriteDurable,
@@ -282,7 +386,9 @@ pub(super) fn write_durable(
     });
     let mut completions = Vec::with_capacity(1);
     queue.wait(1, &mut completions)?;
-    let completion = completions.pop().ok_or_else(|| io::Error::other("a completion is missing"))?;
+    let completion = completions
+        .pop()
+        .ok_or_else(|| io::Error::other("a completion is missing"))?;
     completion.result?;
     Ok(completion.buf)
 }

@@ -283,7 +283,10 @@ pub fn decode_table(header: &CommitHeader, bytes: &[u8]) -> Option<Vec<TableEntr
     if bytes.len() != header.table_len() || crc32c::crc32c(bytes) != header.table_crc {
         return None;
     }
-    let table: Vec<TableEntry> = bytes.chunks_exact(TABLE_ENTRY).map(TableEntry::decode).collect();
+    let table: Vec<TableEntry> = bytes
+        .chunks_exact(TABLE_ENTRY)
+        .map(TableEntry::decode)
+        .collect();
     let payload: u64 = table.iter().map(|entry| u64::from(entry.payload_len)).sum();
     (payload == u64::from(header.payload_len)).then_some(table)
 }

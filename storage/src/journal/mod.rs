@@ -73,6 +73,12 @@ pub struct BadBytes {
 
 impl fmt::Display for BadBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {}: {}", self.path.display(), self.offset, self.what)
+        write!(
+            f,
+            "{} at byte {}: {}",
+            self.path.display(),
+            self.offset,
+            self.what
+        )
     }
 }

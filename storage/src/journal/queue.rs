@@ -77,14 +77,21 @@ impl JournalQueue {
         entry: Entry,
         listener: Arc<dyn DurableListener>,
     ) -> Result<JournalPosition, JournalFault> {
-        assert!(entry.payload.len() <= self.entry_bytes_max, "entry over the journal's limit");
+        assert!(
+            entry.payload.len() <= self.entry_bytes_max,
+            "entry over the journal's limit"
+        );
         let mut inner = self.inner.lock();
         if let Some(fault) = &inner.fault {
             return Err(fault.clone());
         }
         let position = inner.next_position;
         inner.next_position = position.next();
-        inner.entries.push_back(Queued { position, entry, listener });
+        inner.entries.push_back(Queued {
+            position,
+            entry,
+            listener,
+        });
         self.wake_locked(&mut inner);
         Ok(position)
     }
@@ -125,6 +132,8 @@ impl JournalQueue {
         let orphans = {
             let mut inner = self.inner.lock();
             inner.fault.get_or_insert_with(|| fault.clone());
+            inner.wake_requested = true;
+            self.wake_locked(&mut inner);
             std::mem::take(&mut inner.entries)
         };
         for orphan in orphans {
@@ -172,7 +181,7 @@ impl JournalQueue {
     /// put them in.
     pub(super) fn sleep_for_wake(&self) {
         let mut inner = self.inner.lock();
-        while !inner.wake_requested {
+        while !inner.wake_requested && !inner.closed {
             inner.writer_sleeps = true;
             self.wake.wait(&mut inner);
             inner.writer_sleeps = false;

@@ -28,6 +28,8 @@ pub struct ScanStart {
     pub generation: u64,
     /// Where a clean stop ended the journal, if the last stop was one.
     pub clean_end: Option<JournalEnd>,
+    /// Files there were at the checkpoint.
+    pub files: u32,
 }
 
 /// An entry that counts.
@@ -62,6 +64,9 @@ pub struct Scan {
     pub live: VecDeque<LiveFile>,
     /// Files that hold nothing needed.
     pub free: Vec<FreeFile>,
+    /// The newest file, if no commit was ever acknowledged in it. The new run opens it again, under the same generation and
+    /// another salt, so that crashes in a row do not use up the files.
+    pub reopen: Option<FreeFile>,
     /// Where the tail was cut: the place and the expected sequence. `None` when the end was known.
     pub cut: Option<BadBytes>,
     /// A tail was cut that no seal preceded: what was in flight is gone, and this replica may miss what
@@ -87,16 +92,22 @@ pub enum ScanError {
         source: io::Error,
     },
     /// Another process has the journal open.
-    #[error("{path} is in use by another process (or by writes of a killed one that the kernel has not finished): stop it first")]
+    #[error(
+        "{path} is in use by another process (or by writes of a killed one that the kernel has not finished): stop it first"
+    )]
     Locked {
         /// The file.
         path: PathBuf,
     },
     /// Acknowledged records are unreadable, and nothing says whose they were.
-    #[error("{0}; acknowledged records are unreadable there and it is not known which partitions they belong to. Restore this directory from a replica or a backup; nothing was changed")]
+    #[error(
+        "{0}; acknowledged records are unreadable there and it is not known which partitions they belong to. Restore this directory from a replica or a backup; nothing was changed"
+    )]
     Unreadable(BadBytes),
     /// The file belongs to another directory.
-    #[error("{path} belongs to data directory {found}, not to {expected}: was it copied here? Nothing was changed")]
+    #[error(
+        "{path} belongs to data directory {found}, not to {expected}: was it copied here? Nothing was changed"
+    )]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -110,6 +121,8 @@ pub enum ScanError {
 struct Candidate {
     free: FreeFile,
     header: FileHeader,
+    /// Its header was read from the second copy.
+    first_copy_is_bad: bool,
 }
 
 /// Scans the journal in `dir` and hands every entry that counts to `visit`, in order.
@@ -119,15 +132,17 @@ pub fn scan(
     start: ScanStart,
     visit: &mut dyn FnMut(ScannedEntry<'_>),
 ) -> Result<Scan, ScanError> {
-    let mut damage = Vec::new();
-    let (mut files, free) = collect(io, dir, start, &mut damage)?;
+    let (mut files, free) = collect(io, dir, start)?;
     files.sort_by_key(|file| file.header.generation);
     let newest = files.last().map_or(0, |file| file.header.generation);
     let newest_run = files.last().map_or(0, |file| file.header.run);
-    let (mut old, live): (Vec<_>, Vec<_>) =
-        files.into_iter().partition(|file| file.header.generation < start.generation);
-    let mut free: Vec<FreeFile> =
-        free.into_iter().chain(old.drain(..).map(|file| file.free)).collect();
+    let (mut old, live): (Vec<_>, Vec<_>) = files
+        .into_iter()
+        .partition(|file| file.header.generation < start.generation);
+    let mut free: Vec<FreeFile> = free
+        .into_iter()
+        .chain(old.drain(..).map(|file| file.free))
+        .collect();
     free.sort_by_key(|file| file.index);
     check_succession(dir, &live, start)?;
 
@@ -135,11 +150,13 @@ pub fn scan(
         start,
         expected: live.first().map_or(1, |file| file.header.first_sequence),
         position: JournalPosition(live.first().map_or(0, |file| file.header.first_position)),
-        previous_header_crc: live.first().map_or(0, |file| file.header.previous_header_crc),
+        previous_header_crc: live
+            .first()
+            .map_or(0, |file| file.header.previous_header_crc),
         durable_mark: 0,
         sealed: true,
         cut: None,
-        damage,
+        damage: Vec::new(),
         commits: 0,
         bytes: 0,
     };
@@ -147,17 +164,40 @@ pub fn scan(
         // A killed process may leave writes in the page cache or the device's that read back well and are not durable. What is
         // replayed counts as durable, so it is made so first.
         let path = last.free.file.path();
-        last.free.file.sync().map_err(|source| ScanError::Io { path: path.to_owned(), source })?;
+        last.free.file.sync().map_err(|source| ScanError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
     }
     for (at, file) in live.iter().enumerate() {
         let successor = live.get(at + 1).map(|next| next.header.first_sequence);
         walk.file(file, successor, visit)?;
     }
     let suspect = walk.cut.is_some() && !walk.sealed;
+    let mut live = live;
+    let is_empty = live.last().is_some_and(|last| {
+        let ended_cleanly = start
+            .clean_end
+            .is_some_and(|end| end.generation == last.header.generation);
+        last.header.first_sequence == walk.expected && !ended_cleanly
+    });
+    let reopen = if is_empty {
+        live.pop().map(|last| last.free)
+    } else {
+        None
+    };
+    // In an empty file this is a crash while it was opened again.
+    for file in live.iter().filter(|file| file.first_copy_is_bad) {
+        walk.damage.push(BadBytes {
+            path: file.free.file.path().to_owned(),
+            offset: 0,
+            what: "first copy of the file header is damaged; the second is used",
+        });
+    }
     Ok(Scan {
         next: RunStart {
             run: newest_run + 1,
-            generation: newest + 1,
+            generation: if reopen.is_some() { newest } else { newest + 1 },
             sequence: walk.expected,
             position: walk.position,
             previous_header_crc: walk.previous_header_crc,
@@ -173,6 +213,7 @@ pub fn scan(
             })
             .collect(),
         free,
+        reopen,
         cut: walk.cut,
         suspect,
         damage: walk.damage,
@@ -186,7 +227,6 @@ fn collect(
     io: &dyn Io,
     dir: &Path,
     start: ScanStart,
-    damage: &mut Vec<BadBytes>,
 ) -> Result<(Vec<Candidate>, Vec<FreeFile>), ScanError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -194,9 +234,25 @@ fn collect(
     };
     let mut used = Vec::new();
     let mut free = Vec::new();
+    let mut expected_index = 0;
+    let missing = |index| {
+        let path = JournalFiles::path(dir, index);
+        Err(ScanError::Unreadable(BadBytes {
+            path,
+            offset: 0,
+            what: "journal file is missing",
+        }))
+    };
     for entry in io.read_dir(dir).map_err(failed(dir))? {
-        let index = entry.name.strip_suffix(".journal").and_then(|stem| stem.parse().ok());
+        let index = entry
+            .name
+            .strip_suffix(".journal")
+            .and_then(|stem| stem.parse().ok());
         let Some(index) = index else { continue };
+        if index != expected_index {
+            return missing(expected_index);
+        }
+        expected_index += 1;
         let path = JournalFiles::path(dir, index);
         let file = match super::files::open(io, dir, index) {
             Ok(file) => file,
@@ -210,8 +266,22 @@ fn collect(
         blocks[read..].fill(0);
         let (first, second) = blocks.split_at(BLOCK);
         let copies = [FileHeader::decode(first), FileHeader::decode(second)];
-        let header = copies.iter().flatten().max_by_key(|header| header.generation).cloned();
-        let Some(header) = header else {
+        let header = match &copies {
+            // The first copy is written first, and synced, before the second.
+            [Some(first), Some(second)] if second.generation > first.generation => Some(second),
+            [Some(first), _] => Some(first),
+            [None, second] => second.as_ref(),
+        };
+        let Some(header) = header.cloned() else {
+            if second.iter().any(|byte| *byte != 0) {
+                let what = "both copies of the file header are damaged";
+                return Err(ScanError::Unreadable(BadBytes {
+                    path,
+                    offset: 0,
+                    what,
+                }));
+            }
+            // Never used, or torn when it was to be used first.
             free.push(file);
             continue;
         };
@@ -222,15 +292,15 @@ fn collect(
                 expected: start.directory_id,
             });
         }
-        // A first copy that is newer than the second is a crash while opening; the reverse cannot happen by itself.
-        if header.generation >= start.generation && copies[0].as_ref() != Some(&header) {
-            damage.push(BadBytes {
-                path,
-                offset: 0,
-                what: "first copy of the file header is damaged; the second is used",
-            });
-        }
-        used.push(Candidate { free: file, header });
+        let first_copy_is_bad = copies[0].as_ref() != Some(&header);
+        used.push(Candidate {
+            free: file,
+            header,
+            first_copy_is_bad,
+        });
+    }
+    if expected_index < start.files {
+        return missing(expected_index);
     }
     Ok((used, free))
 }
@@ -238,15 +308,17 @@ fn collect(
 /// Generations are given out one by one: one that is missing is a file whose header, both copies, is gone.
 fn check_succession(dir: &Path, live: &[Candidate], start: ScanStart) -> Result<(), ScanError> {
     let missing = |what| {
-        Err(ScanError::Unreadable(BadBytes { path: dir.to_owned(), offset: 0, what }))
+        Err(ScanError::Unreadable(BadBytes {
+            path: dir.to_owned(),
+            offset: 0,
+            what,
+        }))
     };
     // 0 is what a freshly formatted directory says, in which nothing was opened yet.
-    let mut expected = start.generation.max(1);
-    for file in live {
+    for (expected, file) in (start.generation.max(1)..).zip(live) {
         if file.header.generation != expected {
             return missing("a journal file is missing, or both copies of its header are damaged");
         }
-        expected += 1;
     }
     if live.is_empty() && start.generation > 0 {
         return missing("the journal file the checkpoint refers to is missing");
@@ -286,11 +358,16 @@ impl Walk {
         visit: &mut dyn FnMut(ScannedEntry<'_>),
     ) -> Result<(), ScanError> {
         let path = file.free.file.path().to_owned();
-        let failed = |source| ScanError::Io { path: path.clone(), source };
+        let failed = |source| ScanError::Io {
+            path: path.clone(),
+            source,
+        };
         let mut window = Window::new(&file.free);
         let mut at = FIRST_COMMIT;
         // A run that followed a cut leaves out the positions that checkpoints had given to what was cut.
-        self.position = self.position.max(JournalPosition(file.header.first_position));
+        self.position = self
+            .position
+            .max(JournalPosition(file.header.first_position));
         loop {
             let mut facts = Facts {
                 expected: self.expected,
@@ -309,7 +386,8 @@ impl Walk {
             let commit = self.read_commit(&mut window, file, at).map_err(failed)?;
             let intact = match &commit {
                 Some(commit) => {
-                    commit.bad.is_none() && payloads_are_whole(&mut window, commit).map_err(failed)?
+                    commit.bad.is_none()
+                        && payloads_are_whole(&mut window, commit).map_err(failed)?
                 }
                 None => false,
             };
@@ -322,23 +400,32 @@ impl Walk {
                 self.look_ahead(&mut window, file, at).map_err(failed)?;
                 facts.durable_mark = self.durable_mark;
             }
-            let bad = BadBytes { path: path.clone(), offset: at, what: "no commit where one must be" };
+            let bad = BadBytes {
+                path: path.clone(),
+                offset: at,
+                what: "no commit where one must be",
+            };
             match (judge(&facts), commit) {
                 (Verdict::Replay, Some(commit)) => {
                     self.durable_mark = self.durable_mark.max(commit.header.durable_through);
-                    self.replay(&mut window, file, &commit, intact, visit).map_err(failed)?;
+                    self.replay(&mut window, file, &commit, intact, visit)
+                        .map_err(failed)?;
                     at += u64::from(commit.header.total_len);
                 }
                 (Verdict::ReplayIntact, Some(commit)) => {
                     if let Some(what) = commit.bad {
                         self.damage.push(BadBytes { what, ..bad });
                     }
-                    self.replay(&mut window, file, &commit, intact, visit).map_err(failed)?;
+                    self.replay(&mut window, file, &commit, intact, visit)
+                        .map_err(failed)?;
                     at += u64::from(commit.header.total_len);
                 }
                 (Verdict::CleanEnd | Verdict::NextFile, _) => return Ok(()),
                 (Verdict::Cut, _) => {
-                    self.cut = Some(BadBytes { what: "end of what was durable", ..bad });
+                    self.cut = Some(BadBytes {
+                        what: "end of what was durable",
+                        ..bad
+                    });
                     return Ok(());
                 }
                 (Verdict::Refuse | Verdict::Replay | Verdict::ReplayIntact, _) => {
@@ -378,8 +465,13 @@ impl Walk {
                     (copy, Some("table of a commit is damaged; its copy is used"))
                 }
             };
-            return Ok(table
-                .map(|table| Readable { header, header_crc, table, payload_at, bad }));
+            return Ok(table.map(|table| Readable {
+                header,
+                header_crc,
+                table,
+                payload_at,
+                bad,
+            }));
         }
         self.read_trailer(window, file, at)
     }
@@ -408,8 +500,13 @@ impl Walk {
                 let header_crc = header.encode(&mut [0; COMMIT_HEADER]);
                 let payload_at = at + (COMMIT_HEADER + header.table_len()) as u64;
                 let bad = Some("header of a commit is damaged; its copy is used");
-                return Ok(table
-                    .map(|table| Readable { header, header_crc, table, payload_at, bad }));
+                return Ok(table.map(|table| Readable {
+                    header,
+                    header_crc,
+                    table,
+                    payload_at,
+                    bad,
+                }));
             }
             if CommitHeader::decode(block, &file.header.salt).is_some() && end > at + BLOCK as u64 {
                 return Ok(None);
@@ -504,7 +601,12 @@ struct Window {
 
 impl Window {
     fn new(file: &FreeFile) -> Window {
-        Window { file: Arc::clone(&file.file), capacity: file.capacity, start: 0, bytes: Vec::new() }
+        Window {
+            file: Arc::clone(&file.file),
+            capacity: file.capacity,
+            start: 0,
+            bytes: Vec::new(),
+        }
     }
 
     /// Bytes of the file; zeros beyond its end.

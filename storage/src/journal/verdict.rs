@@ -67,7 +67,11 @@ pub fn judge(facts: &Facts) -> Verdict {
     if facts.found == Found::Whole {
         return Verdict::Replay;
     }
-    if is_last && facts.clean_through.is_some_and(|last| last + 1 == facts.expected) {
+    if is_last
+        && facts
+            .clean_through
+            .is_some_and(|last| last + 1 == facts.expected)
+    {
         return Verdict::CleanEnd;
     }
     if is_last && facts.expected > facts.durable_mark {

@@ -120,7 +120,6 @@ pub struct JournalEnd {
 
 impl JournalWriter {
     /// Starts a run: opens a fresh file, durably. Fails when no file is free or the disk refuses.
-    #[expect(clippy::too_many_arguments, reason = "called once, from the data directory")]
     pub fn start(
         queue: Arc<JournalQueue>,
         files: Arc<JournalFiles>,
@@ -152,7 +151,7 @@ impl JournalWriter {
             sealed: true,
             failed: false,
         };
-        let Some(free) = writer.files.take_free(super::files::FILE_BYTES_MIN) else {
+        let Some(free) = writer.files.take_first() else {
             return Err(std::io::Error::other("no journal file is free"));
         };
         writer.open_file(free)?;
@@ -166,6 +165,8 @@ impl JournalWriter {
             match self.step() {
                 WriterStep::Progress => {}
                 WriterStep::Failed => return None,
+                // Nobody frees files for a journal that is closed.
+                WriterStep::Stalled if self.queue.is_closed() => return self.finish(),
                 WriterStep::Stalled => {
                     self.queue.sleep_for_wake();
                 }
@@ -202,6 +203,12 @@ impl JournalWriter {
     /// Takes what is queued, submits what may be, and handles what completed. Waits for a completion
     /// when something is in flight and nothing more may be submitted.
     pub fn step(&mut self) -> WriterStep {
+        if !self.failed
+            && let Some(fault) = self.queue.fault()
+        {
+            // Partition files could not be written: the directory is offline as a whole.
+            self.end_with(&fault);
+        }
         if self.failed {
             return WriterStep::Failed;
         }
@@ -216,8 +223,13 @@ impl JournalWriter {
         if self.failed {
             return WriterStep::Failed;
         }
+        self.files.set_stalled(stalled && self.in_flight.is_empty());
         if self.in_flight.is_empty() {
-            return if stalled { WriterStep::Stalled } else { WriterStep::Idle };
+            return if stalled {
+                WriterStep::Stalled
+            } else {
+                WriterStep::Idle
+            };
         }
         let mut completions = std::mem::take(&mut self.completions);
         let waited = self.io.wait(1, &mut completions);
@@ -228,7 +240,11 @@ impl JournalWriter {
             self.on_completion(completion);
         }
         self.completions = completions;
-        if self.failed { WriterStep::Failed } else { WriterStep::Progress }
+        if self.failed {
+            WriterStep::Failed
+        } else {
+            WriterStep::Progress
+        }
     }
 
     /// Starts an empty commit that records how far the journal is durable. Call when idle.
@@ -237,9 +253,15 @@ impl JournalWriter {
             return;
         }
         if !self.has_room(BLOCK) {
-            // The next file's header will say the same, as soon as there is something to put there.
-            self.sealed = true;
-            return;
+            let Some(free) = self.files.take_free(super::files::FILE_BYTES_MIN) else {
+                // The next file's header will say the same, as soon as there is one.
+                self.sealed = true;
+                return;
+            };
+            if let Err(error) = self.open_file(free) {
+                self.fail("opening a journal file", error);
+                return;
+            }
         }
         self.submit(0, true);
     }
@@ -247,8 +269,12 @@ impl JournalWriter {
     fn take_queued(&mut self) {
         let known = self.waiting.len();
         self.queue.take(&mut self.waiting);
-        self.waiting_bytes +=
-            self.waiting.iter().skip(known).map(|queued| queued.entry.payload.len()).sum::<usize>();
+        self.waiting_bytes += self
+            .waiting
+            .iter()
+            .skip(known)
+            .map(|queued| queued.entry.payload.len())
+            .sum::<usize>();
     }
 
     fn may_submit(&self) -> bool {
@@ -299,7 +325,9 @@ impl JournalWriter {
     }
 
     fn has_room(&self, bytes: usize) -> bool {
-        self.active.as_ref().is_some_and(|active| active.capacity - active.end >= bytes as u64)
+        self.active
+            .as_ref()
+            .is_some_and(|active| active.capacity - active.end >= bytes as u64)
     }
 
     fn submit(&mut self, entries: usize, seal: bool) {
@@ -328,7 +356,9 @@ impl JournalWriter {
         };
         self.previous_header_crc = encode_commit(&mut buf, header, &taken, total_len);
         assert!(
-            taken.first().is_none_or(|queued| queued.position == self.next_position),
+            taken
+                .first()
+                .is_none_or(|queued| queued.position == self.next_position),
             "entries reach the journal in the order of their positions"
         );
         self.io.submit(IoOp {
@@ -339,6 +369,7 @@ impl JournalWriter {
             buf,
         });
         active.end += total_len as u64;
+        self.files.set_active_end(active.end);
         self.in_flight.push_back(InFlight {
             sequence: self.next_sequence,
             done: false,
@@ -366,15 +397,20 @@ impl JournalWriter {
             return;
         }
         let now_ns = (self.config.clock)();
-        if let Some(commit) =
-            self.in_flight.iter_mut().find(|commit| commit.sequence == completion.token)
+        if let Some(commit) = self
+            .in_flight
+            .iter_mut()
+            .find(|commit| commit.sequence == completion.token)
         {
             commit.done = true;
             let write_ns = now_ns.saturating_sub(commit.started_ns);
-            self.observer.on_commit(commit.bytes, commit.entries, write_ns);
+            self.observer
+                .on_commit(commit.bytes, commit.entries, write_ns);
         }
         while self.in_flight.front().is_some_and(|commit| commit.done) {
-            let Some(commit) = self.in_flight.pop_front() else { break };
+            let Some(commit) = self.in_flight.pop_front() else {
+                break;
+            };
             self.durable_through = commit.sequence;
             for (listener, position) in commit.listeners {
                 listener.on_durable(position);
@@ -406,6 +442,7 @@ impl JournalWriter {
             generation: header.generation,
             first_position: self.next_position,
         });
+        self.files.set_active_end(FIRST_COMMIT);
         self.next_generation += 1;
         self.active = Some(Active {
             file: free.file,
@@ -421,17 +458,24 @@ impl JournalWriter {
         if self.failed {
             return;
         }
-        self.failed = true;
-        let fault = JournalFault { what, error: Arc::new(error) };
+        let fault = JournalFault {
+            what,
+            error: Arc::new(error),
+        };
         tracing::error!(what, error = %fault.error, "data directory goes offline");
         self.queue.fail(&fault);
+        self.end_with(&fault);
+    }
+
+    fn end_with(&mut self, fault: &JournalFault) {
+        self.failed = true;
         for commit in self.in_flight.drain(..) {
             for (listener, _) in commit.listeners {
-                listener.on_fault(&fault);
+                listener.on_fault(fault);
             }
         }
         for queued in self.waiting.drain(..) {
-            queued.listener.on_fault(&fault);
+            queued.listener.on_fault(fault);
         }
     }
 }
@@ -481,9 +525,9 @@ fn listeners_of(entries: Vec<Queued>) -> Vec<(Arc<dyn DurableListener>, JournalP
     let mut listeners: Vec<(Arc<dyn DurableListener>, JournalPosition)> = Vec::new();
     for queued in entries {
         let from = listeners.len().saturating_sub(LISTENER_LOOKBACK);
-        let known = listeners[from..]
-            .iter_mut()
-            .find(|(listener, _)| std::ptr::addr_eq(Arc::as_ptr(listener), Arc::as_ptr(&queued.listener)));
+        let known = listeners[from..].iter_mut().find(|(listener, _)| {
+            std::ptr::addr_eq(Arc::as_ptr(listener), Arc::as_ptr(&queued.listener))
+        });
         match known {
             Some((_, position)) => *position = queued.position,
             None => listeners.push((queued.listener, queued.position)),

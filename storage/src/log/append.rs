@@ -7,9 +7,9 @@ use bytes::{Bytes, BytesMut};
 use protocol::batch::{BatchHeader, set_base_offset, set_partition_leader_epoch};
 use protocol::model::{LeaderEpoch, Offset};
 
+use super::Log;
 use super::producers::{ProducerBatch, ProducerError, SequenceCheck};
 use super::tail::{BatchBytes, TailBatch};
-use super::Log;
 use crate::journal::{DurableListener, Entry, EntryKind, JournalFault};
 
 /// Something to keep for as long as the batch's bytes are in memory, such as the permit that bounds them.
@@ -74,9 +74,27 @@ impl Log {
     ) -> Result<Appended, AppendError> {
         let max = self.environment.journal.entry_bytes_max();
         if batch.len() > max {
-            return Err(AppendError::TooLarge { size: batch.len(), max });
+            return Err(AppendError::TooLarge {
+                size: batch.len(),
+                max,
+            });
         }
         let mut state = self.state();
+        if state.dropped {
+            let error = Arc::new(super::open::deleted());
+            return Err(JournalFault {
+                what: "appending",
+                error,
+            }
+            .into());
+        }
+        assert!(
+            state
+                .leader_epochs
+                .latest()
+                .is_none_or(|latest| latest <= epoch),
+            "leader epoch decreases"
+        );
         if let Some(producer) = &header.producer {
             let check = state.producers.check(producer, header.last_sequence())?;
             if let SequenceCheck::Duplicate(first) = check {
@@ -91,8 +109,11 @@ impl Log {
         let base = state.offsets.end;
         set_base_offset(&mut batch, base);
         set_partition_leader_epoch(&mut batch, epoch);
-        let header =
-            BatchHeader { base_offset: base, partition_leader_epoch: Some(epoch), ..*header };
+        let header = BatchHeader {
+            base_offset: base,
+            partition_leader_epoch: Some(epoch),
+            ..*header
+        };
         let end = header.end_offset();
         let bytes = batch.freeze();
         let bytes = match hold {
@@ -119,10 +140,16 @@ impl Log {
             appended_ms: now_ms,
             bytes: BatchBytes::Memory(bytes),
         });
+        self.list(&mut state);
         state.pending.push_back((position, end));
         state.offsets.end = end;
         state.check();
-        Ok(Appended { base, end, log_start: state.offsets.start, duplicate: None })
+        Ok(Appended {
+            base,
+            end,
+            log_start: state.offsets.start,
+            duplicate: None,
+        })
     }
 
     /// Moves the log's start forward: records before `start` are gone for good. Done means: queued for the journal.
@@ -131,7 +158,10 @@ impl Log {
         if start <= state.offsets.start {
             return Ok(());
         }
-        assert!(start <= state.offsets.durable_end, "a log starts within what is durable");
+        assert!(
+            start <= state.offsets.durable_end,
+            "a log starts within what is durable"
+        );
         let entry = Entry {
             kind: EntryKind::NewLogStart,
             log_id: self.id,
@@ -140,7 +170,9 @@ impl Log {
             end: Offset::ZERO,
             payload: Bytes::new(),
         };
-        self.environment.journal.push(entry, Arc::clone(self) as _)?;
+        self.environment
+            .journal
+            .push(entry, Arc::clone(self) as _)?;
         state.offsets.start = start;
         state.leader_epochs.start_at(start);
         state.check();

@@ -1,6 +1,6 @@
 //! Open files, bounded in number: thousands of partitions share them, the least recently used is closed first.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,14 +8,19 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::io::{Io, IoFile, OpenOptions};
+use crate::journal::LogId;
+
+/// A log made again under the name of a deleted one has other files under the same paths, so a path alone is no key.
+type Key = (LogId, PathBuf);
 
 struct Inner {
-    open: HashMap<PathBuf, (Arc<dyn IoFile>, u64)>,
-    by_use: BTreeMap<u64, PathBuf>,
+    open: BTreeMap<Key, (Arc<dyn IoFile>, u64)>,
+    by_use: BTreeMap<u64, Key>,
     uses: u64,
 }
 
-/// A cache of open files. A file that somebody still holds stays open when it is evicted here.
+/// A cache of open files. A file that somebody still holds stays open when it is evicted here: who has written to a file
+/// holds it until it is synced, since a descriptor opened later might not hear of an earlier failure to write back.
 pub struct Descriptors {
     io: Arc<dyn Io>,
     open_max: usize,
@@ -31,8 +36,16 @@ impl std::fmt::Debug for Descriptors {
 impl Descriptors {
     /// A cache of at most `open_max` files.
     pub fn new(io: Arc<dyn Io>, open_max: usize) -> Descriptors {
-        let inner = Inner { open: HashMap::new(), by_use: BTreeMap::new(), uses: 0 };
-        Descriptors { io, open_max: open_max.max(1), inner: Mutex::new(inner) }
+        let inner = Inner {
+            open: BTreeMap::new(),
+            by_use: BTreeMap::new(),
+            uses: 0,
+        };
+        Descriptors {
+            io,
+            open_max: open_max.max(1),
+            inner: Mutex::new(inner),
+        }
     }
 
     /// The engine.
@@ -40,38 +53,86 @@ impl Descriptors {
         &self.io
     }
 
-    /// The file at `path`, created when missing.
-    pub fn open(&self, path: &Path) -> io::Result<Arc<dyn IoFile>> {
-        let mut inner = self.inner.lock();
-        inner.uses += 1;
-        let now = inner.uses;
-        if let Some((file, last)) = inner.open.get_mut(path) {
-            let file = Arc::clone(file);
-            let before = std::mem::replace(last, now);
-            if let Some(path) = inner.by_use.remove(&before) {
-                inner.by_use.insert(now, path);
-            }
+    /// The file of `owner` at `path`; [`io::ErrorKind::NotFound`] when there is none.
+    pub fn open(&self, owner: LogId, path: &Path) -> io::Result<Arc<dyn IoFile>> {
+        self.open_with(owner, path, OpenOptions::default())
+    }
+
+    /// The file of `owner` at `path`, created when missing.
+    pub fn create(&self, owner: LogId, path: &Path) -> io::Result<Arc<dyn IoFile>> {
+        self.open_with(
+            owner,
+            path,
+            OpenOptions {
+                create: true,
+                ..OpenOptions::default()
+            },
+        )
+    }
+
+    fn open_with(
+        &self,
+        owner: LogId,
+        path: &Path,
+        options: OpenOptions,
+    ) -> io::Result<Arc<dyn IoFile>> {
+        let key = (owner, path.to_owned());
+        if let Some(file) = self.inner.lock().touch(&key) {
             return Ok(file);
         }
-        let options = OpenOptions { create: true, ..OpenOptions::default() };
+        // Outside of the lock: a slow disk holds up only who needs this file.
         let file = self.io.open(path, options)?;
-        inner.open.insert(path.to_owned(), (Arc::clone(&file), now));
-        inner.by_use.insert(now, path.to_owned());
+        let mut inner = self.inner.lock();
+        if let Some(opened_meanwhile) = inner.touch(&key) {
+            return Ok(opened_meanwhile);
+        }
+        let now = inner.uses;
+        inner.open.insert(key.clone(), (Arc::clone(&file), now));
+        inner.by_use.insert(now, key);
         while inner.open.len() > self.open_max {
-            let Some((_, oldest)) = inner.by_use.pop_first() else { break };
+            let Some((_, oldest)) = inner.by_use.pop_first() else {
+                break;
+            };
             inner.open.remove(&oldest);
         }
         Ok(file)
     }
 
-    /// Closes every cached file below `dir`.
-    pub fn forget(&self, dir: &Path) {
+    /// Closes every cached file of `owner`.
+    pub fn forget(&self, owner: LogId) {
         let mut inner = self.inner.lock();
-        let gone: Vec<_> = inner.open.keys().filter(|path| path.starts_with(dir)).cloned().collect();
-        for path in gone {
-            if let Some((_, at)) = inner.open.remove(&path) {
-                inner.by_use.remove(&at);
-            }
+        let first = (owner, PathBuf::new());
+        let gone: Vec<Key> = inner
+            .open
+            .range(first..)
+            .take_while(|((id, _), _)| *id == owner)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in gone {
+            inner.remove(&key);
+        }
+    }
+
+    /// Closes one file, whose name is about to be removed.
+    pub fn forget_file(&self, owner: LogId, path: &Path) {
+        self.inner.lock().remove(&(owner, path.to_owned()));
+    }
+}
+
+impl Inner {
+    fn touch(&mut self, key: &Key) -> Option<Arc<dyn IoFile>> {
+        self.uses += 1;
+        let (file, last) = self.open.get_mut(key)?;
+        let before = std::mem::replace(last, self.uses);
+        if let Some(key) = self.by_use.remove(&before) {
+            self.by_use.insert(self.uses, key);
+        }
+        Some(Arc::clone(file))
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some((_, used)) = self.open.remove(key) {
+            self.by_use.remove(&used);
         }
     }
 }

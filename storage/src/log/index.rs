@@ -5,6 +5,7 @@
 //! timestamp up to there. Both grow strictly.
 //!
 //! An index is a hint. What a look-up finds is verified against the batch it points to, and an index that lied is built again.
+//! The time index of a segment is checked as a whole before its first use, since an entry that is missing there would hide records.
 
 use std::io;
 use std::sync::Arc;
@@ -50,7 +51,10 @@ impl OffsetEntry {
     fn decode(base: Offset, bytes: &[u8]) -> OffsetEntry {
         let relative = i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         let position = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
-        OffsetEntry { offset: base.plus(i64::from(relative)), position: u64::from(position) }
+        OffsetEntry {
+            offset: base.plus(i64::from(relative)),
+            position: u64::from(position),
+        }
     }
 }
 
@@ -81,9 +85,12 @@ pub fn find_offset(
     base: Offset,
     target: Offset,
 ) -> io::Result<Option<OffsetEntry>> {
-    search(file, OFFSET_ENTRY, |bytes| OffsetEntry::decode(base, bytes), |entry| {
-        entry.offset <= target
-    })
+    search(
+        file,
+        OFFSET_ENTRY,
+        |bytes| OffsetEntry::decode(base, bytes),
+        |entry| entry.offset <= target,
+    )
 }
 
 /// The last entry whose timestamp is less than `target`.
@@ -92,37 +99,101 @@ pub fn find_before_time(
     base: Offset,
     target: i64,
 ) -> io::Result<Option<TimeEntry>> {
-    search(file, TIME_ENTRY, |bytes| TimeEntry::decode(base, bytes), |entry| {
-        entry.timestamp < target
-    })
+    search(
+        file,
+        TIME_ENTRY,
+        |bytes| TimeEntry::decode(base, bytes),
+        |entry| entry.timestamp < target,
+    )
 }
 
 /// The last entry of a time index: the greatest timestamp of its segment, once that is closed.
 pub fn last_time(file: &Arc<dyn IoFile>, base: Offset) -> io::Result<Option<TimeEntry>> {
-    search(file, TIME_ENTRY, |bytes| TimeEntry::decode(base, bytes), |_| true)
+    search(
+        file,
+        TIME_ENTRY,
+        |bytes| TimeEntry::decode(base, bytes),
+        |_| true,
+    )
 }
 
-/// The entries at the front of an offset index that grow and lie within `log_bytes`: all that a crash can be trusted with.
-/// Returns them with whether the file held nothing else.
-pub fn valid_offsets(
+/// What of an index may be kept when its segment holds so many bytes, up to some offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept<E> {
+    /// The last entry kept.
+    pub last: Option<E>,
+    /// Bytes of the entries kept.
+    pub bytes: u64,
+    /// Whether everything that was not kept spoke of batches beyond the segment's end. Otherwise the index is damaged.
+    pub sound: bool,
+}
+
+/// The entries at the front of an offset index that lie within `log_bytes`.
+pub fn kept_offsets(
     file: &Arc<dyn IoFile>,
     base: Offset,
     log_bytes: u64,
-) -> io::Result<(Vec<OffsetEntry>, bool)> {
+) -> io::Result<Kept<OffsetEntry>> {
+    let decode = |bytes: &[u8]| OffsetEntry::decode(base, bytes);
+    let is_beyond = |entry: &OffsetEntry| entry.position >= log_bytes;
+    kept(file, OFFSET_ENTRY, decode, is_beyond, |last, entry| {
+        entry.offset >= base
+            && entry.position > 0
+            && last.is_none_or(|last| entry.offset > last.offset && entry.position > last.position)
+    })
+}
+
+/// The entries at the front of a time index that lie before `end`.
+pub fn kept_times(
+    file: &Arc<dyn IoFile>,
+    base: Offset,
+    end: Offset,
+) -> io::Result<Kept<TimeEntry>> {
+    let decode = |bytes: &[u8]| TimeEntry::decode(base, bytes);
+    kept(
+        file,
+        TIME_ENTRY,
+        decode,
+        |entry| entry.offset >= end,
+        |last, entry| {
+            entry.offset >= base
+                && entry.timestamp >= 0
+                && last.is_none_or(|last| {
+                    entry.offset > last.offset && entry.timestamp > last.timestamp
+                })
+        },
+    )
+}
+
+fn kept<E: Copy>(
+    file: &Arc<dyn IoFile>,
+    entry_len: usize,
+    decode: impl Fn(&[u8]) -> E,
+    is_beyond: impl Fn(&E) -> bool,
+    follows: impl Fn(Option<&E>, &E) -> bool,
+) -> io::Result<Kept<E>> {
     let bytes = read_all(file)?;
-    let mut valid: Vec<OffsetEntry> = Vec::with_capacity(bytes.len() / OFFSET_ENTRY);
-    for chunk in bytes.chunks_exact(OFFSET_ENTRY) {
-        let entry = OffsetEntry::decode(base, chunk);
-        let grows = valid.last().is_none_or(|last| {
-            entry.offset > last.offset && entry.position > last.position
-        });
-        if entry.offset < base || entry.position == 0 || entry.position >= log_bytes || !grows {
+    let mut kept = Kept {
+        last: None,
+        bytes: 0,
+        sound: bytes.len().is_multiple_of(entry_len),
+    };
+    let (mut last, mut at) = (None, 0);
+    for chunk in bytes.chunks_exact(entry_len) {
+        let entry = decode(chunk);
+        if !follows(last.as_ref(), &entry) {
+            kept.sound = false;
             break;
         }
-        valid.push(entry);
+        last = Some(entry);
+        // What follows is looked at as well: a damaged entry in the middle may point beyond the end, too.
+        if !is_beyond(&entry) && kept.bytes == at {
+            kept.last = last;
+            kept.bytes += entry_len as u64;
+        }
+        at += entry_len as u64;
     }
-    let whole = valid.len() * OFFSET_ENTRY == bytes.len();
-    Ok((valid, whole))
+    Ok(kept)
 }
 
 fn read_all(file: &Arc<dyn IoFile>) -> io::Result<Vec<u8>> {

@@ -12,7 +12,9 @@ impl LeaderEpochs {
     /// From entries that are already in order.
     pub fn from_entries(entries: Vec<(LeaderEpoch, Offset)>) -> LeaderEpochs {
         assert!(
-            entries.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1),
+            entries
+                .windows(2)
+                .all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1),
             "leader epochs and their offsets grow"
         );
         LeaderEpochs { entries }
@@ -33,7 +35,10 @@ impl LeaderEpochs {
         match self.latest() {
             Some(latest) if latest == epoch => {}
             latest => {
-                assert!(latest.is_none_or(|latest| latest < epoch), "leader epoch decreases");
+                assert!(
+                    latest.is_none_or(|latest| latest < epoch),
+                    "leader epoch decreases"
+                );
                 self.entries.push((epoch, offset));
             }
         }
@@ -56,7 +61,9 @@ impl LeaderEpochs {
     /// The largest epoch not over `requested`, and the offset at which it ends (Kafka's `endOffsetFor`). `None` when the
     /// log knows no such epoch.
     pub fn end_of(&self, requested: LeaderEpoch, log_end: Offset) -> Option<(LeaderEpoch, Offset)> {
-        let after = self.entries.partition_point(|(epoch, _)| *epoch <= requested);
+        let after = self
+            .entries
+            .partition_point(|(epoch, _)| *epoch <= requested);
         let (epoch, _) = self.entries.get(after.checked_sub(1)?)?;
         let end = self.entries.get(after).map_or(log_end, |(_, start)| *start);
         Some((*epoch, end))

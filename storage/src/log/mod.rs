@@ -11,23 +11,29 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, MutexGuard};
 use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
 
 pub use append::{AppendError, Appended, Hold};
+pub use checkpoint::Unsynced;
+pub use disk::{ActiveSegment, DirtyCount, SyncFailed, is_disk_full};
 pub use leader_epochs::LeaderEpochs;
 pub use producers::{ProducerBatch, ProducerError, ProducerState, Producers};
 pub use read::{ReadError, TailRead, TimestampedOffset};
 pub use restore::{CheckpointedLog, ReplayError};
 pub use tail::{BatchBytes, TailBatch};
+pub use truncate::TruncateError;
 
 mod append;
+mod checkpoint;
 pub mod descriptors;
+mod disk;
 pub mod index;
 mod leader_epochs;
+mod open;
 mod producers;
 mod read;
 mod restore;
@@ -35,12 +41,13 @@ pub mod segment;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod truncate;
 mod write_behind;
 
 use descriptors::Descriptors;
+use disk::Disk;
 use segment::Segment;
 use tail::Tail;
-use write_behind::Disk;
 
 use crate::journal::{DurableListener, JournalFault, JournalPosition, JournalQueue, LogId};
 
@@ -102,6 +109,26 @@ impl TailBudget {
     }
 }
 
+/// The logs that have something in their tail: who looks for work need not look at all of them.
+#[derive(Debug, Default)]
+pub struct WaitingLogs(Mutex<Vec<LogId>>);
+
+impl WaitingLogs {
+    fn push(&self, log: LogId) {
+        self.0.lock().push(log);
+    }
+
+    /// Takes the list. Whoever does puts back the logs that still wait.
+    pub fn take(&self) -> Vec<LogId> {
+        std::mem::take(&mut *self.0.lock())
+    }
+
+    /// Puts logs back.
+    pub fn put_back(&self, mut logs: Vec<LogId>) {
+        self.0.lock().append(&mut logs);
+    }
+}
+
 /// What the logs of a data directory share.
 #[derive(Clone)]
 pub struct LogEnvironment {
@@ -111,6 +138,10 @@ pub struct LogEnvironment {
     pub journal: Arc<JournalQueue>,
     /// The count of bytes in tails.
     pub tails: Arc<TailBudget>,
+    /// The logs whose tails are not empty.
+    pub waiting: Arc<WaitingLogs>,
+    /// The count of files that are not synced.
+    pub dirty: Arc<DirtyCount>,
 }
 
 /// Offsets whose records are known to be unreadable.
@@ -147,11 +178,35 @@ struct State {
     segments: Vec<Arc<Segment>>,
     damaged: Vec<DamagedRange>,
     oldest_tail_ms: Option<i64>,
+    /// It is, or is about to be, in [`WaitingLogs`].
+    listed: bool,
+    /// The last journal position known durable.
+    durable_through: Option<JournalPosition>,
+    /// Goes up with each truncation, so that a reader knows that its segments changed under it.
+    truncations: u64,
+    dropped: bool,
 }
 
 impl State {
+    /// `at`, or the end of the damaged records that begin there.
+    fn behind_damage(&self, at: Offset) -> Offset {
+        let ranges = self.damaged.iter();
+        ranges.fold(at, |at, range| {
+            if range.from <= at {
+                at.max(range.to)
+            } else {
+                at
+            }
+        })
+    }
+
     fn check(&self) {
-        let LogOffsets { start, written_end, durable_end, end } = self.offsets;
+        let LogOffsets {
+            start,
+            written_end,
+            durable_end,
+            end,
+        } = self.offsets;
         assert!(
             start <= end && written_end <= durable_end && durable_end <= end,
             "offsets of a log are in order: {:?}",
@@ -172,13 +227,19 @@ pub struct Log {
     disk: Mutex<Disk>,
     /// Whether the segments have been opened, so that readers need not take the disk's lock to find out.
     is_open: AtomicBool,
+    /// Bytes of segments that have not been opened yet, as the checkpoint says.
+    unopened_bytes: AtomicU64,
     high_watermark: AtomicI64,
     listener: OnceLock<Arc<dyn LogListener>>,
 }
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Log({}-{}, id {})", self.topic, self.partition.partition, self.id)
+        write!(
+            f,
+            "Log({}-{}, id {})",
+            self.topic, self.partition.partition, self.id
+        )
     }
 }
 
@@ -202,7 +263,12 @@ impl Log {
             environment,
             config: Mutex::new(config),
             state: Mutex::new(State {
-                offsets: LogOffsets { start: zero, written_end: zero, durable_end: zero, end: zero },
+                offsets: LogOffsets {
+                    start: zero,
+                    written_end: zero,
+                    durable_end: zero,
+                    end: zero,
+                },
                 leader_epochs: LeaderEpochs::default(),
                 producers: Producers::default(),
                 tail: Tail::default(),
@@ -210,9 +276,14 @@ impl Log {
                 segments: Vec::new(),
                 damaged: Vec::new(),
                 oldest_tail_ms: None,
+                listed: false,
+                durable_through: None,
+                truncations: 0,
+                dropped: false,
             }),
             disk: Mutex::new(Disk::new_log()),
             is_open: AtomicBool::new(false),
+            unopened_bytes: AtomicU64::new(0),
             high_watermark: AtomicI64::new(0),
             listener: OnceLock::new(),
         }
@@ -245,13 +316,15 @@ impl Log {
 
     /// Bytes of all segments and of the tail.
     pub fn size_bytes(&self) -> u64 {
+        let files = self.unopened_bytes.load(Ordering::Relaxed);
         let state = self.state.lock();
-        state.segments.iter().map(|segment| segment.bytes()).sum::<u64>() + state.tail.bytes() as u64
-    }
-
-    /// Segments on disk, as far as they have been opened.
-    pub fn segment_count(&self) -> usize {
-        self.state.lock().segments.len()
+        let open: u64 = state.segments.iter().map(|segment| segment.bytes()).sum();
+        let files = if self.is_open.load(Ordering::Acquire) {
+            open
+        } else {
+            files
+        };
+        files + state.tail.bytes() as u64
     }
 
     /// Bytes in the tail, and when the oldest of it was appended.
@@ -282,7 +355,11 @@ impl Log {
     }
 
     fn add_damage(&self, state: &mut State, range: DamagedRange) {
-        if state.damaged.iter().any(|known| known.from <= range.from && range.to <= known.to) {
+        if state
+            .damaged
+            .iter()
+            .any(|known| known.from <= range.from && range.to <= known.to)
+        {
             return;
         }
         tracing::error!(
@@ -293,8 +370,30 @@ impl Log {
             damage = %range.bad,
             "records are damaged and will not be served"
         );
-        let at = state.damaged.partition_point(|known| known.from < range.from);
+        let at = state
+            .damaged
+            .partition_point(|known| known.from < range.from);
         state.damaged.insert(at, range);
+    }
+
+    /// Whether the records of `from..to` are known to be missing from the segments.
+    fn is_known_gap(&self, from: Offset, to: Offset) -> bool {
+        self.state.lock().behind_damage(from) >= to
+    }
+
+    /// Whether nothing is in the tail; then the log is no longer in [`WaitingLogs`].
+    pub(crate) fn stops_waiting(&self) -> bool {
+        let mut state = self.state.lock();
+        let is_empty = state.tail.front().is_none();
+        state.listed = !is_empty;
+        is_empty
+    }
+
+    fn list(&self, state: &mut State) {
+        if !state.listed {
+            state.listed = true;
+            self.environment.waiting.push(self.id);
+        }
     }
 
     /// Changes the configuration; what is open is measured by it at the next write.
@@ -309,12 +408,16 @@ impl Log {
 
     /// Notes the high watermark.
     pub fn set_high_watermark(&self, high_watermark: Offset) {
-        self.high_watermark.store(high_watermark.get(), Ordering::Release);
+        self.high_watermark
+            .store(high_watermark.get(), Ordering::Release);
     }
 
     /// Names who hears of durability. Once.
     pub fn set_listener(&self, listener: Arc<dyn LogListener>) {
-        assert!(self.listener.set(listener).is_ok(), "a log has one listener");
+        assert!(
+            self.listener.set(listener).is_ok(),
+            "a log has one listener"
+        );
     }
 
     /// Forgets producers that have been silent since `before_ms`.
@@ -333,8 +436,13 @@ impl DurableListener for Log {
     fn on_durable(&self, position: JournalPosition) {
         let durable_end = {
             let mut state = self.state.lock();
+            state.durable_through = state.durable_through.max(Some(position));
             let mut durable_end = None;
-            while state.pending.front().is_some_and(|(pending, _)| *pending <= position) {
+            while state
+                .pending
+                .front()
+                .is_some_and(|(pending, _)| *pending <= position)
+            {
                 durable_end = state.pending.pop_front().map(|(_, end)| end);
             }
             if let Some(durable_end) = durable_end {
@@ -352,5 +460,13 @@ impl DurableListener for Log {
         if let Some(listener) = self.listener.get() {
             listener.on_fault(fault);
         }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.environment
+            .tails
+            .remove(self.state.get_mut().tail.bytes());
     }
 }

@@ -1,11 +1,15 @@
 //! Reading: the tail from memory, everything else from files. Whatever comes from a file is verified before it is served.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use protocol::batch::{BatchHeader, verify_crc};
+use protocol::batch::{BatchHeader, batches, verify_crc};
 use protocol::model::Offset;
 
+use super::disk::is_disk_full;
+use super::index::TimeEntry;
+use super::open::deleted;
 use super::segment::{Segment, SegmentError};
 use super::tail::{BatchBytes, TailBatch};
 use super::{Log, State, index};
@@ -51,7 +55,12 @@ pub struct TimestampedOffset {
 impl Log {
     /// Reads from memory, never blocking: whole batches from the one that holds `offset` on, at least one, none that reaches
     /// beyond `end`, no more than fit `max_bytes` after the first.
-    pub fn read_tail(&self, offset: Offset, end: Offset, max_bytes: usize) -> Result<TailRead, ReadError> {
+    pub fn read_tail(
+        &self,
+        offset: Offset,
+        end: Offset,
+        max_bytes: usize,
+    ) -> Result<TailRead, ReadError> {
         let state = self.state();
         let offsets = state.offsets;
         let end = state.readable_end(offset, end)?;
@@ -79,103 +88,245 @@ impl Log {
     }
 
     /// Like [`Log::read_tail`] for offsets that lie in files. Blocks on the disk. May return fewer bytes than there are.
-    pub fn read_files(&self, offset: Offset, mut end: Offset, max_bytes: usize) -> Result<Vec<Bytes>, ReadError> {
+    pub fn read_files(
+        &self,
+        offset: Offset,
+        end: Offset,
+        max_bytes: usize,
+    ) -> Result<Vec<Bytes>, ReadError> {
         self.ensure_segments_are_open()?;
         loop {
-            let (segments, written_end, journaled) = {
-                let state = self.state();
-                let offsets = state.offsets;
-                end = state.readable_end(offset, end)?;
-                let at = state.segments.partition_point(|segment| segment.base() <= offset);
-                let segments = state.segments[at.saturating_sub(1)..].to_vec();
-                let journaled: Option<TailBatch> = state.tail.from(offset).next().cloned();
-                (segments, offsets.written_end, journaled)
+            let snapshot = self.snapshot(offset, end)?;
+            let end = snapshot.end;
+            if offset >= end {
+                return Ok(Vec::new());
+            }
+            let read = match &snapshot.segment {
+                Some(segment) => self.read_segment(segment, offset, end, max_bytes).map(Some),
+                None => self.read_journaled(snapshot.journaled.as_ref(), end),
             };
-            if offset >= written_end {
-                match self.read_journaled(journaled.as_ref(), end)? {
-                    Some(batches) => return Ok(batches),
-                    // Written behind, and its journal file reused, while it was read: look again.
-                    None => continue,
-                }
+            let (dropped, truncations) = {
+                let state = self.state();
+                (state.dropped, state.truncations)
+            };
+            if dropped {
+                // Whatever was read may be of a log made again under the same name.
+                return Err(deleted().into());
             }
-            // The segment that should hold the offset may end before it, where compaction left a gap.
-            for segment in &segments {
-                let bytes = self.read_segment(segment, offset, end, max_bytes)?;
-                if !bytes.is_empty() {
-                    return Ok(vec![bytes]);
-                }
+            match read {
+                // Truncated, or written behind and its journal file reused, while it was read: look again.
+                Ok(None) => {}
+                Err(_) if truncations != snapshot.truncations => {}
+                Ok(Some(batches)) => return Ok(batches),
+                Err(error) => return Err(error),
             }
-            return Ok(Vec::new());
         }
     }
 
+    fn snapshot(&self, offset: Offset, end: Offset) -> Result<Snapshot, ReadError> {
+        let state = self.state();
+        let mut end = state.readable_end(offset, end)?;
+        let in_segments = offset < state.offsets.written_end;
+        let mut segment = None;
+        if in_segments {
+            // Beyond, a segment may hold what a truncation took back.
+            end = end.min(state.offsets.written_end);
+            let at = state
+                .segments
+                .partition_point(|segment| segment.base() <= offset);
+            segment = at.checked_sub(1).map(|at| Arc::clone(&state.segments[at]));
+            if segment.is_none() {
+                let bad = BadBytes {
+                    path: self.dir().to_owned(),
+                    offset: 0,
+                    what: "no segment holds the offset",
+                };
+                return Err(ReadError::Damaged(bad));
+            }
+        }
+        let journaled = state.tail.from(offset).next().cloned();
+        Ok(Snapshot {
+            segment,
+            journaled,
+            end,
+            truncations: state.truncations,
+        })
+    }
+
     /// The first batch whose greatest timestamp is at least `timestamp`, before `end`. Blocks on the disk.
-    pub fn find_timestamp(&self, timestamp: i64, end: Offset) -> Result<Option<TimestampedOffset>, ReadError> {
+    pub fn find_timestamp(
+        &self,
+        timestamp: i64,
+        end: Offset,
+    ) -> Result<Option<TimestampedOffset>, ReadError> {
+        self.find_by_time(&|log| log.find_timestamp_once(timestamp, end))
+    }
+
+    /// The first of the batches with the greatest timestamp before `end` (KIP-734). Blocks on the disk.
+    pub fn find_max_timestamp(&self, end: Offset) -> Result<Option<TimestampedOffset>, ReadError> {
+        self.find_by_time(&|log| log.find_max_timestamp_once(end))
+    }
+
+    fn find_by_time(
+        &self,
+        find: &dyn Fn(&Log) -> Result<Option<TimestampedOffset>, ReadError>,
+    ) -> Result<Option<TimestampedOffset>, ReadError> {
         self.ensure_segments_are_open()?;
-        let (segments, start) = {
+        loop {
+            let before = self.state().truncations;
+            let found = find(self);
             let state = self.state();
-            (state.segments.clone(), state.offsets.start)
+            if state.dropped {
+                return Err(deleted().into());
+            }
+            if state.truncations == before {
+                return found;
+            }
+        }
+    }
+
+    fn find_timestamp_once(
+        &self,
+        timestamp: i64,
+        end: Offset,
+    ) -> Result<Option<TimestampedOffset>, ReadError> {
+        let (segments, start, written_end, in_tail) = {
+            let state = self.state();
+            let start = state.offsets.start;
+            // Together with the list of segments: a batch that is written behind meanwhile is found in one or the other.
+            let in_tail =
+                state.tail.iter().map(|batch| batch.header).find(|header| {
+                    header.max_timestamp >= timestamp && header.end_offset() > start
+                });
+            (
+                state.segments_in_use(),
+                start,
+                state.offsets.written_end,
+                in_tail,
+            )
         };
         for (at, segment) in segments.iter().enumerate() {
-            // Only the last segment's time index is not closed by its greatest timestamp.
-            let is_last = at + 1 == segments.len();
-            let greatest = index::last_time(&segment.file("timeindex")?, segment.base())?;
-            if !is_last && greatest.is_none_or(|entry| entry.timestamp < timestamp) {
+            let is_closed = at + 1 < segments.len();
+            let Some(from) = self.earliest_with_time(segment, is_closed, timestamp)? else {
                 continue;
-            }
-            let before = index::find_before_time(&segment.file("timeindex")?, segment.base(), timestamp)?;
-            let from = before.map_or(segment.base(), |entry| entry.offset);
-            let found = self.find_in_segment(segment, from, |header| {
+            };
+            let found = self.find_in_segment(segment, from, written_end, |header| {
                 header.max_timestamp >= timestamp && header.end_offset() > start
             })?;
             if let Some(header) = found {
                 return Ok(within(&header, end));
             }
         }
-        let state = self.state();
-        let found = state.tail.iter().find(|batch| {
-            batch.header.max_timestamp >= timestamp && batch.header.end_offset() > start
-        });
-        Ok(found.and_then(|batch| within(&batch.header, end)))
+        Ok(in_tail.and_then(|header| within(&header, end)))
     }
 
-    /// The first of the batches with the greatest timestamp before `end` (KIP-734). Blocks on the disk.
-    pub fn find_max_timestamp(&self, end: Offset) -> Result<Option<TimestampedOffset>, ReadError> {
-        self.ensure_segments_are_open()?;
-        let segments = self.state().segments.clone();
+    /// From where on a segment may hold a batch with at least that timestamp; `None` if it does not.
+    fn earliest_with_time(
+        &self,
+        segment: &Arc<Segment>,
+        is_closed: bool,
+        timestamp: i64,
+    ) -> Result<Option<Offset>, ReadError> {
+        if is_closed {
+            self.check_times_of(segment)?;
+            let greatest = index::last_time(&segment.file("timeindex")?, segment.base())?;
+            if greatest.is_none_or(|entry| entry.timestamp < timestamp) {
+                return Ok(None);
+            }
+        }
+        let times = segment.file("timeindex")?;
+        let before = index::find_before_time(&times, segment.base(), timestamp)?;
+        self.believe_time(segment, before).map(Some)
+    }
+
+    fn find_max_timestamp_once(&self, end: Offset) -> Result<Option<TimestampedOffset>, ReadError> {
+        let (segments, start, written_end, tail) = {
+            let state = self.state();
+            let tail: Vec<BatchHeader> = state.tail.iter().map(|batch| batch.header).collect();
+            (
+                state.segments_in_use(),
+                state.offsets.start,
+                state.offsets.written_end,
+                tail,
+            )
+        };
         let mut best: Option<TimestampedOffset> = None;
         let mut consider = |header: &BatchHeader| {
             let better = best.is_none_or(|best| header.max_timestamp > best.batch_timestamp);
-            if better && header.end_offset() <= end {
+            if better && header.end_offset() <= end && header.end_offset() > start {
                 best = within(header, end);
             }
         };
-        for segment in &segments {
+        for (at, segment) in segments.iter().enumerate() {
+            if at + 1 < segments.len() {
+                self.check_times_of(segment)?;
+            }
             let indexed = index::last_time(&segment.file("timeindex")?, segment.base())?;
-            let from = indexed.map_or(segment.base(), |entry| entry.offset);
-            self.find_in_segment(segment, from, |header| {
+            // The greatest indexed timestamp says nothing when its batch is not to be looked at.
+            let bound = end.min(written_end);
+            let indexed = indexed.filter(|entry| entry.offset < bound && entry.offset >= start);
+            let from = self.believe_time(segment, indexed)?;
+            self.find_in_segment(segment, from, written_end, |header| {
                 consider(header);
                 false
             })?;
         }
-        for batch in self.state().tail.iter() {
-            consider(&batch.header);
-        }
+        tail.iter().for_each(consider);
         Ok(best)
     }
 
+    /// Where to begin after a look-up in a time index: at the batch the entry speaks of, if it is there.
+    fn believe_time(
+        &self,
+        segment: &Segment,
+        entry: Option<TimeEntry>,
+    ) -> Result<Offset, ReadError> {
+        let Some(entry) = entry else {
+            return Ok(segment.base());
+        };
+        let gap = |from, to| self.is_known_gap(from, to);
+        match segment.is_time_true(entry, &gap) {
+            Ok(true) => Ok(entry.offset),
+            Ok(false) => Ok(segment.base()),
+            Err(error) => Err(self.read_error(error)),
+        }
+    }
+
+    /// A closed segment is passed over when its time index says so: that it is whole is made sure of once.
+    fn check_times_of(&self, segment: &Arc<Segment>) -> Result<(), ReadError> {
+        let gap = |from, to| self.is_known_gap(from, to);
+        match segment.times_are_whole(&gap) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.rebuild_index_of(segment)?;
+                segment.trust_times();
+                Ok(())
+            }
+            Err(error) => Err(self.read_error(error)),
+        }
+    }
+
+    /// The first batch from `from` on that is wanted; none that reaches beyond `end`.
     fn find_in_segment(
         &self,
         segment: &Segment,
         from: Offset,
+        end: Offset,
         mut wanted: impl FnMut(&BatchHeader) -> bool,
     ) -> Result<Option<BatchHeader>, ReadError> {
         let mut found = None;
-        let Some((position, _)) = segment.find(from).map_err(|error| self.read_error(error))? else {
+        let gap = |from, to| self.is_known_gap(from, to);
+        let start = segment
+            .find(from, &gap)
+            .map_err(|error| self.read_error(error))?;
+        let Some((position, _)) = start else {
             return Ok(None);
         };
         segment
-            .scan_headers(position, &mut |_, header| {
+            .scan_headers(position, &gap, &mut |_, header| {
+                if header.end_offset() > end {
+                    return false;
+                }
                 if wanted(header) {
                     found = Some(*header);
                 }
@@ -187,16 +338,62 @@ impl Log {
 
     fn read_segment(
         &self,
-        segment: &Segment,
+        segment: &Arc<Segment>,
         offset: Offset,
         end: Offset,
         max_bytes: usize,
-    ) -> Result<Bytes, ReadError> {
-        let bytes = segment.read(offset, end, max_bytes).map_err(|error| self.read_error(error))?;
+    ) -> Result<Vec<Bytes>, ReadError> {
+        let gap = |from, to| self.is_known_gap(from, to);
+        let read = segment.read(offset, end, max_bytes, &gap);
+        let bytes = read.map_err(|error| self.read_error(error))?;
         if segment.index_is_bad() {
-            self.rebuild_index_of(segment)?;
+            match self.rebuild_index_of(segment) {
+                // Records can be read without an index, slowly.
+                Err(error) if is_disk_full(&error) => {}
+                rebuilt => rebuilt?,
+            }
         }
-        Ok(bytes)
+        let Some(mut bytes) = bytes else {
+            let bad = BadBytes {
+                path: segment.path("log"),
+                offset: segment.bytes(),
+                what: "segment ends before its records do",
+            };
+            return Err(self.read_error(SegmentError::Bad(bad)));
+        };
+        let sound = self.with_known_epochs(&bytes);
+        if sound < bytes.len() {
+            if sound == 0 {
+                let bad = BadBytes {
+                    path: segment.path("log"),
+                    offset: 0,
+                    what: "batch does not have the leader epoch its offset was written in",
+                };
+                return Err(self.read_error(SegmentError::Bad(bad)));
+            }
+            bytes.truncate(sound);
+        }
+        Ok(if bytes.is_empty() {
+            Vec::new()
+        } else {
+            vec![bytes]
+        })
+    }
+
+    /// How many bytes at the front are batches of the leader epoch the log knows for their offsets: the epoch lies outside the batch's
+    /// own checksum.
+    fn with_known_epochs(&self, bytes: &[u8]) -> usize {
+        let state = self.state();
+        let mut sound = 0;
+        for batch in batches(bytes) {
+            let Ok((header, batch)) = batch else { break };
+            let known = state.leader_epochs.epoch_at(header.base_offset);
+            if known.is_some() && header.partition_leader_epoch != known {
+                break;
+            }
+            sound += batch.len();
+        }
+        sound
     }
 
     pub(super) fn read_error(&self, error: SegmentError) -> ReadError {
@@ -210,8 +407,14 @@ impl Log {
     }
 
     /// Reads one batch that a recovery left in the journal. `None` when it is not there any more.
-    fn read_journaled(&self, batch: Option<&TailBatch>, end: Offset) -> Result<Option<Vec<Bytes>>, ReadError> {
-        let Some(batch) = batch else { return Ok(Some(Vec::new())) };
+    fn read_journaled(
+        &self,
+        batch: Option<&TailBatch>,
+        end: Offset,
+    ) -> Result<Option<Vec<Bytes>>, ReadError> {
+        let Some(batch) = batch else {
+            return Ok(Some(Vec::new()));
+        };
         if batch.header.end_offset() > end {
             return Ok(Some(Vec::new()));
         }
@@ -238,11 +441,29 @@ impl Log {
     }
 }
 
+/// What a read of files goes by: taken together, under one lock.
+struct Snapshot {
+    /// The segment that holds the offset; none when the tail does.
+    segment: Option<Arc<Segment>>,
+    journaled: Option<TailBatch>,
+    end: Offset,
+    truncations: u64,
+}
+
 impl State {
+    /// The segments that hold records; others wait for a truncation to be done to the files.
+    fn segments_in_use(&self) -> Vec<Arc<Segment>> {
+        let in_use = |segment: &&Arc<Segment>| segment.base() < self.offsets.written_end;
+        self.segments.iter().filter(in_use).cloned().collect()
+    }
+
     /// How far a read from `offset` may go: up to `end`, but not over records that are damaged.
     fn readable_end(&self, offset: Offset, end: Offset) -> Result<Offset, ReadError> {
         if offset < self.offsets.start || offset > self.offsets.end {
-            return Err(ReadError::OutOfRange { start: self.offsets.start, end: self.offsets.end });
+            return Err(ReadError::OutOfRange {
+                start: self.offsets.start,
+                end: self.offsets.end,
+            });
         }
         match self.damaged.iter().find(|range| range.to > offset) {
             Some(range) if range.from <= offset => Err(ReadError::Damaged(range.bad.clone())),

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use protocol::batch::BatchHeader;
 use protocol::model::{Offset, TopicIdPartition};
 
+use super::disk::{ActiveSegment, Disk};
 use super::tail::{BatchBytes, TailBatch};
-use super::write_behind::Disk;
 use super::{DamagedRange, LeaderEpochs, Log, LogConfig, LogEnvironment, Producers};
 use crate::journal::{BadBytes, JournalPosition, LogId};
 
@@ -28,8 +29,10 @@ pub struct CheckpointedLog {
     pub written_end: Offset,
     /// The high watermark last noted.
     pub high_watermark: Offset,
-    /// Base of the active segment, and its bytes. `None` when nothing was ever written.
-    pub active: Option<(Offset, u64)>,
+    /// The active segment. `None` when nothing was ever written.
+    pub active: Option<ActiveSegment>,
+    /// Bytes of all other segments.
+    pub closed_bytes: u64,
     /// Offsets known to be unreadable.
     pub damaged: Vec<DamagedRange>,
     /// Leader epochs up to `written_end`.
@@ -58,7 +61,14 @@ impl Log {
         config: LogConfig,
         environment: LogEnvironment,
     ) -> Log {
-        let log = Log::new(line.id, line.partition, &line.topic, dir, config, environment);
+        let log = Log::new(
+            line.id,
+            line.partition,
+            &line.topic,
+            dir,
+            config,
+            environment,
+        );
         {
             let mut state = log.state();
             state.offsets.start = line.start;
@@ -69,7 +79,15 @@ impl Log {
             state.producers = line.producers.clone();
             state.damaged = line.damaged;
         }
-        *log.disk.lock() = Disk::restored(line.active, line.leader_epochs, line.producers);
+        let bytes = line.closed_bytes + line.active.map_or(0, |active| active.bytes);
+        log.unopened_bytes.store(bytes, Ordering::Relaxed);
+        *log.disk.lock() = Disk::restored(
+            line.active,
+            line.closed_bytes,
+            line.written_end,
+            line.leader_epochs,
+            line.producers,
+        );
         log.set_high_watermark(line.high_watermark);
         log
     }
@@ -84,7 +102,11 @@ impl Log {
     ) -> Result<(), ReplayError> {
         let mut state = self.state();
         if header.base_offset != state.offsets.end {
-            let error = ReplayError { position, got: header.base_offset, end: state.offsets.end };
+            let error = ReplayError {
+                position,
+                got: header.base_offset,
+                end: state.offsets.end,
+            };
             return Err(error);
         }
         if let Some(epoch) = header.partition_leader_epoch {
@@ -93,8 +115,14 @@ impl Log {
         state.producers.on_append(&header, now_ms);
         self.environment.tails.add(header.size_in_bytes);
         state.oldest_tail_ms.get_or_insert(now_ms);
+        self.list(&mut state);
         let end = header.end_offset();
-        state.tail.push(TailBatch { header, position, appended_ms: now_ms, bytes });
+        state.tail.push(TailBatch {
+            header,
+            position,
+            appended_ms: now_ms,
+            bytes,
+        });
         state.offsets.end = end;
         state.offsets.durable_end = end;
         state.check();
@@ -103,6 +131,7 @@ impl Log {
 
     /// Leaves a hole where a batch was acknowledged but cannot be read.
     pub(crate) fn replay_damaged(&self, from: Offset, to: Offset, bad: BadBytes) {
+        let mut disk = self.disk.lock();
         let mut state = self.state();
         let from = from.max(state.offsets.end);
         if to <= from {
@@ -111,6 +140,11 @@ impl Log {
         self.add_damage(&mut state, DamagedRange { from, to, bad });
         state.offsets.end = to;
         state.offsets.durable_end = to;
+        if state.tail.front().is_none() && disk.cut.is_none() {
+            // Nothing will be written there that could move the end of the files behind the hole.
+            state.offsets.written_end = to;
+            disk.end = to;
+        }
     }
 
     pub(crate) fn replay_start(&self, start: Offset) {

@@ -12,19 +12,30 @@ use protocol::model::Offset;
 use super::descriptors::Descriptors;
 use super::index::{self, OffsetEntry, TimeEntry};
 use crate::io::IoFile;
-use crate::journal::BadBytes;
+use crate::journal::{BadBytes, LogId};
 
 /// Bytes read at once while looking for a batch or scanning a segment.
 const SCAN_BYTES: usize = 64 << 10;
 
-/// A segment that can be read. Its bytes only grow.
+/// A segment that can be read.
 #[derive(Debug)]
 pub struct Segment {
+    owner: LogId,
     base: Offset,
     dir: PathBuf,
     files: Arc<Descriptors>,
     bytes: AtomicU64,
     index_is_bad: AtomicBool,
+    /// The time index has been found whole since the start of the process.
+    times_are_checked: AtomicBool,
+}
+
+/// Whether a log knows why `from..to` is missing between two batches: those records are known to be damaged.
+pub type KnownGap<'a> = &'a dyn Fn(Offset, Offset) -> bool;
+
+/// For a segment in which no gap is known.
+pub fn no_gap(_: Offset, _: Offset) -> bool {
+    false
 }
 
 /// Why a segment could not be read.
@@ -50,13 +61,30 @@ pub fn file_name(base: Offset, extension: &str) -> String {
 /// The base offset in the name of a `.log` file.
 pub fn base_of(name: &str) -> Option<Offset> {
     let stem = name.strip_suffix(".log")?;
-    (stem.len() == 20).then(|| stem.parse().ok()).flatten().and_then(Offset::from_wire)
+    (stem.len() == 20)
+        .then(|| stem.parse().ok())
+        .flatten()
+        .and_then(Offset::from_wire)
 }
 
 impl Segment {
-    /// A segment of which the first `bytes` count.
-    pub fn new(dir: &Path, base: Offset, bytes: u64, files: Arc<Descriptors>) -> Segment {
-        Segment { base, dir: dir.to_owned(), files, bytes: AtomicU64::new(bytes), index_is_bad: AtomicBool::new(false) }
+    /// A segment of the log `owner`, of which the first `bytes` count.
+    pub fn new(
+        owner: LogId,
+        dir: &Path,
+        base: Offset,
+        bytes: u64,
+        files: Arc<Descriptors>,
+    ) -> Segment {
+        Segment {
+            owner,
+            base,
+            dir: dir.to_owned(),
+            files,
+            bytes: AtomicU64::new(bytes),
+            index_is_bad: AtomicBool::new(false),
+            times_are_checked: AtomicBool::new(false),
+        }
     }
 
     /// The offset its name says; no record in it is earlier.
@@ -78,41 +106,89 @@ impl Segment {
         self.dir.join(file_name(self.base, extension))
     }
 
-    /// One of its files, open.
+    /// One of its files, open; [`io::ErrorKind::NotFound`] when it is missing.
     pub fn file(&self, extension: &str) -> io::Result<Arc<dyn IoFile>> {
-        self.files.open(&self.path(extension))
+        self.files.open(self.owner, &self.path(extension))
+    }
+
+    /// One of its files, open, created when it is missing. Only for who may write the segment.
+    pub(super) fn create(&self, extension: &str) -> io::Result<Arc<dyn IoFile>> {
+        self.files.create(self.owner, &self.path(extension))
+    }
+
+    /// Removes the segment's files. Only for who may write it.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        for extension in ["log", "index", "timeindex", "txnindex", "snapshot"] {
+            let path = self.path(extension);
+            self.files.forget_file(self.owner, &path);
+            if self.files.io().exists(&path)? {
+                self.files.io().remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The `.log`, whose absence is damage.
+    fn log(&self) -> Result<Arc<dyn IoFile>, SegmentError> {
+        self.file("log").map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => SegmentError::Bad(self.bad(0, "segment is missing")),
+            _ => SegmentError::Io(error),
+        })
     }
 
     /// Reads whole batches from the one that holds `offset` (or the first after it) on: at least one, more while they fit `max_bytes`, none
-    /// that reaches beyond `end`. Every batch is verified; empty when the segment holds nothing in that range.
-    pub fn read(&self, offset: Offset, end: Offset, max_bytes: usize) -> Result<Bytes, SegmentError> {
-        let Some((position, first)) = self.find(offset)? else { return Ok(Bytes::new()) };
+    /// that reaches beyond `end`. Every batch is verified, and must follow the one before it unless the gap is known. `None`
+    /// when the segment ends before `offset`.
+    pub fn read(
+        &self,
+        offset: Offset,
+        end: Offset,
+        max_bytes: usize,
+        known_gap: KnownGap<'_>,
+    ) -> Result<Option<Bytes>, SegmentError> {
+        let Some((position, first)) = self.find(offset, known_gap)? else {
+            return Ok(None);
+        };
         if first.end_offset() > end {
-            return Ok(Bytes::new());
+            return Ok(Some(Bytes::new()));
         }
-        let rest = self.bytes() - position;
+        let rest = self.bytes().saturating_sub(position);
         let wanted = max_bytes.max(first.size_in_bytes);
         let wanted = usize::try_from(rest).unwrap_or(usize::MAX).min(wanted);
         let mut buf = vec![0; wanted];
-        let read = self.file("log")?.read_at(&mut buf, position)?;
+        let read = self.log()?.read_at(&mut buf, position)?;
         buf.truncate(read);
-        let kept = self.verified_prefix(&buf, position, end)?;
+        let kept = self.verified_prefix(&buf, position, first.base_offset, end, known_gap)?;
         buf.truncate(kept);
-        Ok(buf.into())
+        Ok(Some(buf.into()))
     }
 
     /// How many bytes at the front are whole, verified batches that end by `end`. Damage is an error only at the very front: what
     /// stands before it is good, and the next read will meet it.
-    fn verified_prefix(&self, buf: &[u8], position: u64, end: Offset) -> Result<usize, SegmentError> {
-        match self.whole_prefix(buf, position, end) {
+    fn verified_prefix(
+        &self,
+        buf: &[u8],
+        position: u64,
+        first: Offset,
+        end: Offset,
+        known_gap: KnownGap<'_>,
+    ) -> Result<usize, SegmentError> {
+        match self.whole_prefix(buf, position, first, end, known_gap) {
             (0, Some(bad)) => Err(SegmentError::Bad(bad)),
             (kept, _) => Ok(kept),
         }
     }
 
-    fn whole_prefix(&self, buf: &[u8], position: u64, end: Offset) -> (usize, Option<BadBytes>) {
+    fn whole_prefix(
+        &self,
+        buf: &[u8],
+        position: u64,
+        first: Offset,
+        end: Offset,
+        known_gap: KnownGap<'_>,
+    ) -> (usize, Option<BadBytes>) {
         let mut kept = 0;
-        let mut next = self.base;
+        let mut next = first;
         while kept + HEADER_BYTES <= buf.len() {
             let rest = &buf[kept..];
             let bad = |what| (kept, Some(self.bad(position + kept as u64, what)));
@@ -121,10 +197,15 @@ impl Segment {
             };
             if header.size_in_bytes > rest.len() {
                 let whole = position + (kept + header.size_in_bytes) as u64 <= self.bytes();
-                return if whole { (kept, None) } else { bad("batch reaches beyond its segment") };
+                return if whole {
+                    (kept, None)
+                } else {
+                    bad("batch reaches beyond its segment")
+                };
             }
-            if header.base_offset < next {
-                return bad("offsets of a segment do not grow");
+            // Base offset and length lie outside the batch's own checksum.
+            if !follows(next, header.base_offset, known_gap) {
+                return bad("batch does not follow the one before it");
             }
             if header.end_offset() > end {
                 break;
@@ -135,22 +216,24 @@ impl Segment {
             next = header.end_offset();
             kept += header.size_in_bytes;
         }
+        if kept == 0 {
+            return (0, Some(self.bad(position, "segment ends inside a batch")));
+        }
         (kept, None)
     }
 
     /// The first batch that ends after `offset`: its position and header.
-    pub fn find(&self, offset: Offset) -> Result<Option<(u64, BatchHeader)>, SegmentError> {
-        let hint = index::find_offset(&self.file("index")?, self.base, offset)?;
-        let start = match hint {
-            Some(entry) if self.is_true(entry)? => entry.position,
-            Some(_) => {
-                self.index_is_bad.store(true, Ordering::Relaxed);
-                0
-            }
-            None => 0,
+    pub fn find(
+        &self,
+        offset: Offset,
+        known_gap: KnownGap<'_>,
+    ) -> Result<Option<(u64, BatchHeader)>, SegmentError> {
+        let (start, first) = match self.hint(offset)? {
+            Some(entry) => (entry.position, None),
+            None => (0, Some(self.base)),
         };
         let mut found = None;
-        self.scan_headers(start, &mut |position, header| {
+        self.scan_from(start, first, known_gap, &mut |position, header| {
             if header.end_offset() > offset {
                 found = Some((position, *header));
             }
@@ -159,30 +242,77 @@ impl Segment {
         Ok(found)
     }
 
+    /// The index entry to begin at, verified.
+    fn hint(&self, offset: Offset) -> Result<Option<OffsetEntry>, SegmentError> {
+        let index = match self.file("index") {
+            Ok(index) => index,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.index_is_bad.store(true, Ordering::Relaxed);
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let entry = index::find_offset(&index, self.base, offset)?;
+        match entry {
+            Some(entry) if self.is_true(entry)? => Ok(Some(entry)),
+            Some(_) => {
+                self.index_is_bad.store(true, Ordering::Relaxed);
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
     /// Whether the batch an index entry points to is the one it speaks of.
-    pub(super) fn is_true(&self, entry: OffsetEntry) -> io::Result<bool> {
+    pub(super) fn is_true(&self, entry: OffsetEntry) -> Result<bool, SegmentError> {
         if entry.position >= self.bytes() {
             return Ok(false);
         }
         let mut header = [0; HEADER_BYTES];
-        let read = self.file("log")?.read_at(&mut header, entry.position)?;
+        let read = self.log()?.read_at(&mut header, entry.position)?;
         let parsed = BatchHeader::parse(&header[..read]);
         Ok(parsed.is_ok_and(|header| header.last_offset() == entry.offset))
     }
 
+    /// Whether a time index entry speaks of a batch that is there.
+    pub(super) fn is_time_true(
+        &self,
+        entry: TimeEntry,
+        known_gap: KnownGap<'_>,
+    ) -> Result<bool, SegmentError> {
+        let batch = self.find(entry.offset, known_gap)?;
+        Ok(batch.is_some_and(|(_, header)| {
+            header.last_offset() == entry.offset && header.max_timestamp == entry.timestamp
+        }))
+    }
+
     /// Walks the batch headers from `position` on, until `visit` says false or the segment ends. Record bytes are
-    /// skipped, checksums not looked at.
+    /// skipped, checksums not looked at; but each batch must follow the one before it.
     pub fn scan_headers(
         &self,
         position: u64,
+        known_gap: KnownGap<'_>,
         visit: &mut dyn FnMut(u64, &BatchHeader) -> bool,
     ) -> Result<(), SegmentError> {
-        let file = self.file("log")?;
+        let first = (position == 0).then_some(self.base);
+        self.scan_from(position, first, known_gap, visit)
+    }
+
+    fn scan_from(
+        &self,
+        position: u64,
+        mut next: Option<Offset>,
+        known_gap: KnownGap<'_>,
+        visit: &mut dyn FnMut(u64, &BatchHeader) -> bool,
+    ) -> Result<(), SegmentError> {
+        let file = self.log()?;
         let end = self.bytes();
         let mut at = position;
         let mut buf = vec![0; SCAN_BYTES];
         while at < end {
-            let wanted = usize::try_from(end - at).unwrap_or(usize::MAX).min(SCAN_BYTES);
+            let wanted = usize::try_from(end - at)
+                .unwrap_or(usize::MAX)
+                .min(SCAN_BYTES);
             let read = file.read_at(&mut buf[..wanted], at)?;
             let mut used = 0;
             while read - used >= HEADER_BYTES {
@@ -195,6 +325,11 @@ impl Segment {
                     let bad = self.bad(place, "batch reaches beyond the end of its segment");
                     return Err(SegmentError::Bad(bad));
                 }
+                if next.is_some_and(|next| !follows(next, header.base_offset, known_gap)) {
+                    let bad = self.bad(place, "batch does not follow the one before it");
+                    return Err(SegmentError::Bad(bad));
+                }
+                next = Some(header.end_offset());
                 if !visit(place, &header) {
                     return Ok(());
                 }
@@ -204,7 +339,9 @@ impl Segment {
                 }
             }
             if used == 0 {
-                return Err(SegmentError::Bad(self.bad(at, "segment ends inside a batch")));
+                return Err(SegmentError::Bad(
+                    self.bad(at, "segment ends inside a batch"),
+                ));
             }
             at += used as u64;
         }
@@ -216,17 +353,61 @@ impl Segment {
         self.index_is_bad.load(Ordering::Relaxed)
     }
 
+    /// Checks the time index as a whole, once: its entries grow, the last is true, and no batch after it has a greater
+    /// timestamp. True when it may be used.
+    pub fn times_are_whole(&self, known_gap: KnownGap<'_>) -> Result<bool, SegmentError> {
+        if self.times_are_checked.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let file = match self.file("timeindex") {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let kept = index::kept_times(&file, self.base, Offset::new(i64::MAX))?;
+        let mut is_true = kept.last.is_none();
+        let from = kept.last.map_or(self.base, |last| last.offset);
+        let Some((position, _)) = self.find(from, known_gap)? else {
+            return Ok(is_true);
+        };
+        let mut is_greatest = true;
+        self.scan_headers(position, known_gap, &mut |_, header| {
+            match kept.last {
+                Some(last) => {
+                    is_true |= header.last_offset() == last.offset
+                        && header.max_timestamp == last.timestamp;
+                    is_greatest &= header.max_timestamp <= last.timestamp;
+                }
+                None => is_greatest &= header.max_timestamp < 0,
+            }
+            is_true && is_greatest
+        })?;
+        let whole = kept.sound && is_true && is_greatest;
+        self.times_are_checked.store(whole, Ordering::Relaxed);
+        Ok(whole)
+    }
+
+    /// The time index has just been built.
+    pub(super) fn trust_times(&self) {
+        self.times_are_checked.store(true, Ordering::Relaxed);
+    }
+
     /// Builds both indexes from the batches, as appending them would have. Only for who may write the segment.
-    pub fn rebuild_indexes(&self, interval: u64) -> Result<IndexBuilder, SegmentError> {
+    pub(super) fn rebuild_indexes(
+        &self,
+        interval: u64,
+        known_gap: KnownGap<'_>,
+    ) -> Result<IndexBuilder, SegmentError> {
         let mut builder = IndexBuilder::new(self.base, 0);
-        self.scan_headers(0, &mut |position, header| {
+        self.scan_headers(0, known_gap, &mut |position, header| {
             builder.on_batch(position, header, interval);
             true
         })?;
-        for (extension, bytes) in
-            [("index", &mut builder.offsets), ("timeindex", &mut builder.times)]
-        {
-            let file = self.file(extension)?;
+        for (extension, bytes) in [
+            ("index", &mut builder.offsets),
+            ("timeindex", &mut builder.times),
+        ] {
+            let file = self.create(extension)?;
             file.set_len(0)?;
             file.write_all_at(&[bytes], 0)?;
             bytes.clear();
@@ -235,25 +416,27 @@ impl Segment {
         Ok(builder)
     }
 
-    /// Verifies every batch of the segment: the scrub, and recovery without a checkpoint.
-    pub fn verify(&self) -> Result<(), SegmentError> {
-        let file = self.file("log")?;
+    /// Verifies every batch of the segment: the scrub.
+    pub fn verify(&self, known_gap: KnownGap<'_>) -> Result<(), SegmentError> {
+        let file = self.log()?;
         let (mut at, end) = (0, self.bytes());
+        let mut next = self.base;
         let mut buf = Vec::new();
         while at < end {
             let wanted = usize::try_from(end - at).unwrap_or(usize::MAX);
-            let mut take = wanted.min(1 << 20);
-            buf.resize(take, 0);
+            buf.resize(wanted.min(1 << 20), 0);
             let read = file.read_at(&mut buf, at)?;
-            let first = batches(&buf[..read]).next();
+            buf.truncate(read);
+            let first = batches(&buf).next();
             if let Some(Err(protocol::batch::BatchError::Incomplete { needed, .. })) = first {
-                take = needed.min(wanted);
-                buf.resize(take, 0);
-                file.read_at(&mut buf, at)?;
+                buf.resize(needed.min(wanted), 0);
+                let read = file.read_at(&mut buf, at)?;
+                buf.truncate(read);
             }
-            let kept = self.verified_prefix(&buf[..take], at, Offset::new(i64::MAX))?;
-            if kept == 0 {
-                return Err(SegmentError::Bad(self.bad(at, "segment ends inside a batch")));
+            let all = Offset::new(i64::MAX);
+            let kept = self.verified_prefix(&buf, at, next, all, known_gap)?;
+            if let Some(Ok((last, _))) = batches(&buf[..kept]).last() {
+                next = last.end_offset();
             }
             at += kept as u64;
         }
@@ -261,8 +444,17 @@ impl Segment {
     }
 
     fn bad(&self, offset: u64, what: &'static str) -> BadBytes {
-        BadBytes { path: self.path("log"), offset, what }
+        BadBytes {
+            path: self.path("log"),
+            offset,
+            what,
+        }
     }
+}
+
+/// Whether a batch may begin at `base` where the one before it ended at `next`.
+fn follows(next: Offset, base: Offset, known_gap: KnownGap<'_>) -> bool {
+    base == next || (base > next && known_gap(next, base))
 }
 
 /// Decides which batches get index entries, by Kafka's rule: one whenever more than `index.interval.bytes` have gone by.
@@ -291,10 +483,10 @@ impl IndexBuilder {
         }
     }
 
-    /// Continues after a restart.
-    pub fn resume(&mut self, greatest: Option<TimeEntry>, last_time: Option<i64>) {
-        self.greatest = greatest;
-        self.last_time = last_time;
+    /// Continues behind the last entry of a time index.
+    pub fn resume(&mut self, last: Option<TimeEntry>) {
+        self.greatest = last;
+        self.last_time = last.map(|entry| entry.timestamp);
     }
 
     /// The greatest timestamp so far.
@@ -305,13 +497,20 @@ impl IndexBuilder {
     /// Notes a batch at `position`.
     pub fn on_batch(&mut self, position: u64, header: &BatchHeader, interval: u64) {
         if header.max_timestamp >= 0
-            && self.greatest.is_none_or(|entry| header.max_timestamp > entry.timestamp)
+            && self
+                .greatest
+                .is_none_or(|entry| header.max_timestamp > entry.timestamp)
         {
-            self.greatest =
-                Some(TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() });
+            self.greatest = Some(TimeEntry {
+                timestamp: header.max_timestamp,
+                offset: header.last_offset(),
+            });
         }
         if self.bytes_since_entry > interval {
-            let entry = OffsetEntry { offset: header.last_offset(), position };
+            let entry = OffsetEntry {
+                offset: header.last_offset(),
+                position,
+            };
             if let Some(bytes) = entry.encode(self.base) {
                 self.offsets.extend_from_slice(&bytes);
                 self.time_entry();
@@ -327,8 +526,13 @@ impl IndexBuilder {
     }
 
     fn time_entry(&mut self) {
-        let Some(greatest) = self.greatest else { return };
-        if self.last_time.is_some_and(|last| greatest.timestamp <= last) {
+        let Some(greatest) = self.greatest else {
+            return;
+        };
+        if self
+            .last_time
+            .is_some_and(|last| greatest.timestamp <= last)
+        {
             return;
         }
         if let Some(bytes) = greatest.encode(self.base) {

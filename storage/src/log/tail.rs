@@ -61,7 +61,9 @@ impl Tail {
     /// Adds the newest batch.
     pub fn push(&mut self, batch: TailBatch) {
         assert!(
-            self.batches.back().is_none_or(|last| last.header.end_offset() <= batch.header.base_offset),
+            self.batches
+                .back()
+                .is_none_or(|last| last.header.end_offset() <= batch.header.base_offset),
             "offsets of a tail grow"
         );
         self.bytes += batch.header.size_in_bytes;
@@ -101,7 +103,9 @@ impl Tail {
 
     /// The batches from the one that holds `offset` (or the first after it) on.
     pub fn from(&self, offset: Offset) -> impl Iterator<Item = &TailBatch> {
-        let at = self.batches.partition_point(|batch| batch.header.end_offset() <= offset);
+        let at = self
+            .batches
+            .partition_point(|batch| batch.header.end_offset() <= offset);
         self.batches.range(at..)
     }
 }

@@ -10,9 +10,9 @@ use protocol::batch::{BatchBuilder, BatchHeader, NewRecord};
 use protocol::model::{BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicIdPartition, Uuid};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use storage::data_dir::{DataDir, DataDirConfig, Identity, OpenError};
+use storage::data_dir::{DataDir, DataDirConfig, Identity};
 use storage::io::sim::{PowerLoss, SimConfig, SimDisk};
-use storage::journal::{JournalObserver, JournalWriter, ScanError, WriterConfig, WriterStep};
+use storage::journal::{JournalObserver, JournalWriter, WriterConfig, WriterStep};
 use storage::log::LogConfig;
 
 use super::model::Expected;
@@ -61,7 +61,10 @@ struct Life {
 /// Runs one seed. `lie` makes the disk claim syncs that did not happen.
 pub fn run_seed(seed: u64, lie: bool) -> Result<Outcome, String> {
     let mut random = SmallRng::seed_from_u64(seed);
-    let config = SimConfig { direct: random.random_bool(0.7), ..SimConfig::default() };
+    let config = SimConfig {
+        direct: random.random_bool(0.7),
+        ..SimConfig::default()
+    };
     let disk = SimDisk::new(seed, config);
     let mut life = Life {
         disk,
@@ -138,7 +141,7 @@ impl Life {
                 let writer = data_dir.take_writer().ok_or("no writer")?;
                 Ok(Some((data_dir, writer)))
             }
-            Err(error) if is_power_loss(&error) => Ok(None),
+            Err(_) if self.disk.is_down() => Ok(None),
             Err(error) => Err(format!("start refused: {error}")),
         }
     }
@@ -208,16 +211,27 @@ impl Life {
         }
         let at = self.random.random_range(0..count);
         let records = self.random.random_range(1..5);
-        let padding = if self.random.random_bool(0.1) { 6_000 } else { self.random.random_range(0..400) };
-        let Some((_, expected)) = self.expected.values_mut().nth(at) else { return Ok(()) };
-        let Some(log) = expected.log.clone() else { return Ok(()) };
+        let padding = if self.random.random_bool(0.1) {
+            6_000
+        } else {
+            self.random.random_range(0..400)
+        };
+        let Some((_, expected)) = self.expected.values_mut().nth(at) else {
+            return Ok(());
+        };
+        let Some(log) = expected.log.clone() else {
+            return Ok(());
+        };
         let mut builder = BatchBuilder::new();
         let mut values = Vec::new();
         for record in 0..records {
             let number = expected.values.len() + record;
             let value = format!("{}-{number}-{}", log.id(), "x".repeat(padding)).into_bytes();
-            let record =
-                NewRecord { timestamp: self.now_ms, value: Some(&value), ..NewRecord::default() };
+            let record = NewRecord {
+                timestamp: self.now_ms,
+                value: Some(&value),
+                ..NewRecord::default()
+            };
             builder.push(&record);
             values.push(value);
         }
@@ -239,25 +253,38 @@ impl Life {
         }
         self.topics_made += 1;
         let topic_id = TopicId::new(Uuid::from_u128(self.topics_made));
-        let Some(topic_id) = topic_id else { return Ok(()) };
+        let Some(topic_id) = topic_id else {
+            return Ok(());
+        };
         // Few names, so that a topic is often made again under the name of a deleted one.
         let name = format!("topic{}", self.random.random_range(0..3));
         if self.expected.values().any(|(taken, _)| *taken == name) {
             return Ok(());
         }
-        let partition = TopicIdPartition { topic_id, partition: PartitionIndex::new(0) };
+        let partition = TopicIdPartition {
+            topic_id,
+            partition: PartitionIndex::new(0),
+        };
         let log = data_dir
             .create_log(partition, &name, log_config())
             .map_err(std::io::Error::other)?;
-        let expected = Expected { values: Vec::new(), durable: 0, log: Some(log) };
+        let expected = Expected {
+            values: Vec::new(),
+            durable: 0,
+            log: Some(log),
+        };
         self.expected.insert(partition, (name, expected));
         Ok(())
     }
 
     fn drop_one(&mut self, data_dir: &DataDir) -> std::io::Result<()> {
         let at = self.random.random_range(0..self.expected.len().max(1));
-        let Some(partition) = self.expected.keys().nth(at).copied() else { return Ok(()) };
-        let Some(removed) = self.expected.remove(&partition) else { return Ok(()) };
+        let Some(partition) = self.expected.keys().nth(at).copied() else {
+            return Ok(());
+        };
+        let Some(removed) = self.expected.remove(&partition) else {
+            return Ok(());
+        };
         self.dropped.insert(partition, removed);
         data_dir.drop_log(partition).map_err(std::io::Error::other)
     }
@@ -301,7 +328,10 @@ impl Life {
         for (partition, (name, expected)) in &mut self.expected {
             let Some(log) = found.remove(partition) else {
                 if expected.durable > 0 {
-                    return Err(format!("{name}: the log is gone, {} were durable", expected.durable));
+                    return Err(format!(
+                        "{name}: the log is gone, {} were durable",
+                        expected.durable
+                    ));
                 }
                 gone.push(*partition);
                 continue;
@@ -318,7 +348,7 @@ impl Life {
         }
         // A deletion that was not durable may be undone by a crash; then the log is whole again. The metadata above would delete it again.
         for (partition, log) in found {
-            let Some((name, mut expected)) = self.dropped.remove(&partition) else {
+            let Some((name, expected)) = self.dropped.get_mut(&partition) else {
                 return Err(format!("{log:?} was never created"));
             };
             match expected.verify(&log) {
@@ -331,7 +361,6 @@ impl Life {
             {
                 return Err(format!("deleting again: {error}"));
             }
-            self.dropped.insert(partition, (name, expected));
         }
         Ok(())
     }
@@ -343,14 +372,5 @@ fn log_config() -> LogConfig {
         index_interval_bytes: 512,
         segment_index_bytes: 1 << 10,
         ..LogConfig::default()
-    }
-}
-
-fn is_power_loss(error: &OpenError) -> bool {
-    match error {
-        OpenError::Io { source, .. } | OpenError::Journal(ScanError::Io { source, .. }) => {
-            PowerLoss::is(source)
-        }
-        _ => false,
     }
 }

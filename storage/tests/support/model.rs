@@ -15,13 +15,18 @@ pub fn read_values(log: &Log) -> Result<Vec<(i64, Vec<u8>)>, String> {
     while at < end {
         let chunk = read_at(log, at, end).map_err(|error| format!("{log:?} at {at}: {error}"))?;
         if chunk.is_empty() {
-            return Err(format!("{log:?}: nothing at {at}, but the log ends at {end}"));
+            return Err(format!(
+                "{log:?}: nothing at {at}, but the log ends at {end}"
+            ));
         }
         for bytes in chunk {
             for batch in batches(&bytes) {
                 let (header, bytes) = batch.map_err(|error| error.to_string())?;
                 if !verify_crc(bytes) {
-                    return Err(format!("{log:?}: a batch at {} is damaged", header.base_offset));
+                    return Err(format!(
+                        "{log:?}: a batch at {} is damaged",
+                        header.base_offset
+                    ));
                 }
                 for record in records(bytes).map_err(|error| error.to_string())? {
                     let record = record.map_err(|error| error.to_string())?;
@@ -75,7 +80,9 @@ impl Expected {
         }
         for (at, (offset, value)) in read.iter().enumerate() {
             if *offset != at as i64 || self.values.get(at) != Some(value) {
-                return Err(format!("{log:?}: record {at} is not what was appended: {offset}"));
+                return Err(format!(
+                    "{log:?}: record {at} is not what was appended: {offset}"
+                ));
             }
         }
         self.values.truncate(read.len());

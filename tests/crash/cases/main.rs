@@ -24,7 +24,8 @@ fn main() -> ExitCode {
         .into_iter()
         .find(|program| !on_path(program));
     let no_java = no_java.map(|program| format!("{program} is missing"));
-    let not_asked = (!is_set("HOLDFAST_POWER_APACHE")).then_some("HOLDFAST_POWER_APACHE is not set");
+    let not_asked =
+        (!is_set("HOLDFAST_POWER_APACHE")).then_some("HOLDFAST_POWER_APACHE is not set");
     let not_asked = not_asked.map(str::to_owned);
     let no_ring_or_loop = no_ring.clone().or(no_loop.clone());
     let loop_excused = is_set("HOLDFAST_NO_LOOP");

@@ -62,10 +62,6 @@ pub fn apache() -> Result<(), Failed> {
         ..ApacheKafkaConfig::default()
     };
     let mut kafka = ApacheKafka::start(config)?;
-    // Its start is not what this is about.
-    if let Some(disk) = &ground.disk {
-        disk.sync()?;
-    }
     match cut_once(seed(), &mut kafka, &mut ground) {
         Ok(()) => eprintln!("power::apache: nothing was lost"),
         Err(failure) => eprintln!("power::apache: {failure}"),
@@ -73,7 +69,11 @@ pub fn apache() -> Result<(), Failed> {
     Ok(())
 }
 
+/// What is written before the last load is made durable from outside: a broker that does not sync
+/// may refuse to start on what is left of its files, and this is about its records.
 fn cut_once(seed: u64, victim: &mut dyn Victim, ground: &mut Ground) -> Result<(), Failure> {
     let mut life = Life::begin(seed, victim, ground.disk.as_mut())?;
+    life.load_once()?;
+    life.sync_disk()?;
     life.crash_once()
 }

@@ -11,6 +11,7 @@ pub mod history;
 mod life;
 pub mod load;
 mod loop_disk;
+mod patience;
 mod reader;
 mod settings;
 mod topics;

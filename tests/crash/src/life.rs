@@ -136,6 +136,12 @@ impl<'a> Life<'a> {
         self.check()
     }
 
+    /// Makes everything on the disk durable, whatever the broker has synced.
+    pub fn sync_disk(&self) -> Result<(), Failure> {
+        let synced = self.disk.as_ref().map_or(Ok(()), |disk| disk.sync());
+        synced.map_err(|error| Failure::broken("sync the disk", error))
+    }
+
     /// What it has shown so far.
     pub fn tally(&self) -> Tally {
         Tally {

@@ -1,21 +1,14 @@
 //! The topics of a life: made before and during the load, found again after each restart.
 
-use std::{
-    collections::BTreeMap,
-    thread,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
 
-use protocol::ErrorCode;
+use protocol::{ErrorCode, model::Uuid};
 
 use crate::{
     client::{ClientError, Connection, Topic},
     failure::Failure,
+    patience::until_answered,
 };
-
-/// A broker tells that it is ready, but not each client when a topic's leader is known.
-const FOUND_LIMIT: Duration = Duration::from_secs(20);
-const ASK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The topics that were made, and those whose making was cut short.
 #[derive(Debug, Default)]
@@ -46,7 +39,7 @@ impl Topics {
     pub fn on_created(&mut self, name: &str, partitions: i32) {
         let topic = Topic {
             name: name.to_owned(),
-            id: protocol::model::Uuid::nil(),
+            id: Uuid::nil(),
             partitions,
         };
         self.known.insert(name.to_owned(), topic);
@@ -80,7 +73,7 @@ impl Topics {
             }
         }
         for (name, known) in &mut self.known {
-            match find(connection, name) {
+            match until_answered(|| connection.topic(name)) {
                 Ok(topic) if known.id.is_nil() && topic.partitions == known.partitions => {
                     *known = topic;
                 }
@@ -97,18 +90,5 @@ impl Topics {
             }
         }
         Ok(gone)
-    }
-}
-
-/// Asks until the answer is there, or one that will not change.
-fn find(connection: &mut Connection, name: &str) -> Result<Topic, ClientError> {
-    let deadline = Instant::now() + FOUND_LIMIT;
-    loop {
-        match connection.topic(name) {
-            Err(error) if error.is_retriable() && Instant::now() < deadline => {
-                thread::sleep(ASK_INTERVAL);
-            }
-            answer => return answer,
-        }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use protocol::ErrorCode;
-use protocol::batch::{batches, records};
+use protocol::batch::{batches, records_in};
 use protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
@@ -55,6 +55,9 @@ const fn version_of(timestamp: i64) -> i16 {
         _ => 1,
     }
 }
+
+/// Of a batch that takes more room decompressed, the first offset is the answer.
+const DECOMPRESSED_BYTES_MAX: usize = 16 << 20;
 
 struct Found {
     timestamp: i64,
@@ -161,7 +164,8 @@ fn find(partition: &Partition, timestamp: i64, version: i16) -> Result<Found, Er
     }
 }
 
-/// The first record of a batch at or after a time.
+/// The first record of a batch at or after a time. Of a batch whose records cannot be read, its
+/// first offset: who seeks there misses nothing.
 fn first_at(partition: &Partition, found: TimestampedOffset, timestamp: i64) -> Result<Found, ErrorCode> {
     let bytes = match partition.read(found.batch_base, 1)? {
         PartitionRead::Batches(batches) => batches,
@@ -172,7 +176,8 @@ fn first_at(partition: &Partition, found: TimestampedOffset, timestamp: i64) -> 
     };
     let (header, bytes) = batch.map_err(|_| ErrorCode::KafkaStorageError)?;
     let mut at: (Offset, i64) = (header.base_offset, header.max_timestamp);
-    if let Ok(records) = records(bytes) {
+    let mut scratch = Vec::new();
+    if let Ok(records) = records_in(bytes, DECOMPRESSED_BYTES_MAX, &mut scratch) {
         let first = records.filter_map(Result::ok).find(|record| record.timestamp >= timestamp);
         if let Some(record) = first {
             at = (record.offset, record.timestamp);

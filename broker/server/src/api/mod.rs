@@ -14,7 +14,7 @@ use protocol::codec::StrBytes;
 use protocol::messages::ApiKey;
 use protocol::wire::versions::{ApiVersionTable, Support, VersionRange};
 use protocol::wire::{
-    MessageBody, RequestBody, RequestHeader, RequestPrefix, WireError, decode_body, encode_frame,
+    MessageBody, RequestBody, RequestHeader, RequestPrefix, WireError, decode_request_body, encode_frame,
 };
 
 use crate::broker::Broker;
@@ -23,6 +23,8 @@ use crate::panics;
 
 pub mod api_versions;
 pub mod configs;
+pub mod create_topics;
+pub mod delete_topics;
 pub mod fetch;
 pub mod fetch_sessions;
 pub mod init_producer_id;
@@ -41,6 +43,8 @@ pub const APIS: &[Api] = &[
     list_offsets::API,
     metadata::API,
     api_versions::API,
+    create_topics::API,
+    delete_topics::API,
     init_producer_id::API,
 ];
 
@@ -127,7 +131,7 @@ impl Head {
 
 /// Decodes a request's body. A decoder that panics is treated like one that refuses.
 pub fn decode<T: RequestBody>(body: BytesMut, version: i16) -> Result<T, WireError> {
-    panics::contained(|| decode_body(body.freeze(), version))
+    panics::contained(|| decode_request_body(body.freeze(), version))
         .unwrap_or(Err(WireError::Malformed("the decoder failed")))
 }
 

@@ -113,6 +113,7 @@ enum Failure {
 }
 
 impl Failure {
+    #[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
     fn malformed(what: impl ToString) -> Failure {
         Failure::Malformed(what.to_string())
     }

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     client::{ClientError, Connection, PartitionBatch, ProducerIdAndEpoch, Topic},
     history::{BatchId, Event, TopicPartition},
+    patience::until_answered,
 };
 
 /// Longer than a broker on a busy machine is silent.
@@ -163,7 +164,8 @@ impl Writer {
 impl<'a> Run<'a> {
     fn until(&mut self, stop: &AtomicBool) -> Result<(), Ending> {
         if self.writer.kind == WriterKind::Idempotent && self.writer.producer.is_none() {
-            self.writer.producer = Some(self.connection.init_producer_id()?);
+            let producer = until_answered(|| self.connection.init_producer_id())?;
+            self.writer.producer = Some(producer);
         }
         self.send_again()?;
         while !stop.load(Ordering::Relaxed) {

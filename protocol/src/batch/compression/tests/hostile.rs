@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use super::*;
 
 const GIB: usize = 1 << 30;
-const CHUNK: [u8; 1 << 20] = [0; 1 << 20];
+static CHUNK: [u8; 1 << 20] = [0; 1 << 20];
 const LIMIT: usize = 4 << 20;
 
 fn write_zeros(to: &mut impl Write) -> io::Result<()> {
@@ -82,28 +82,32 @@ fn claims_are_not_believed() {
         frame.push(checksum.to_le_bytes()[1]);
         frame
     };
-    // A block of 8 compressed bytes that repeat into no more than 100.
-    let lz4_block = [8, 0, 0, 0, 0x1f, 0, 1, 0, 60, 0x10, 0, 0, 0, 0, 0, 0];
-    let cases: [(&str, Compression, Vec<u8>); 5] = [
+    // A block of 7 bytes, which make 81, and the end mark.
+    let lz4_block = [7, 0, 0, 0, 0x1f, 0, 1, 0, 60, 0x10, 0, 0, 0, 0, 0];
+    let cases: [(&str, Compression, Vec<u8>, &str); 5] = [
         (
             "a raw block of 4 GiB",
             Compression::Snappy,
             vec![0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0],
+            "a block claims more than it can hold",
         ),
         (
             "a raw block of 500 MiB",
             Compression::Snappy,
             vec![0x80, 0x80, 0x80, 0xfa, 0x01, 0, 0],
+            "a block claims more than it can hold",
         ),
         (
             "a frame of 16 EiB in blocks of 4 MiB",
             Compression::Lz4,
             [&lz4_header(0x70, u64::MAX)[..], &lz4_block].concat(),
+            "not of the size it claims",
         ),
         (
             "a block of 2 GiB",
             Compression::Lz4,
             [&lz4_header(0x70, 9)[..], &[0xff; 40]].concat(),
+            "the frame is cut",
         ),
         (
             // No single segment, content size of 8 bytes, window of 1 GiB; a last, raw, block.
@@ -115,15 +119,17 @@ fn claims_are_not_believed() {
                 &[9, 0, 0, b'x'],
             ]
             .concat(),
+            "Data corruption detected",
         ),
     ];
-    for (what, codec, section) in cases {
+    for (what, codec, section, reason) in cases {
         let mut out = Vec::new();
         let found = decompress_section(codec, &section, NO_LIMIT, &mut out);
-        assert!(
-            matches!(found, Err(BatchError::Decompression { .. })),
-            "{what}: {found:?}"
-        );
+        let expected = BatchError::Decompression {
+            compression: codec,
+            reason: reason.to_owned(),
+        };
+        assert_eq!(found, Err(expected), "{what}");
         let capacity = out.capacity();
         assert!(capacity <= 64 * 1024, "{what}: {capacity} bytes allocated");
     }
@@ -168,9 +174,10 @@ fn the_codes_are_those_for_a_producer() {
 /// Iterates to the end, and says whether all was well.
 fn read_all(batch: &[u8], scratch: &mut Vec<u8>) -> bool {
     match records_in(batch, LIMIT, scratch) {
-        Ok(records) => records.fold(true, |well, record| {
-            record.map(|record| record.headers.count()).is_ok() && well
-        }),
+        Ok(records) => {
+            let mut records = records.map(|record| record.map(|record| record.headers.count()));
+            records.all(|record| record.is_ok())
+        }
         Err(_) => false,
     }
 }

@@ -33,10 +33,22 @@ fn codec() -> impl Strategy<Value = Compression> {
     prop::sample::select(&CODECS[..])
 }
 
-/// Bytes from hard to compress (all of `alphabet` 255) to easy, over several blocks of each codec.
+/// Xorshift: bytes that no codec compresses.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+/// Easy and hard to compress, up to several blocks of each codec.
 fn section() -> impl Strategy<Value = Vec<u8>> {
     let repeats = (vec(any::<u8>(), 1..100), 1usize..4000).prop_map(|(bytes, n)| bytes.repeat(n));
-    let noise = vec(any::<u8>(), 0..100_000);
+    let noise = (1u64.., 0usize..100_000).prop_map(|(seed, length)| noise(seed, length));
     vec(prop_oneof![repeats, noise], 0..3).prop_map(|parts| parts.concat())
 }
 

@@ -1,0 +1,122 @@
+//! DeleteTopics (key 20), versions 1-6; by id from version 6 (KIP-516).
+//!
+//! Done means: the deletion is committed, nobody finds the topic any more, and its files are on their way out.
+
+use std::sync::Arc;
+
+use broker_controller::ApiError;
+use broker_controller::decide::{DeleteTopicResult, DeleteTopics, TopicRef};
+use bytes::BytesMut;
+use protocol::ErrorCode;
+use protocol::messages::delete_topics_response::DeletableTopicResult;
+use protocol::messages::{ApiKey, DeleteTopicsRequest, DeleteTopicsResponse, TopicName};
+use protocol::model::TopicId;
+use protocol::wire::WireError;
+use protocol::wire::versions::VersionRange;
+
+use super::topics::text;
+use super::{Answer, Api, Call, decode};
+use crate::broker::is_private;
+
+/// The handler.
+pub const API: Api = Api {
+    key: ApiKey::DeleteTopics,
+    name: "DeleteTopics",
+    versions: VersionRange::new(1, 6),
+    handle,
+};
+
+/// The first version that names topics in structures, by name or by id.
+const STATES_MIN: i16 = 6;
+/// The first version with TOPIC_DELETION_DISABLED; before it was INVALID_REQUEST (KIP-322).
+const DISABLED_MIN: i16 = 3;
+
+fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
+    let version = call.head.version;
+    let request: DeleteTopicsRequest = decode(body, version)?;
+    let head = call.head;
+    let mut refused = Vec::new();
+    let mut topics = Vec::new();
+    for topic in named(&request, version) {
+        match topic {
+            Ok(topic) => topics.push(topic),
+            Err(result) => refused.push(result),
+        }
+    }
+    if !call.broker.config.broker.topics.delete {
+        let code = if version >= DISABLED_MIN {
+            ErrorCode::TopicDeletionDisabled
+        } else {
+            ErrorCode::InvalidRequest
+        };
+        refused.extend(topics.drain(..).map(|topic| unanswered(topic, &ApiError::bare(code))));
+    }
+    let broker = Arc::clone(call.broker);
+    Ok(Answer::later(async move {
+        let command = DeleteTopics { topics };
+        let mut results = match broker.metadata.submit(&command).await {
+            Ok(results) => results,
+            Err(error) => {
+                command.topics.into_iter().map(|topic| unanswered(topic, &error)).collect()
+            }
+        };
+        results.extend(refused);
+        let error = results
+            .iter()
+            .find_map(|result| result.result.as_ref().err().map(|error| error.code))
+            .unwrap_or(ErrorCode::None);
+        let responses = results.into_iter().map(answer).collect();
+        head.respond(&DeleteTopicsResponse::default().with_responses(responses), error)
+    }))
+}
+
+/// The topics of the request. The metadata log is nobody's to delete.
+fn named(request: &DeleteTopicsRequest, version: i16) -> Vec<Result<TopicRef, DeleteTopicResult>> {
+    let by_name = |name: &TopicName| {
+        let topic = TopicRef::Name(name.to_string());
+        if is_private(name.as_str()) {
+            return Err(unanswered(topic, &ApiError::bare(ErrorCode::UnknownTopicOrPartition)));
+        }
+        Ok(topic)
+    };
+    if version < STATES_MIN {
+        return request.topic_names.iter().map(by_name).collect();
+    }
+    request
+        .topics
+        .iter()
+        .map(|topic| match (&topic.name, TopicId::new(topic.topic_id)) {
+            (Some(name), None) => by_name(name),
+            (None, Some(id)) => Ok(TopicRef::Id(id)),
+            (name, _) => Err(DeleteTopicResult {
+                name: name.as_ref().map(|name| name.as_str().to_owned()),
+                topic_id: TopicId::new(topic.topic_id),
+                result: Err(ApiError::new(
+                    ErrorCode::InvalidRequest,
+                    "You may not specify both topic name and topic id, or neither.",
+                )),
+            }),
+        })
+        .collect()
+}
+
+fn unanswered(topic: TopicRef, error: &ApiError) -> DeleteTopicResult {
+    let (name, topic_id) = match topic {
+        TopicRef::Name(name) => (Some(name), None),
+        TopicRef::Id(id) => (None, Some(id)),
+    };
+    DeleteTopicResult { name, topic_id, result: Err(error.clone()) }
+}
+
+fn answer(result: DeleteTopicResult) -> DeletableTopicResult {
+    let answer = DeletableTopicResult::default()
+        .with_name(result.name.map(|name| TopicName(text(name))))
+        .with_topic_id(result.topic_id.map(TopicId::get).unwrap_or_default())
+        .with_error_message(None);
+    match result.result {
+        Ok(()) => answer,
+        Err(error) => answer
+            .with_error_code(error.code.code())
+            .with_error_message(error.message.map(text)),
+    }
+}

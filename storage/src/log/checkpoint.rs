@@ -1,0 +1,120 @@
+//! A log's part in a checkpoint: what was written behind and must be synced, and what a recovery will find then.
+
+use std::io;
+
+use super::Log;
+use super::disk::{ActiveSegment, Directory, DirtySegment, Disk, SyncFailed, write_side_file};
+use super::restore::CheckpointedLog;
+
+/// What was written and is not synced yet, with its descriptors.
+pub struct Unsynced<'a> {
+    log: &'a Log,
+    segments: Vec<DirtySegment>,
+    names_changed: bool,
+}
+
+impl Unsynced<'_> {
+    /// Whether names in the log's directory, or the directory's own, wait to be durable.
+    pub fn names_changed(&self) -> bool {
+        self.names_changed
+    }
+
+    /// Makes contents and names durable, but for the name of the log's directory.
+    pub fn sync(&self) -> io::Result<()> {
+        for segment in &self.segments {
+            segment.sync()?;
+        }
+        if self.names_changed {
+            match self.log.environment.files.io().sync_dir(&self.log.dir) {
+                // Deleted and renamed meanwhile.
+                Err(_) if self.log.state().dropped => {}
+                synced => synced.map_err(|error| io::Error::other(SyncFailed(error)))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Says what a recovery will find once what comes with it is synced: one line of a checkpoint. `None` for a log that was dropped.
+    ///
+    /// What is written from now on is left to the next checkpoint.
+    pub fn checkpoint(&self, closing: bool) -> io::Result<Option<(CheckpointedLog, Unsynced<'_>)>> {
+        let mut disk = self.disk.lock();
+        if disk.dropped {
+            return Ok(None);
+        }
+        if closing {
+            disk.close_time_index(&self.environment.dirty)?;
+        }
+        let unsynced = self.take_unsynced_of(&mut disk)?;
+        Ok(Some((self.checkpoint_line(&disk), unsynced)))
+    }
+
+    /// Takes what is not synced, for who syncs it at once.
+    pub fn take_unsynced(&self) -> io::Result<Option<Unsynced<'_>>> {
+        let mut disk = self.disk.lock();
+        let has_any = !disk.dropped && !disk.dirty.is_empty();
+        if has_any {
+            self.take_unsynced_of(&mut disk).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn take_unsynced_of(&self, disk: &mut Disk) -> io::Result<Unsynced<'_>> {
+        disk.flush_indexes(&self.environment.dirty)?;
+        if disk.epochs_changed {
+            let text = disk.leader_epochs.to_text();
+            let path = self.dir.join("leader-epoch-checkpoint");
+            disk.names_changed = true;
+            write_side_file(self.environment.files.io().as_ref(), &path, text.as_bytes())?;
+            disk.epochs_changed = false;
+        }
+        Ok(Unsynced {
+            log: self,
+            segments: std::mem::take(&mut disk.dirty),
+            names_changed: std::mem::take(&mut disk.names_changed),
+        })
+    }
+
+    fn checkpoint_line(&self, disk: &Disk) -> CheckpointedLog {
+        let state = self.state();
+        let (active, closed_bytes) = match &disk.directory {
+            Directory::Unopened {
+                active,
+                closed_bytes,
+            } => (*active, *closed_bytes),
+            Directory::Unmade => (None, 0),
+            Directory::Open => {
+                let active = disk.active.as_ref().map(|active| ActiveSegment {
+                    base: active.segment.base(),
+                    bytes: active.segment.bytes(),
+                    index_bytes: active.index_bytes,
+                    time_index_bytes: active.time_index_bytes,
+                });
+                let all: u64 = state.segments.iter().map(|segment| segment.bytes()).sum();
+                (active, all - active.map_or(0, |active| active.bytes))
+            }
+        };
+        let position = match (&disk.cut, state.tail.front()) {
+            (Some(cut), _) => cut.replay_from,
+            (None, Some(oldest)) => oldest.position,
+            (None, None) => self.environment.journal.next_position(),
+        };
+        CheckpointedLog {
+            id: self.id,
+            partition: self.partition,
+            topic: self.topic.clone(),
+            position,
+            start: state.offsets.start,
+            written_end: disk.end,
+            high_watermark: self.high_watermark(),
+            active,
+            closed_bytes,
+            damaged: state.damaged.clone(),
+            leader_epochs: disk.leader_epochs.clone(),
+            producers: disk.producers.clone(),
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! The side of a log that writes files: what is known of its directory, the active segment, and what is not synced.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use protocol::batch::BatchHeader;
+use protocol::model::Offset;
+
+use super::segment::{IndexBuilder, KnownGap, Segment, SegmentError};
+use super::{LeaderEpochs, LogConfig, Producers, index};
+use crate::io::{Io, IoFile, OpenOptions};
+use crate::journal::JournalPosition;
+
+/// The active segment as a checkpoint found it, synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveSegment {
+    /// Its base offset.
+    pub base: Offset,
+    /// Bytes of its `.log`.
+    pub bytes: u64,
+    /// Bytes of its `.index`.
+    pub index_bytes: u64,
+    /// Bytes of its `.timeindex`.
+    pub time_index_bytes: u64,
+}
+
+/// What is known of the log's directory.
+pub(super) enum Directory {
+    /// Nothing there counts: the log was created after the last checkpoint. It is emptied before it is used.
+    Unmade,
+    /// As the checkpoint left it, not looked at yet.
+    Unopened {
+        /// The active segment.
+        active: Option<ActiveSegment>,
+        /// Bytes of all other segments.
+        closed_bytes: u64,
+    },
+    /// Open.
+    Open,
+}
+
+/// A truncation that reaches into segments and waits to be durable before it is done to them.
+pub(super) struct PendingCut {
+    /// The position of the oldest truncation that was not done to the files: a recovery replays from there.
+    pub(super) replay_from: JournalPosition,
+    /// The position that must be durable first; `None` when a recovery has read it.
+    pub(super) durable_at: Option<JournalPosition>,
+    /// The new end of the files.
+    pub(super) to: Offset,
+    /// The producers there.
+    pub(super) producers: Producers,
+}
+
+/// Files that were written and not synced. Leader epochs and producers are those of `end`, so that a checkpoint says
+/// what the files hold.
+pub(super) struct Disk {
+    pub(super) directory: Directory,
+    pub(super) active: Option<Appender>,
+    /// The end of what the files hold: the log's `written_end`, unless a cut is pending.
+    pub(super) end: Offset,
+    pub(super) leader_epochs: LeaderEpochs,
+    pub(super) producers: Producers,
+    pub(super) cut: Option<PendingCut>,
+    pub(super) dirty: Vec<DirtySegment>,
+    pub(super) names_changed: bool,
+    pub(super) epochs_changed: bool,
+    pub(super) dropped: bool,
+}
+
+/// A segment with bytes that are not synced. It holds its descriptors: one that is opened later may not hear of
+/// an earlier failure to write back.
+pub(super) struct DirtySegment {
+    pub(super) segment: Arc<Segment>,
+    log: Arc<dyn IoFile>,
+    index: Arc<dyn IoFile>,
+    time_index: Arc<dyn IoFile>,
+    count: Arc<DirtyCount>,
+}
+
+/// Files of dirty segments, for all logs of a data directory.
+#[derive(Debug, Default)]
+pub struct DirtyCount(AtomicUsize);
+
+impl DirtyCount {
+    /// How many there are.
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+const FILES_PER_SEGMENT: usize = 3;
+
+impl DirtySegment {
+    fn new(segment: Arc<Segment>, count: Arc<DirtyCount>) -> io::Result<DirtySegment> {
+        let log = segment.create("log")?;
+        let index = segment.create("index")?;
+        let time_index = segment.create("timeindex")?;
+        count.0.fetch_add(FILES_PER_SEGMENT, Ordering::Relaxed);
+        Ok(DirtySegment {
+            segment,
+            log,
+            index,
+            time_index,
+            count,
+        })
+    }
+
+    pub(super) fn log(&self) -> &Arc<dyn IoFile> {
+        &self.log
+    }
+
+    /// Makes everything written so far durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        for file in [&self.log, &self.index, &self.time_index] {
+            sync(file.as_ref())?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for DirtySegment {
+    fn drop(&mut self) {
+        self.count.0.fetch_sub(FILES_PER_SEGMENT, Ordering::Relaxed);
+    }
+}
+
+/// A sync that failed. Whatever its cause, nothing written before may be believed, and it is never tried again: not even
+/// when the disk was merely full.
+#[derive(Debug, thiserror::Error)]
+#[error("sync failed, what was written before it is lost: {0}")]
+pub struct SyncFailed(#[source] pub(crate) io::Error);
+
+pub(super) fn sync(file: &dyn IoFile) -> io::Result<()> {
+    file.sync()
+        .map_err(|error| io::Error::other(SyncFailed(error)))
+}
+
+/// Whether an error of writing says that the disk is full, and that the same may succeed when there is space.
+pub fn is_disk_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+impl Disk {
+    pub(super) fn new_log() -> Disk {
+        Disk::with(
+            Directory::Unmade,
+            Offset::ZERO,
+            LeaderEpochs::default(),
+            Producers::default(),
+        )
+    }
+
+    pub(super) fn restored(
+        active: Option<ActiveSegment>,
+        closed_bytes: u64,
+        end: Offset,
+        leader_epochs: LeaderEpochs,
+        producers: Producers,
+    ) -> Disk {
+        Disk::with(
+            Directory::Unopened {
+                active,
+                closed_bytes,
+            },
+            end,
+            leader_epochs,
+            producers,
+        )
+    }
+
+    fn with(
+        directory: Directory,
+        end: Offset,
+        leader_epochs: LeaderEpochs,
+        producers: Producers,
+    ) -> Disk {
+        Disk {
+            directory,
+            active: None,
+            end,
+            leader_epochs,
+            producers,
+            cut: None,
+            dirty: Vec::new(),
+            names_changed: false,
+            epochs_changed: false,
+            dropped: false,
+        }
+    }
+
+    /// The files of a segment that is about to be written; they stay open until they are synced.
+    pub(super) fn writable(
+        &mut self,
+        segment: &Arc<Segment>,
+        count: &Arc<DirtyCount>,
+    ) -> io::Result<&DirtySegment> {
+        let known = self
+            .dirty
+            .iter()
+            .position(|dirty| dirty.segment.base() == segment.base());
+        let at = match known {
+            Some(at) => at,
+            None => {
+                self.dirty
+                    .push(DirtySegment::new(Arc::clone(segment), Arc::clone(count))?);
+                self.dirty.len() - 1
+            }
+        };
+        Ok(&self.dirty[at])
+    }
+
+    /// Writes what the active segment's index builder holds back. What cannot be written stays there.
+    pub(super) fn flush_indexes(&mut self, count: &Arc<DirtyCount>) -> io::Result<()> {
+        let Some(mut active) = self.active.take() else {
+            return Ok(());
+        };
+        let flushed = if active.index.offsets.is_empty() && active.index.times.is_empty() {
+            Ok(())
+        } else {
+            self.writable(&active.segment, count)
+                .and_then(|files| active.flush(files))
+        };
+        self.active = Some(active);
+        flushed
+    }
+
+    pub(super) fn close_time_index(&mut self, count: &Arc<DirtyCount>) -> io::Result<()> {
+        if let Some(active) = &mut self.active {
+            active.index.close();
+        }
+        self.flush_indexes(count)
+    }
+}
+
+/// The active segment and where its indexes are.
+pub(super) struct Appender {
+    pub(super) segment: Arc<Segment>,
+    pub(super) index: IndexBuilder,
+    pub(super) index_bytes: u64,
+    pub(super) time_index_bytes: u64,
+    pub(super) first_timestamp: Option<i64>,
+}
+
+impl Appender {
+    /// For a segment without a byte.
+    pub(super) fn new(segment: Arc<Segment>) -> Appender {
+        let index = IndexBuilder::new(segment.base(), 0);
+        Appender {
+            segment,
+            index,
+            index_bytes: 0,
+            time_index_bytes: 0,
+            first_timestamp: None,
+        }
+    }
+
+    /// Continues a segment that ends at `end`: its indexes are kept as far as they can be believed. `checkpointed` is what a
+    /// checkpoint says of them, unless the segment has been cut since.
+    pub(super) fn resume(
+        segment: &Arc<Segment>,
+        end: Offset,
+        checkpointed: Option<ActiveSegment>,
+        interval: u64,
+        known_gap: KnownGap<'_>,
+    ) -> Result<Appender, SegmentError> {
+        let base = segment.base();
+        let mut appender = Appender::new(Arc::clone(segment));
+        segment.scan_headers(0, known_gap, &mut |_, header| {
+            appender.first_timestamp = Some(header.max_timestamp);
+            false
+        })?;
+        let offsets = segment.create("index")?;
+        let times = segment.create("timeindex")?;
+        if let Some(known) = checkpointed {
+            cut_to(offsets.as_ref(), known.index_bytes)?;
+            cut_to(times.as_ref(), known.time_index_bytes)?;
+        }
+        let kept_offsets = index::kept_offsets(&offsets, base, segment.bytes())?;
+        let kept_times = index::kept_times(&times, base, end)?;
+        let complete = checkpointed.is_none_or(|known| {
+            (kept_offsets.bytes, kept_times.bytes) == (known.index_bytes, known.time_index_bytes)
+        });
+        let believable = complete
+            && kept_offsets.sound
+            && kept_times.sound
+            && match kept_offsets.last {
+                Some(entry) => segment.is_true(entry)?,
+                None => true,
+            }
+            && match kept_times.last {
+                Some(entry) => segment.is_time_true(entry, known_gap)?,
+                None => kept_offsets.last.is_none(),
+            };
+        if believable {
+            cut_to(offsets.as_ref(), kept_offsets.bytes)?;
+            cut_to(times.as_ref(), kept_times.bytes)?;
+            let from = kept_offsets.last.map_or(0, |entry| entry.position);
+            appender.index.resume(kept_times.last);
+            segment.scan_headers(from, known_gap, &mut |position, header| {
+                appender.index.on_batch(position, header, u64::MAX);
+                true
+            })?;
+        } else {
+            appender.index = segment.rebuild_indexes(interval, known_gap)?;
+        }
+        appender.index_bytes = offsets.len()?;
+        appender.time_index_bytes = times.len()?;
+        Ok(appender)
+    }
+
+    /// Kafka's `LogSegment.shouldRoll`, with `pending` bytes about to be written before the batch.
+    pub(super) fn must_roll(&self, header: &BatchHeader, pending: u64, config: &LogConfig) -> bool {
+        let bytes = self.segment.bytes() + pending;
+        if bytes == 0 {
+            return false;
+        }
+        let size = header.size_in_bytes as u64;
+        let aged = self
+            .first_timestamp
+            .is_some_and(|first| header.max_timestamp.saturating_sub(first) > config.segment_ms);
+        let index_bytes = self.index_bytes + self.index.offsets.len() as u64;
+        let index_full = index_bytes + index::OFFSET_ENTRY as u64 > config.segment_index_bytes;
+        let too_far = header.last_offset().since(self.segment.base()) > i64::from(i32::MAX);
+        bytes + size > config.segment_bytes
+            || bytes + size > i32::MAX as u64
+            || aged
+            || index_full
+            || too_far
+    }
+
+    fn flush(&mut self, files: &DirtySegment) -> io::Result<()> {
+        let grown = [
+            (&files.index, &mut self.index.offsets, &mut self.index_bytes),
+            (
+                &files.time_index,
+                &mut self.index.times,
+                &mut self.time_index_bytes,
+            ),
+        ];
+        for (file, bytes, end) in grown {
+            if bytes.is_empty() {
+                continue;
+            }
+            file.write_all_at(&[bytes], *end)?;
+            *end += bytes.len() as u64;
+            bytes.clear();
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn cut_to(file: &dyn IoFile, len: u64) -> io::Result<()> {
+    if file.len()? > len {
+        file.set_len(len)
+    } else {
+        Ok(())
+    }
+}
+
+/// Writes a small file whole: temporary name, sync, rename. Its directory is the caller's to sync.
+pub(super) fn write_side_file(io: &dyn Io, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let options = OpenOptions {
+        create: true,
+        truncate: true,
+        ..OpenOptions::default()
+    };
+    let file = io.open(&temporary, options)?;
+    file.write_all_at(&[bytes], 0)?;
+    sync(file.as_ref())?;
+    io.rename(&temporary, path)
+}

@@ -1,0 +1,297 @@
+//! Making a log's directory, or opening what a checkpoint says is in it, when the log is first written or read.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use protocol::model::Offset;
+
+use super::disk::{ActiveSegment, Appender, Directory, Disk, cut_to, write_side_file};
+use super::segment::{Segment, SegmentError, base_of};
+use super::{DamagedRange, Log};
+use crate::journal::BadBytes;
+
+impl Log {
+    /// Opens the segments of a log restored from a checkpoint; at once if they are open.
+    pub(super) fn ensure_segments_are_open(&self) -> io::Result<()> {
+        if self.is_open.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut disk = self.disk.lock();
+        if disk.dropped {
+            return Err(deleted());
+        }
+        if matches!(disk.directory, Directory::Unopened { .. }) {
+            self.make_ready(&mut disk)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the directory, or opens what the checkpoint says is in it.
+    pub(super) fn make_ready(&self, disk: &mut Disk) -> io::Result<()> {
+        match disk.directory {
+            Directory::Open => return Ok(()),
+            Directory::Unmade | Directory::Unopened { active: None, .. } => {
+                self.make_directory(disk)?;
+                self.finish_cut(disk);
+            }
+            Directory::Unopened {
+                active: Some(active),
+                closed_bytes,
+            } => {
+                self.open_segments(disk, active, closed_bytes)?;
+            }
+        }
+        disk.directory = Directory::Open;
+        self.is_open.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn make_directory(&self, disk: &mut Disk) -> io::Result<()> {
+        let io = self.environment.files.io();
+        if io.exists(&self.dir)? {
+            // Left by an earlier life of this log that no checkpoint covers, or by a deleted log of that name.
+            self.environment.files.forget(self.id);
+            io.remove_dir_all(&self.dir)?;
+        }
+        io.create_dir_all(&self.dir)?;
+        disk.names_changed = true;
+        let text = format!("version: 0\ntopic_id: {}\n", self.partition.topic_id);
+        write_side_file(
+            io.as_ref(),
+            &self.dir.join("partition.metadata"),
+            text.as_bytes(),
+        )
+    }
+
+    /// Cuts the directory back to what the checkpoint covers and opens its segments. Bytes beyond may read back well from
+    /// the page cache; they were not synced, the journal has them, and they do not count.
+    ///
+    /// A truncation that the journal holds may have been done to the files before the crash, or not, or in part: then it is
+    /// done again, and only what lies before it is expected to be there.
+    fn open_segments(
+        &self,
+        disk: &mut Disk,
+        checkpointed: ActiveSegment,
+        closed_bytes: u64,
+    ) -> io::Result<()> {
+        let cut = disk.cut.as_ref().map(|cut| cut.to);
+        let newest = cut.map_or(checkpointed.base, |to| to.min(checkpointed.base));
+        let io = self.environment.files.io();
+        let mut segments = Vec::new();
+        let mut present = BTreeSet::new();
+        for entry in io.read_dir(&self.dir)? {
+            let stem = entry.name.split('.').next().unwrap_or_default();
+            let stale = base_of(&format!("{stem}.log")).is_some_and(|base| base > newest);
+            if stale || entry.name.ends_with(".tmp") {
+                let path = self.dir.join(&entry.name);
+                self.environment.files.forget_file(self.id, &path);
+                io.remove_file(&path)?;
+                disk.names_changed = true;
+            } else if let Some(base) = base_of(&entry.name) {
+                present.insert(base);
+                segments.push(Arc::new(self.segment(base, entry.len)));
+            }
+        }
+        if cut.is_none() && !present.contains(&checkpointed.base) {
+            segments.push(Arc::new(self.segment(checkpointed.base, 0)));
+        }
+        let last = segments.last().cloned();
+        self.state().segments = segments;
+        // Side files may be ahead of what counts, or behind it.
+        disk.epochs_changed = true;
+        let closed = match (last, cut) {
+            (Some(last), Some(to)) => {
+                self.cut_segment(disk, &last, to)?;
+                None
+            }
+            (Some(last), None) => {
+                self.reopen_active(disk, &last, checkpointed)?;
+                Some(closed_bytes)
+            }
+            (None, _) => None,
+        };
+        self.check_closed(disk, closed)?;
+        if disk.cut.is_some() {
+            self.finish_cut(disk);
+        }
+        if disk.active.is_none() {
+            // A damaged segment takes no more batches.
+            self.roll(disk, disk.end)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn segment(&self, base: Offset, bytes: u64) -> Segment {
+        Segment::new(
+            self.id,
+            &self.dir,
+            base,
+            bytes,
+            Arc::clone(&self.environment.files),
+        )
+    }
+
+    fn reopen_active(
+        &self,
+        disk: &mut Disk,
+        segment: &Arc<Segment>,
+        checkpointed: ActiveSegment,
+    ) -> io::Result<()> {
+        let present = segment.bytes();
+        let counted = checkpointed.bytes;
+        segment.set_bytes(counted.min(present));
+        if present < counted {
+            return self.lose_end_of(segment, disk.end);
+        }
+        if present > counted {
+            cut_to(segment.file("log")?.as_ref(), counted)?;
+        }
+        self.resume(disk, segment, Some(checkpointed))
+    }
+
+    /// Makes a segment that ends where the files end the active one, unless it is damaged.
+    pub(super) fn resume(
+        &self,
+        disk: &mut Disk,
+        segment: &Arc<Segment>,
+        checkpointed: Option<ActiveSegment>,
+    ) -> io::Result<()> {
+        let interval = self.config.lock().index_interval_bytes;
+        let end = disk.cut.as_ref().map_or(disk.end, |cut| cut.to);
+        let gap = |from, to| self.is_known_gap(from, to);
+        // Resuming may cut the indexes or build them again.
+        disk.writable(segment, &self.environment.dirty)?;
+        match Appender::resume(segment, end, checkpointed, interval, &gap) {
+            Ok(appender) => disk.active = Some(appender),
+            Err(SegmentError::Io(error)) => return Err(error),
+            Err(SegmentError::Bad(bad)) => {
+                tracing::error!(damage = %bad, "segment is damaged; new records go to another");
+            }
+        }
+        Ok(())
+    }
+
+    /// A segment is shorter than it must be: what lay beyond its last whole batch, up to `end`, was acknowledged and is lost here.
+    pub(super) fn lose_end_of(&self, segment: &Segment, end: Offset) -> io::Result<()> {
+        let mut valid = 0;
+        let mut valid_end = segment.base();
+        let gap = |from, to| self.is_known_gap(from, to);
+        let scanned = segment.scan_headers(0, &gap, &mut |position, header| {
+            valid = position + header.size_in_bytes as u64;
+            valid_end = header.end_offset();
+            true
+        });
+        if let Err(SegmentError::Io(error)) = scanned {
+            return Err(error);
+        }
+        segment.set_bytes(valid);
+        if valid_end >= end {
+            return Ok(());
+        }
+        let bad = BadBytes {
+            path: segment.path("log"),
+            offset: valid,
+            what: "segment ends before its records do",
+        };
+        self.add_damage(
+            &mut self.state(),
+            DamagedRange {
+                from: valid_end,
+                to: end,
+                bad,
+            },
+        );
+        Ok(())
+    }
+
+    /// Compares the segments before the last with what the checkpoint says they hold. Where that differs, each must reach
+    /// the next.
+    fn check_closed(&self, disk: &Disk, expected_bytes: Option<u64>) -> io::Result<()> {
+        let (segments, start) = {
+            let state = self.state();
+            (state.segments.clone(), state.offsets.start)
+        };
+        let count = segments.len().saturating_sub(1);
+        let found: u64 = segments[..count]
+            .iter()
+            .map(|segment| segment.bytes())
+            .sum();
+        if expected_bytes == Some(found) {
+            return Ok(());
+        }
+        let first = segments.first().map_or(disk.end, |segment| segment.base());
+        if first > start && !self.is_known_gap(start, first) {
+            let bad = BadBytes {
+                path: self.dir.clone(),
+                offset: 0,
+                what: "segments are missing at the start of the log",
+            };
+            self.add_damage(
+                &mut self.state(),
+                DamagedRange {
+                    from: start,
+                    to: first,
+                    bad,
+                },
+            );
+        }
+        for pair in segments.windows(2) {
+            if pair[1].base() > start {
+                self.lose_end_of(&pair[0], pair[1].base())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds the indexes of a segment again.
+    pub(super) fn rebuild_index_of(&self, segment: &Arc<Segment>) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        let gap = |from, to| self.is_known_gap(from, to);
+        let is_whole = || Ok(!segment.index_is_bad() && segment.times_are_whole(&gap)?);
+        match is_whole() {
+            _ if disk.dropped => return Ok(()),
+            // Another reader was faster. The time index of the active segment is never closed, so never whole.
+            Ok(true) => return Ok(()),
+            Err(SegmentError::Io(error)) => return Err(error),
+            Ok(false) | Err(SegmentError::Bad(_)) => {}
+        }
+        tracing::warn!(path = %segment.path("index").display(), "index does not match its segment; building it again");
+        let interval = self.config.lock().index_interval_bytes;
+        disk.writable(segment, &self.environment.dirty)?;
+        let builder = match segment.rebuild_indexes(interval, &gap) {
+            Ok(builder) => builder,
+            Err(SegmentError::Io(error)) => return Err(error),
+            // The segment itself is damaged: whoever reads it will say so.
+            Err(SegmentError::Bad(_)) => return Ok(()),
+        };
+        let is_active = disk
+            .active
+            .as_ref()
+            .is_some_and(|active| active.segment.base() == segment.base());
+        let mut rebuilt = Appender {
+            segment: Arc::clone(segment),
+            index: builder,
+            index_bytes: segment.file("index")?.len()?,
+            time_index_bytes: segment.file("timeindex")?.len()?,
+            first_timestamp: None,
+        };
+        if is_active {
+            rebuilt.first_timestamp = disk
+                .active
+                .as_ref()
+                .and_then(|active| active.first_timestamp);
+            disk.active = Some(rebuilt);
+            return Ok(());
+        }
+        let active = disk.active.replace(rebuilt);
+        let closed = disk.close_time_index(&self.environment.dirty);
+        disk.active = active;
+        closed
+    }
+}
+
+pub(super) fn deleted() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "the log has been deleted")
+}
