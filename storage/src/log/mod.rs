@@ -327,6 +327,11 @@ impl Log {
         files + state.tail.bytes() as u64
     }
 
+    /// Segments on disk, as far as they have been opened.
+    pub fn segment_count(&self) -> usize {
+        self.state.lock().segments.len()
+    }
+
     /// Bytes in the tail, and when the oldest of it was appended.
     pub fn tail_bytes(&self) -> (usize, Option<i64>) {
         let state = self.state.lock();

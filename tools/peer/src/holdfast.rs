@@ -283,6 +283,12 @@ fn command(
     admin: &Port,
 ) -> Command {
     let mut command = Command::new(binary);
+    // The broker takes every HOLDFAST_* variable for a setting, and those of the tests are none.
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("HOLDFAST_") {
+            command.env_remove(name);
+        }
+    }
     command.arg("--data-dir").arg(data_dir);
     command.args([
         "--listen",
@@ -292,6 +298,12 @@ fn command(
     ]);
     for (name, value) in &config.settings {
         command.args(["--set", &format!("{name}={value}")]);
+    }
+    // Variables meant for the tests (`HOLDFAST_BIN` and its like) would be settings to the broker, and unknown ones.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("HOLDFAST_") {
+            command.env_remove(name);
+        }
     }
     let env = config.env.iter().map(|(name, value)| (name, value));
     command.args(&config.args).envs(env);
