@@ -18,7 +18,11 @@ fn batch(bytes: usize) -> BytesMut {
     let mut builder = BatchBuilder::new();
     for timestamp in 0..(bytes / 110).max(1) {
         let timestamp = i64::try_from(timestamp).unwrap_or(0);
-        builder.push(&NewRecord { timestamp, value: Some(&value), ..NewRecord::default() });
+        builder.push(&NewRecord {
+            timestamp,
+            value: Some(&value),
+            ..NewRecord::default()
+        });
     }
     builder.build()
 }

@@ -21,7 +21,9 @@ use crate::quorum::{ImageListener, LocalQuorum, METADATA_TOPIC, Metadata, metada
 
 /// The time by the wall clock, in milliseconds since the epoch: for timestamps and what is compared with them.
 pub fn wall_clock_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -111,7 +113,10 @@ impl Partitions {
         }
         for topic in image.topics() {
             for (index, _) in topic.partitions() {
-                let id = TopicIdPartition { topic_id: topic.topic_id(), partition: index };
+                let id = TopicIdPartition {
+                    topic_id: topic.topic_id(),
+                    partition: index,
+                };
                 self.update(image, id);
             }
         }
@@ -119,8 +124,12 @@ impl Partitions {
 
     /// Brings one partition to what the image says of it.
     fn update(&self, image: &MetadataImage, id: TopicIdPartition) {
-        let Some(topic) = image.topic(id.topic_id) else { return };
-        let Some(state) = topic.partition(id.partition) else { return };
+        let Some(topic) = image.topic(id.topic_id) else {
+            return;
+        };
+        let Some(state) = topic.partition(id.partition) else {
+            return;
+        };
         if state.leader != Some(self.node_id) {
             return;
         }
@@ -131,7 +140,10 @@ impl Partitions {
         let config = self.config_of(image, topic.topic_id(), topic.name());
         let log = match self.data_dir.log(id) {
             Some(log) => log,
-            None => match self.data_dir.create_log(id, topic.name(), log_config(&config)) {
+            None => match self
+                .data_dir
+                .create_log(id, topic.name(), log_config(&config))
+            {
                 Ok(log) => log,
                 Err(error) => {
                     tracing::error!(topic = %topic.name(), partition = %id.partition, %error, "cannot create the log of a partition");
@@ -160,11 +172,16 @@ impl Partitions {
     }
 
     fn reconfigure(&self, image: &MetadataImage, name: &str) {
-        let Some(topic) = image.topic_named(name) else { return };
+        let Some(topic) = image.topic_named(name) else {
+            return;
+        };
         self.forget_config(topic.topic_id());
         let config = self.config_of(image, topic.topic_id(), name);
         for (index, _) in topic.partitions() {
-            let id = TopicIdPartition { topic_id: topic.topic_id(), partition: index };
+            let id = TopicIdPartition {
+                topic_id: topic.topic_id(),
+                partition: index,
+            };
             if let Some(partition) = self.get(id) {
                 partition.set_config(Arc::clone(&config));
             }
@@ -199,7 +216,10 @@ impl ImageListener for Partitions {
     fn on_image(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
         for (topic_id, deleted) in &delta.topics_deleted {
             for (index, _) in deleted.topic.partitions() {
-                let id = TopicIdPartition { topic_id: *topic_id, partition: index };
+                let id = TopicIdPartition {
+                    topic_id: *topic_id,
+                    partition: index,
+                };
                 self.delete(id, deleted.topic.name());
             }
             self.forget_config(*topic_id);

@@ -17,11 +17,18 @@ pub struct ProducerIds {
 impl ProducerIds {
     /// With no block yet.
     pub fn new(broker_id: BrokerId, broker_epoch: BrokerEpoch) -> ProducerIds {
-        ProducerIds { broker_id, broker_epoch, block: tokio::sync::Mutex::new(None) }
+        ProducerIds {
+            broker_id,
+            broker_epoch,
+            block: tokio::sync::Mutex::new(None),
+        }
     }
 
     /// The next id. Done means: the block it is from is durably given out.
-    pub async fn next<Q: MetadataQuorum>(&self, metadata: &Metadata<Q>) -> Result<ProducerId, ApiError> {
+    pub async fn next<Q: MetadataQuorum>(
+        &self,
+        metadata: &Metadata<Q>,
+    ) -> Result<ProducerId, ApiError> {
         let mut block = self.block.lock().await;
         let current = match *block {
             Some(current) if current.first < current.end => current,
@@ -34,7 +41,10 @@ impl ProducerIds {
             }
         };
         let id = current.first;
-        *block = Some(ProducerIdBlock { first: ProducerId::new(id.get() + 1), ..current });
+        *block = Some(ProducerIdBlock {
+            first: ProducerId::new(id.get() + 1),
+            ..current
+        });
         Ok(id)
     }
 }

@@ -42,7 +42,9 @@ pub enum RunError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// `cluster.id` is no id.
-    #[error("cluster.id is {0:?}, expected 22 characters of URL-safe base64, as Kafka's tools print them")]
+    #[error(
+        "cluster.id is {0:?}, expected 22 characters of URL-safe base64, as Kafka's tools print them"
+    )]
     ClusterId(String),
     /// The metadata.
     #[error("metadata: {0}")]
@@ -79,7 +81,10 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let since = Instant::now();
-    let api_names: Vec<_> = api::APIS.iter().map(|api| (api.key as i16, api.name)).collect();
+    let api_names: Vec<_> = api::APIS
+        .iter()
+        .map(|api| (api.key as i16, api.name))
+        .collect();
     let metrics = Arc::new(Metrics::new(&api_names));
     let (readiness, ready) = watch::channel(Readiness::NotReady("recovering the data".into()));
     let (stop_admin, admin_stopping) = watch::channel(false);
@@ -99,7 +104,10 @@ pub async fn run(
     let opened = open(&config, &metrics)?;
     let broker = begin(config, &metrics, &opened, &bound).await?;
     metrics.register(Arc::new(BrokerScrape::new(Arc::clone(&broker))));
-    let addresses = Addresses { kafka: bound[0], admin: admin_address };
+    let addresses = Addresses {
+        kafka: bound[0],
+        admin: admin_address,
+    };
     readiness.send_replace(Readiness::Ready);
     tracing::info!(
         cluster = broker.cluster_id,
@@ -145,12 +153,16 @@ fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Opened, RunError> {
         IoEngine::Uring => EngineChoice::Uring,
         IoEngine::Threads => EngineChoice::Threads,
     };
-    let Engine { io, fallback_reason } =
-        open_engine(choice).map_err(|error| RunError::Engine(error.to_string()))?;
+    let Engine {
+        io,
+        fallback_reason,
+    } = open_engine(choice).map_err(|error| RunError::Engine(error.to_string()))?;
     if let Some(reason) = &fallback_reason {
         tracing::warn!(reason, "io_uring is not used; the threads engine is");
     }
-    metrics.start.set_engine(io.engine(), fallback_reason.as_deref());
+    metrics
+        .start
+        .set_engine(io.engine(), fallback_reason.as_deref());
     let io = if journal.unsafe_no_sync {
         tracing::warn!("journal.unsafe.no.sync: ACKNOWLEDGED RECORDS ARE LOST when the power goes");
         Arc::new(Unsynced::new(io)) as _
@@ -158,7 +170,10 @@ fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Opened, RunError> {
         io
     };
     let cluster_id = config.broker.cluster_id.clone();
-    if let Some(id) = cluster_id.as_ref().filter(|id| ClusterId::parse(id).is_none()) {
+    if let Some(id) = cluster_id
+        .as_ref()
+        .filter(|id| ClusterId::parse(id).is_none())
+    {
         return Err(RunError::ClusterId(id.clone()));
     }
     let identity = Identity {
@@ -208,15 +223,16 @@ async fn begin(
         cluster_partitions_max: topics.partitions_max,
     };
     let validator = Arc::new(api::configs::TopicConfigs::new(config.settings.clone()));
-    let metadata =
-        Metadata::load(quorum, controller, validator).map_err(|error| failed(&error))?;
+    let metadata = Metadata::load(quorum, controller, validator).map_err(|error| failed(&error))?;
     let cluster_id = data_dir.meta().cluster_id.clone();
     let Some(cluster) = ClusterId::parse(&cluster_id) else {
         return Err(RunError::ClusterId(cluster_id));
     };
     let refused = |error: broker_controller::ApiError| failed(&format!("{error:?}"));
     metadata
-        .submit(&BootstrapCluster { cluster_id: cluster })
+        .submit(&BootstrapCluster {
+            cluster_id: cluster,
+        })
         .await
         .map_err(refused)?
         .map_err(refused)?;
@@ -231,7 +247,11 @@ async fn begin(
         // It is the controller's own node, and has recovered.
         fenced: false,
     };
-    let broker_epoch = metadata.submit(&registration).await.map_err(refused)?.map_err(refused)?;
+    let broker_epoch = metadata
+        .submit(&registration)
+        .await
+        .map_err(refused)?
+        .map_err(refused)?;
     let partitions = Arc::new(Partitions::new(
         id,
         Arc::clone(&data_dir),
@@ -267,11 +287,14 @@ fn data_dir_config(config: &BrokerConfig) -> DataDirConfig {
             depth: config.journal.depth,
             overlap_bytes_min: OVERLAP_BYTES_MIN,
             seal_after: SEAL_AFTER,
-            clock: Arc::new(move || u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)),
+            clock: Arc::new(move || {
+                u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+            }),
             salt: Arc::new(rand::random),
         },
         tail_bytes_max: config.logs.tail_bytes_max,
-        write_behind_ms: i64::try_from(config.logs.write_behind_age.as_millis()).unwrap_or(i64::MAX),
+        write_behind_ms: i64::try_from(config.logs.write_behind_age.as_millis())
+            .unwrap_or(i64::MAX),
         open_files_max: OPEN_FILES_MAX,
     }
 }
@@ -309,7 +332,11 @@ fn advertised(config: &BrokerConfig, bound: &[std::net::SocketAddr]) -> Vec<List
         .map(|(endpoint, address)| Listener {
             name: endpoint.listener_name.clone(),
             host: endpoint.host.clone(),
-            port: if endpoint.port == 0 { address.port() } else { endpoint.port },
+            port: if endpoint.port == 0 {
+                address.port()
+            } else {
+                endpoint.port
+            },
         })
         .collect()
 }
@@ -319,7 +346,10 @@ async fn bind_admin(
     port: u16,
 ) -> Result<(TcpListener, std::net::SocketAddr), RunError> {
     let address = crate::config::host_port(host, port);
-    let failed = |source| RunError::Admin { address: address.clone(), source };
+    let failed = |source| RunError::Admin {
+        address: address.clone(),
+        source,
+    };
     let listener = TcpListener::bind(&address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))

@@ -36,9 +36,10 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let name = request.client_software_name.as_str();
     let software_version = request.client_software_version.as_str();
     if version >= 3 && !(is_software(name) && is_software(software_version)) {
-        let body = ApiVersionsResponse::default()
-            .with_error_code(ErrorCode::InvalidRequest.code());
-        return Ok(Answer::Now(call.head.respond(&body, ErrorCode::InvalidRequest)));
+        let body = ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
+        return Ok(Answer::Now(
+            call.head.respond(&body, ErrorCode::InvalidRequest),
+        ));
     }
     if version >= 3 {
         call.connection.client_software_name = Some(name.to_owned());
@@ -50,7 +51,12 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
 
 /// The answer to a version that is not known.
 pub fn unsupported(broker: &Broker, correlation_id: i32) -> Response {
-    let head = Head { api: ApiKey::ApiVersions, version: 0, correlation_id, client_id: None };
+    let head = Head {
+        api: ApiKey::ApiVersions,
+        version: 0,
+        correlation_id,
+        client_id: None,
+    };
     let body = ApiVersionsResponse::default()
         .with_error_code(ErrorCode::UnsupportedVersion.code())
         .with_api_keys(broker.apis.to_api_versions());
@@ -90,5 +96,7 @@ fn is_software(text: &str) -> bool {
     bytes.len() <= SOFTWARE_NAME_MAX
         && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
         && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
 }

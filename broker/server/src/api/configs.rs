@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use broker_controller::{ApiError, ConfigResource, ConfigValidator, ResourceType};
 use protocol::ErrorCode;
 
-use crate::config::{ConfigType, Settings, describe_topic, topic_definition, validate_topic_configs};
+use crate::config::{
+    ConfigType, Settings, describe_topic, topic_definition, validate_topic_configs,
+};
 
 /// The tables of topic settings, over this broker's.
 #[derive(Clone, Debug)]

@@ -3,8 +3,10 @@
 //! Each topic by itself: one that is refused does not keep the others from being made. Done means: its records are committed and its
 //! partitions take records. Topic ids in the answer from version 7 (KIP-516), effective configuration from version 5 (KIP-525).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use broker_controller::ApiError;
 use broker_controller::decide::{CreateTopicResult, CreateTopics, NewTopic, ReplicaAssignment};
 use bytes::BytesMut;
 use protocol::ErrorCode;
@@ -15,6 +17,7 @@ use protocol::model::BrokerId;
 use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
 
+use super::controller::{first_error, submit};
 use super::topics::{new_topic_id, text};
 use super::{Answer, Api, Call, decode};
 use crate::broker::Broker;
@@ -34,41 +37,62 @@ const CONFIGS_MIN: i16 = 5;
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: CreateTopicsRequest = decode(body, call.head.version)?;
     let head = call.head;
+    let topics: Vec<NewTopic> = request.topics.iter().map(new_topic).collect();
+    let asked = Asked::of(&topics);
+    let command = CreateTopics {
+        topics,
+        validate_only: request.validate_only,
+    };
+    let submitted = submit(call.broker, command, request.timeout_ms);
     let broker = Arc::clone(call.broker);
     Ok(Answer::later(async move {
-        let command = CreateTopics {
-            topics: request.topics.iter().map(new_topic).collect(),
-            validate_only: request.validate_only,
-        };
-        let topics: Vec<CreatableTopicResult> = match broker.metadata.submit(&command).await {
+        let topics: Vec<CreatableTopicResult> = match submitted.await {
             Ok(results) => results
                 .into_iter()
-                .zip(&command.topics)
-                .map(|(result, topic)| answer(&broker, result, topic, head.version))
+                .map(|result| answer(&broker, result, &asked, head.version))
                 .collect(),
-            Err(error) => command
-                .topics
-                .iter()
-                .map(|topic| refused(&topic.name, error.code, error.message.clone()))
-                .collect(),
+            Err(error) => asked.names().map(|name| refused(name, &error)).collect(),
         };
-        let error = topics
-            .iter()
-            .find_map(|topic| {
-                ErrorCode::from_code(topic.error_code).filter(|code| *code != ErrorCode::None)
-            })
-            .unwrap_or(ErrorCode::None);
+        let error = first_error(topics.iter().map(|topic| topic.error_code));
         head.respond(&CreateTopicsResponse::default().with_topics(topics), error)
     }))
 }
 
+/// The configuration that was asked for, by topic.
+struct Asked(BTreeMap<String, BTreeMap<String, String>>);
+
+impl Asked {
+    fn of(topics: &[NewTopic]) -> Asked {
+        let set = |topic: &NewTopic| {
+            let configs = topic.configs.iter();
+            let set = configs.filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+            (topic.name.clone(), set.collect())
+        };
+        Asked(topics.iter().map(set).collect())
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
 fn new_topic(topic: &CreatableTopic) -> NewTopic {
-    let assignments = topic.assignments.iter().map(|assignment| ReplicaAssignment {
-        partition: assignment.partition_index,
-        brokers: assignment.broker_ids.iter().map(|id| BrokerId::new(id.0)).collect(),
-    });
+    let assignments = topic
+        .assignments
+        .iter()
+        .map(|assignment| ReplicaAssignment {
+            partition: assignment.partition_index,
+            brokers: assignment
+                .broker_ids
+                .iter()
+                .map(|id| BrokerId::new(id.0))
+                .collect(),
+        });
     let configs = topic.configs.iter().map(|config| {
-        (config.name.to_string(), config.value.as_ref().map(ToString::to_string))
+        (
+            config.name.to_string(),
+            config.value.as_ref().map(ToString::to_string),
+        )
     });
     NewTopic {
         name: topic.name.to_string(),
@@ -83,48 +107,49 @@ fn new_topic(topic: &CreatableTopic) -> NewTopic {
 fn answer(
     broker: &Broker,
     result: CreateTopicResult,
-    topic: &NewTopic,
+    asked: &Asked,
     version: i16,
 ) -> CreatableTopicResult {
     let created = match result.result {
         Ok(created) => created,
-        Err(error) => return refused(&result.name, error.code, error.message),
+        Err(error) => return refused(&result.name, &error),
     };
-    let configs = (version >= CONFIGS_MIN).then(|| effective_configs(broker, topic));
+    let configs = match asked.0.get(&result.name) {
+        Some(configs) if version >= CONFIGS_MIN => effective_configs(broker, configs),
+        _ => Vec::new(),
+    };
     CreatableTopicResult::default()
         .with_name(TopicName(text(result.name)))
         .with_topic_id(created.topic_id.get())
         .with_error_message(None)
         .with_num_partitions(created.num_partitions)
         .with_replication_factor(created.replication_factor)
-        .with_configs(configs)
+        .with_configs(Some(configs))
 }
 
-fn effective_configs(broker: &Broker, topic: &NewTopic) -> Vec<CreatableTopicConfigs> {
-    let overrides = topic
-        .configs
-        .iter()
-        .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
-        .collect();
-    describe_topic(&overrides, &broker.config.settings)
+fn effective_configs(
+    broker: &Broker,
+    configs: &BTreeMap<String, String>,
+) -> Vec<CreatableTopicConfigs> {
+    describe_topic(configs, &broker.config.settings)
         .into_iter()
         .map(|entry| {
             CreatableTopicConfigs::default()
                 .with_name(text(entry.name))
                 .with_value(entry.value.map(text))
-                .with_read_only(false)
+                .with_read_only(entry.read_only)
                 .with_config_source(entry.source.wire_code())
                 .with_is_sensitive(entry.sensitive)
         })
         .collect()
 }
 
-fn refused(name: &str, code: ErrorCode, message: Option<String>) -> CreatableTopicResult {
+fn refused(name: &str, error: &ApiError) -> CreatableTopicResult {
     CreatableTopicResult::default()
         .with_name(TopicName(text(name)))
-        .with_error_code(code.code())
-        .with_error_message(message.map(text))
+        .with_error_code(error.code.code())
+        .with_error_message(error.message.clone().map(text))
         .with_num_partitions(-1)
         .with_replication_factor(-1)
-        .with_configs(None)
+        .with_configs(Some(Vec::new()))
 }

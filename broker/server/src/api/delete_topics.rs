@@ -2,8 +2,6 @@
 //!
 //! Done means: the deletion is committed, nobody finds the topic any more, and its files are on their way out.
 
-use std::sync::Arc;
-
 use broker_controller::ApiError;
 use broker_controller::decide::{DeleteTopicResult, DeleteTopics, TopicRef};
 use bytes::BytesMut;
@@ -14,8 +12,9 @@ use protocol::model::TopicId;
 use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
 
+use super::controller::{first_error, submit};
 use super::topics::text;
-use super::{Answer, Api, Call, decode};
+use super::{Answer, Api, Call, Head, Response, decode};
 use crate::broker::is_private;
 
 /// The handler.
@@ -49,25 +48,36 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         } else {
             ErrorCode::InvalidRequest
         };
-        refused.extend(topics.drain(..).map(|topic| unanswered(topic, &ApiError::bare(code))));
+        let error = ApiError::new(code, "Topic deletion is disabled.");
+        refused.extend(topics.drain(..).map(|topic| unanswered(topic, &error)));
     }
-    let broker = Arc::clone(call.broker);
+    if topics.is_empty() {
+        return Ok(Answer::Now(respond(&head, refused)));
+    }
+    let command = DeleteTopics {
+        topics: topics.clone(),
+    };
+    let submitted = submit(call.broker, command, request.timeout_ms);
     Ok(Answer::later(async move {
-        let command = DeleteTopics { topics };
-        let mut results = match broker.metadata.submit(&command).await {
+        let mut results = match submitted.await {
             Ok(results) => results,
-            Err(error) => {
-                command.topics.into_iter().map(|topic| unanswered(topic, &error)).collect()
-            }
+            Err(error) => topics
+                .into_iter()
+                .map(|topic| unanswered(topic, &error))
+                .collect(),
         };
         results.extend(refused);
-        let error = results
-            .iter()
-            .find_map(|result| result.result.as_ref().err().map(|error| error.code))
-            .unwrap_or(ErrorCode::None);
-        let responses = results.into_iter().map(answer).collect();
-        head.respond(&DeleteTopicsResponse::default().with_responses(responses), error)
+        respond(&head, results)
     }))
+}
+
+fn respond(head: &Head, results: Vec<DeleteTopicResult>) -> Response {
+    let responses: Vec<_> = results.into_iter().map(answer).collect();
+    let error = first_error(responses.iter().map(|response| response.error_code));
+    head.respond(
+        &DeleteTopicsResponse::default().with_responses(responses),
+        error,
+    )
 }
 
 /// The topics of the request. The metadata log is nobody's to delete.
@@ -75,7 +85,8 @@ fn named(request: &DeleteTopicsRequest, version: i16) -> Vec<Result<TopicRef, De
     let by_name = |name: &TopicName| {
         let topic = TopicRef::Name(name.to_string());
         if is_private(name.as_str()) {
-            return Err(unanswered(topic, &ApiError::bare(ErrorCode::UnknownTopicOrPartition)));
+            let code = ErrorCode::UnknownTopicOrPartition;
+            return Err(unanswered(topic, &ApiError::new(code, code.message())));
         }
         Ok(topic)
     };
@@ -88,12 +99,15 @@ fn named(request: &DeleteTopicsRequest, version: i16) -> Vec<Result<TopicRef, De
         .map(|topic| match (&topic.name, TopicId::new(topic.topic_id)) {
             (Some(name), None) => by_name(name),
             (None, Some(id)) => Ok(TopicRef::Id(id)),
-            (name, _) => Err(DeleteTopicResult {
+            (name, topic_id) => Err(DeleteTopicResult {
                 name: name.as_ref().map(|name| name.as_str().to_owned()),
-                topic_id: TopicId::new(topic.topic_id),
+                topic_id,
                 result: Err(ApiError::new(
                     ErrorCode::InvalidRequest,
-                    "You may not specify both topic name and topic id, or neither.",
+                    match topic_id {
+                        Some(_) => "You may not specify both topic name and topic id.",
+                        None => "Neither topic name nor id were specified.",
+                    },
                 )),
             }),
         })
@@ -105,7 +119,11 @@ fn unanswered(topic: TopicRef, error: &ApiError) -> DeleteTopicResult {
         TopicRef::Name(name) => (Some(name), None),
         TopicRef::Id(id) => (None, Some(id)),
     };
-    DeleteTopicResult { name, topic_id, result: Err(error.clone()) }
+    DeleteTopicResult {
+        name,
+        topic_id,
+        result: Err(error.clone()),
+    }
 }
 
 fn answer(result: DeleteTopicResult) -> DeletableTopicResult {

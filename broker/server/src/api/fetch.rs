@@ -69,7 +69,11 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let version = call.head.version;
     let request: FetchRequest = decode(body, version)?;
     let head = call.head;
-    let replica_id = if version >= 15 { request.replica_state.replica_id } else { request.replica_id };
+    let replica_id = if version >= 15 {
+        request.replica_state.replica_id
+    } else {
+        request.replica_id
+    };
     if i32::from(replica_id) >= 0 {
         return Ok(Answer::Now(refuse(&head, ErrorCode::InvalidRequest)));
     }
@@ -78,7 +82,9 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let bytes_max = usize::try_from(request.max_bytes)
         .unwrap_or(0)
         .min(call.broker.config.broker.requests.fetch_bytes_max);
-    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
+    let bytes_min = usize::try_from(request.min_bytes)
+        .unwrap_or(0)
+        .min(bytes_max);
     let read_committed = request.isolation_level == READ_COMMITTED;
     let session = session_request(&request, version);
     let plan = {
@@ -89,15 +95,28 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
             Err(code) => return Ok(Answer::Now(refuse(&head, code))),
         }
     };
-    let wanted = Wanted { plan, bytes_min, bytes_max, read_committed };
+    let wanted = Wanted {
+        plan,
+        bytes_min,
+        bytes_max,
+        read_committed,
+    };
     let results = read_memory(call.broker, &wanted);
     let in_files = results.iter().any(|result| result.in_files);
     if !in_files && (wait_max.is_zero() || is_enough(&wanted, &results)) {
-        return Ok(Answer::Now(respond(call.broker, &head, &wanted, results, None)));
+        return Ok(Answer::Now(respond(
+            call.broker,
+            &head,
+            &wanted,
+            results,
+            None,
+        )));
     }
     let broker = Arc::clone(call.broker);
     let deadline = Instant::now() + wait_max;
-    Ok(Answer::later(async move { finish(&broker, &head, wanted, results, deadline).await }))
+    Ok(Answer::later(async move {
+        finish(&broker, &head, wanted, results, deadline).await
+    }))
 }
 
 /// Reads from files, and waits, until there is enough or the time is over.
@@ -124,8 +143,13 @@ async fn finish(
                 partition.when_readable(seen, &wait);
             }
         }
-        let timed_out = tokio::time::timeout_at(deadline, wait.moved()).await.is_err();
-        for partition in results.iter().filter_map(|result| result.partition.as_ref()) {
+        let timed_out = tokio::time::timeout_at(deadline, wait.moved())
+            .await
+            .is_err();
+        for partition in results
+            .iter()
+            .filter_map(|result| result.partition.as_ref())
+        {
             partition.forget_fetch(&wait);
         }
         if timed_out {
@@ -138,10 +162,13 @@ async fn finish(
 
 /// Enough bytes, or something a client must hear at once: Kafka's `DelayedFetch.tryComplete`.
 fn is_enough(wanted: &Wanted, results: &[PartitionResult]) -> bool {
-    let bytes: usize = results.iter().flat_map(|result| &result.records).map(Bytes::len).sum();
-    let must_tell = |result: &PartitionResult| {
-        result.error != ErrorCode::None || result.diverging.is_some()
-    };
+    let bytes: usize = results
+        .iter()
+        .flat_map(|result| &result.records)
+        .map(Bytes::len)
+        .sum();
+    let must_tell =
+        |result: &PartitionResult| result.error != ErrorCode::None || result.diverging.is_some();
     bytes >= wanted.bytes_min || results.is_empty() || results.iter().any(must_tell)
 }
 
@@ -193,7 +220,11 @@ async fn read_files(
         .filter(|(at, _)| results[*at].in_files)
         .map(|(at, (_, fetch))| (at, *fetch))
         .collect();
-    let in_memory: usize = results.iter().flat_map(|result| &result.records).map(Bytes::len).sum();
+    let in_memory: usize = results
+        .iter()
+        .flat_map(|result| &result.records)
+        .map(Bytes::len)
+        .sum();
     let asked: usize = wishes.iter().map(|(_, fetch)| fetch.bytes_max).sum();
     let mut left = wanted.bytes_max.saturating_sub(in_memory).min(asked);
     let permit = broker.budget.acquire(left.max(1)).await;
@@ -202,7 +233,9 @@ async fn read_files(
         for (at, fetch) in wishes {
             let result = &mut results[at];
             result.in_files = false;
-            let Some(partition) = result.partition.clone() else { continue };
+            let Some(partition) = result.partition.clone() else {
+                continue;
+            };
             if left == 0 && !is_first {
                 continue;
             }
@@ -293,14 +326,21 @@ impl PartitionResult {
 fn session_request(request: &FetchRequest, version: i16) -> SessionRequest {
     let by_name = version < TOPIC_ID_MIN;
     let key = |name: &str, id: protocol::model::Uuid| {
-        if by_name { TopicKey::Name(name.into()) } else { TopicKey::Id(id.as_u128()) }
+        if by_name {
+            TopicKey::Name(name.into())
+        } else {
+            TopicKey::Id(id.as_u128())
+        }
     };
     let mut partitions = Vec::new();
     for topic in &request.topics {
         let topic_key = key(topic.topic.as_str(), topic.topic_id);
         for partition in &topic.partitions {
             partitions.push((
-                PartitionKey { topic: topic_key.clone(), partition: partition.partition },
+                PartitionKey {
+                    topic: topic_key.clone(),
+                    partition: partition.partition,
+                },
                 PartitionFetch {
                     // A negative offset is out of every range.
                     offset: Offset::new(partition.fetch_offset),
@@ -315,12 +355,19 @@ fn session_request(request: &FetchRequest, version: i16) -> SessionRequest {
     for topic in &request.forgotten_topics_data {
         let topic_key = key(topic.topic.as_str(), topic.topic_id);
         for partition in &topic.partitions {
-            forgotten.push(PartitionKey { topic: topic_key.clone(), partition: *partition });
+            forgotten.push(PartitionKey {
+                topic: topic_key.clone(),
+                partition: *partition,
+            });
         }
     }
     SessionRequest {
         session_id: if version >= 7 { request.session_id } else { 0 },
-        session_epoch: if version >= 7 { request.session_epoch } else { -1 },
+        session_epoch: if version >= 7 {
+            request.session_epoch
+        } else {
+            -1
+        },
         by_name,
         partitions,
         forgotten,
@@ -359,7 +406,9 @@ fn respond(
             continue;
         }
         let partition = result.into_response(key.partition, wanted.read_committed);
-        let is_same = topics.last().is_some_and(|last| TopicKey::from(&last.topic) == key.topic);
+        let is_same = topics
+            .last()
+            .is_some_and(|last| TopicKey::from(&last.topic) == key.topic);
         match topics.last_mut() {
             Some(last) if is_same => last.partitions.push(partition),
             _ => topics.push(FetchTopic {

@@ -131,7 +131,10 @@ pub struct FetchSessions {
 impl FetchSessions {
     /// At most `slots` of them (`max.incremental.fetch.session.cache.slots`).
     pub fn new(slots: usize) -> FetchSessions {
-        FetchSessions { sessions: HashMap::new(), slots }
+        FetchSessions {
+            sessions: HashMap::new(),
+            slots,
+        }
     }
 
     /// How many there are.
@@ -158,7 +161,11 @@ impl FetchSessions {
                 _ => 0,
             };
             let partitions = request.partitions;
-            return Ok(SessionPlan { session_id, incremental: false, partitions });
+            return Ok(SessionPlan {
+                session_id,
+                incremental: false,
+                partitions,
+            });
         }
         let Some(session) = self.sessions.get_mut(&request.session_id) else {
             return Err(ErrorCode::FetchSessionIdNotFound);
@@ -183,7 +190,11 @@ impl FetchSessions {
             self.sessions.remove(&session_id);
             session_id = 0;
         }
-        Ok(SessionPlan { session_id, incremental: true, partitions })
+        Ok(SessionPlan {
+            session_id,
+            incremental: true,
+            partitions,
+        })
     }
 
     /// Notes what is about to be answered and says, for each partition, whether it has news.
@@ -223,7 +234,10 @@ impl FetchSessions {
     }
 
     fn evict(&mut self, now_ms: i64) -> bool {
-        let stale = self.sessions.iter().min_by_key(|(_, session)| session.used_ms);
+        let stale = self
+            .sessions
+            .iter()
+            .min_by_key(|(_, session)| session.used_ms);
         match stale {
             Some((id, session)) if now_ms - session.used_ms >= EVICTION_MS => {
                 let id = *id;
@@ -242,7 +256,14 @@ impl Session {
         }
         let turn = self.take_turn();
         self.turns.insert(turn, key.clone());
-        self.partitions.insert(key, Cached { fetch, told: None, turn });
+        self.partitions.insert(
+            key,
+            Cached {
+                fetch,
+                told: None,
+                turn,
+            },
+        );
     }
 
     fn forget(&mut self, key: &PartitionKey) {
@@ -253,13 +274,21 @@ impl Session {
 
     fn in_order(&self) -> Vec<(PartitionKey, PartitionFetch)> {
         let fetch = |key: &PartitionKey| self.partitions.get(key).map(|cached| cached.fetch);
-        self.turns.values().filter_map(|key| Some((key.clone(), fetch(key)?))).collect()
+        self.turns
+            .values()
+            .filter_map(|key| Some((key.clone(), fetch(key)?)))
+            .collect()
     }
 
     fn tell(&mut self, key: &PartitionKey, news: &PartitionNews) -> bool {
         let next_turn = self.next_turn;
-        let Some(cached) = self.partitions.get_mut(key) else { return true };
-        let now = Told { high_watermark: news.high_watermark, log_start: news.log_start };
+        let Some(cached) = self.partitions.get_mut(key) else {
+            return true;
+        };
+        let now = Told {
+            high_watermark: news.high_watermark,
+            log_start: news.log_start,
+        };
         let is_news = news.has_records || news.must_tell || cached.told != Some(now);
         // After an error the next answer tells again, whatever it is.
         cached.told = (!news.must_tell).then_some(now);

@@ -1,7 +1,10 @@
 use super::*;
 
 fn key(partition: i32) -> PartitionKey {
-    PartitionKey { topic: TopicKey::Name("t".into()), partition }
+    PartitionKey {
+        topic: TopicKey::Name("t".into()),
+        partition,
+    }
 }
 
 fn fetch(offset: i64) -> PartitionFetch {
@@ -18,7 +21,10 @@ fn request(id: i32, epoch: i32, partitions: &[(i32, i64)]) -> SessionRequest {
         session_id: id,
         session_epoch: epoch,
         by_name: true,
-        partitions: partitions.iter().map(|(p, o)| (key(*p), fetch(*o))).collect(),
+        partitions: partitions
+            .iter()
+            .map(|(p, o)| (key(*p), fetch(*o)))
+            .collect(),
         forgotten: Vec::new(),
     }
 }
@@ -33,26 +39,40 @@ fn news(high_watermark: i64, has_records: bool) -> PartitionNews {
 }
 
 fn order(plan: &SessionPlan) -> Vec<i32> {
-    plan.partitions.iter().map(|(key, _)| key.partition).collect()
+    plan.partitions
+        .iter()
+        .map(|(key, _)| key.partition)
+        .collect()
 }
 
 #[test]
 fn an_incremental_answer_tells_only_news() {
     let mut sessions = FetchSessions::new(10);
-    let full = sessions.begin(0, 7, request(0, 0, &[(0, 0), (1, 0)])).unwrap();
+    let full = sessions
+        .begin(0, 7, request(0, 0, &[(0, 0), (1, 0)]))
+        .unwrap();
     assert_eq!((full.session_id, full.incremental), (7, false));
-    assert_eq!(sessions.finish(&full, &[news(0, false), news(0, false)]), [true, true]);
+    assert_eq!(
+        sessions.finish(&full, &[news(0, false), news(0, false)]),
+        [true, true]
+    );
 
     let plan = sessions.begin(1, 8, request(7, 1, &[])).unwrap();
     assert!(plan.incremental);
     assert_eq!(order(&plan), [0, 1]);
-    assert_eq!(sessions.finish(&plan, &[news(5, true), news(0, false)]), [true, false]);
+    assert_eq!(
+        sessions.finish(&plan, &[news(5, true), news(0, false)]),
+        [true, false]
+    );
 
     // Partition 0 had data, so partition 1 is read first now; its new high watermark is news.
     let plan = sessions.begin(2, 8, request(7, 2, &[(0, 5)])).unwrap();
     assert_eq!(order(&plan), [1, 0]);
     assert_eq!(plan.partitions[1].1.offset, Offset::new(5));
-    assert_eq!(sessions.finish(&plan, &[news(3, false), news(5, false)]), [true, false]);
+    assert_eq!(
+        sessions.finish(&plan, &[news(3, false), news(5, false)]),
+        [true, false]
+    );
 }
 
 #[test]
@@ -61,7 +81,10 @@ fn after_an_error_the_next_answer_tells_again() {
     let full = sessions.begin(0, 7, request(0, 0, &[(0, 0)])).unwrap();
     sessions.finish(&full, &[news(0, false)]);
     let plan = sessions.begin(0, 0, request(7, 1, &[])).unwrap();
-    let error = PartitionNews { must_tell: true, ..news(0, false) };
+    let error = PartitionNews {
+        must_tell: true,
+        ..news(0, false)
+    };
     assert_eq!(sessions.finish(&plan, &[error]), [true]);
     let plan = sessions.begin(0, 0, request(7, 2, &[])).unwrap();
     assert_eq!(sessions.finish(&plan, &[news(0, false)]), [true]);
@@ -77,8 +100,14 @@ fn what_does_not_fit_a_session_is_refused() {
     assert_eq!(unknown, Err(ErrorCode::FetchSessionIdNotFound));
     let skipped = sessions.begin(0, 0, request(7, 2, &[]));
     assert_eq!(skipped, Err(ErrorCode::InvalidFetchSessionEpoch));
-    let by_id = SessionRequest { by_name: false, ..request(7, 1, &[]) };
-    assert_eq!(sessions.begin(0, 0, by_id), Err(ErrorCode::FetchSessionTopicIdError));
+    let by_id = SessionRequest {
+        by_name: false,
+        ..request(7, 1, &[])
+    };
+    assert_eq!(
+        sessions.begin(0, 0, by_id),
+        Err(ErrorCode::FetchSessionTopicIdError)
+    );
 }
 
 #[test]
@@ -89,18 +118,28 @@ fn a_session_ends_by_the_final_epoch_or_when_it_is_empty() {
     assert_eq!((last.session_id, sessions.len()), (0, 0));
 
     sessions.begin(0, 7, request(0, 0, &[(0, 0)])).unwrap();
-    let forget = SessionRequest { forgotten: vec![key(0)], ..request(7, 1, &[]) };
+    let forget = SessionRequest {
+        forgotten: vec![key(0)],
+        ..request(7, 1, &[])
+    };
     let plan = sessions.begin(0, 0, forget).unwrap();
-    assert_eq!((plan.session_id, plan.partitions.len(), sessions.len()), (0, 0, 0));
+    assert_eq!(
+        (plan.session_id, plan.partitions.len(), sessions.len()),
+        (0, 0, 0)
+    );
 }
 
 #[test]
 fn a_full_cache_gives_up_only_what_is_stale() {
     let mut sessions = FetchSessions::new(1);
     sessions.begin(0, 7, request(0, 0, &[(0, 0)])).unwrap();
-    let refused = sessions.begin(EVICTION_MS - 1, 8, request(0, 0, &[(0, 0)])).unwrap();
+    let refused = sessions
+        .begin(EVICTION_MS - 1, 8, request(0, 0, &[(0, 0)]))
+        .unwrap();
     assert_eq!(refused.session_id, 0);
-    let taken = sessions.begin(EVICTION_MS, 9, request(0, 0, &[(0, 0)])).unwrap();
+    let taken = sessions
+        .begin(EVICTION_MS, 9, request(0, 0, &[(0, 0)]))
+        .unwrap();
     assert_eq!(taken.session_id, 9);
     assert_eq!(sessions.len(), 1);
 }

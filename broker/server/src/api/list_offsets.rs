@@ -65,7 +65,11 @@ struct Found {
     leader_epoch: Option<LeaderEpoch>,
 }
 
-const NOTHING: Found = Found { timestamp: -1, offset: -1, leader_epoch: None };
+const NOTHING: Found = Found {
+    timestamp: -1,
+    offset: -1,
+    leader_epoch: None,
+};
 
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: ListOffsetsRequest = decode(body, call.head.version)?;
@@ -83,7 +87,9 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     Ok(Answer::later(async move {
         let failed = head.clone();
         let answer = tokio::task::spawn_blocking(move || respond(&broker, &head, &request)).await;
-        answer.unwrap_or_else(|_| failed.unanswerable(&WireError::Malformed("the broker is stopping")))
+        answer.unwrap_or_else(|_| {
+            failed.unanswerable(&WireError::Malformed("the broker is stopping"))
+        })
     }))
 }
 
@@ -150,12 +156,18 @@ fn find(partition: &Partition, timestamp: i64, version: i16) -> Result<Found, Er
             leader_epoch: log.epoch_at(offsets.log_start),
         }),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(NOTHING),
-        MAX_TIMESTAMP => match log.find_max_timestamp(offsets.high_watermark).map_err(code)? {
+        MAX_TIMESTAMP => match log
+            .find_max_timestamp(offsets.high_watermark)
+            .map_err(code)?
+        {
             Some(found) => first_at(partition, found, found.batch_timestamp),
             None => Ok(NOTHING),
         },
         _ if timestamp >= 0 => {
-            match log.find_timestamp(timestamp, offsets.high_watermark).map_err(code)? {
+            match log
+                .find_timestamp(timestamp, offsets.high_watermark)
+                .map_err(code)?
+            {
                 Some(found) => first_at(partition, found, timestamp),
                 None => Ok(NOTHING),
             }
@@ -166,7 +178,11 @@ fn find(partition: &Partition, timestamp: i64, version: i16) -> Result<Found, Er
 
 /// The first record of a batch at or after a time. Of a batch whose records cannot be read, its
 /// first offset: who seeks there misses nothing.
-fn first_at(partition: &Partition, found: TimestampedOffset, timestamp: i64) -> Result<Found, ErrorCode> {
+fn first_at(
+    partition: &Partition,
+    found: TimestampedOffset,
+    timestamp: i64,
+) -> Result<Found, ErrorCode> {
     let bytes = match partition.read(found.batch_base, 1)? {
         PartitionRead::Batches(batches) => batches,
         PartitionRead::Files => partition.read_files(found.batch_base, 1)?,
@@ -178,7 +194,9 @@ fn first_at(partition: &Partition, found: TimestampedOffset, timestamp: i64) -> 
     let mut at: (Offset, i64) = (header.base_offset, header.max_timestamp);
     let mut scratch = Vec::new();
     if let Ok(records) = records_in(bytes, DECOMPRESSED_BYTES_MAX, &mut scratch) {
-        let first = records.filter_map(Result::ok).find(|record| record.timestamp >= timestamp);
+        let first = records
+            .filter_map(Result::ok)
+            .find(|record| record.timestamp >= timestamp);
         if let Some(record) = first {
             at = (record.offset, record.timestamp);
         }

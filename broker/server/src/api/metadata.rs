@@ -34,9 +34,9 @@ pub const API: Api = Api {
 /// Kafka's bits for every operation on a topic, as without an authorizer: READ to ALTER_CONFIGS that apply to topics.
 const TOPIC_OPERATIONS: i32 = 0b0000_1101_1111_1000;
 /// The same for the cluster.
-const CLUSTER_OPERATIONS: i32 = 0b0001_1111_1010_0000;
+pub(super) const CLUSTER_OPERATIONS: i32 = 0b0001_1111_1010_0000;
 /// Nobody asked.
-const OPERATIONS_OMITTED: i32 = i32::MIN;
+pub(super) const OPERATIONS_OMITTED: i32 = i32::MIN;
 
 /// A topic as the request names it.
 enum Wanted {
@@ -57,7 +57,13 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         _ => Vec::new(),
     };
     if missing.is_empty() {
-        return Ok(Answer::Now(respond(call.broker, &head, &request, wanted.as_deref(), &listener)));
+        return Ok(Answer::Now(respond(
+            call.broker,
+            &head,
+            &request,
+            wanted.as_deref(),
+            &listener,
+        )));
     }
     let broker = Arc::clone(call.broker);
     Ok(Answer::later(async move {
@@ -111,13 +117,24 @@ async fn create(broker: &Broker, names: Vec<String>) {
             configs: Vec::new(),
         })
         .collect();
-    match broker.metadata.submit(&CreateTopics { topics, validate_only: false }).await {
+    match broker
+        .metadata
+        .submit(&CreateTopics {
+            topics,
+            validate_only: false,
+        })
+        .await
+    {
         Ok(results) => {
             for result in results {
                 match result.result {
                     Ok(_) => tracing::info!(topic = result.name, "created a topic automatically"),
                     Err(error) => {
-                        tracing::warn!(topic = result.name, ?error, "cannot create a topic automatically");
+                        tracing::warn!(
+                            topic = result.name,
+                            ?error,
+                            "cannot create a topic automatically"
+                        );
                     }
                 }
             }
@@ -135,8 +152,14 @@ fn respond(
 ) -> Response {
     let image = broker.metadata.image();
     let topics: Vec<MetadataResponseTopic> = match wanted {
-        None => image.topics_by_name().map(|topic| found(broker, topic)).collect(),
-        Some(wanted) => wanted.iter().map(|wanted| one(broker, &image, wanted)).collect(),
+        None => image
+            .topics_by_name()
+            .map(|topic| found(broker, topic))
+            .collect(),
+        Some(wanted) => wanted
+            .iter()
+            .map(|wanted| one(broker, &image, wanted))
+            .collect(),
     };
     let operations = |asked: bool, all: i32| if asked { all } else { OPERATIONS_OMITTED };
     let topics: Vec<_> = topics
@@ -148,10 +171,14 @@ fn respond(
         .collect();
     let error = topics
         .iter()
-        .find_map(|topic| ErrorCode::from_code(topic.error_code).filter(|code| *code != ErrorCode::None))
+        .find_map(|topic| {
+            ErrorCode::from_code(topic.error_code).filter(|code| *code != ErrorCode::None)
+        })
         .unwrap_or(ErrorCode::None);
-    let cluster_operations =
-        operations(request.include_cluster_authorized_operations, CLUSTER_OPERATIONS);
+    let cluster_operations = operations(
+        request.include_cluster_authorized_operations,
+        CLUSTER_OPERATIONS,
+    );
     let body = MetadataResponse::default()
         .with_brokers(brokers(&image, listener))
         .with_cluster_id(Some(text(&*broker.cluster_id)))

@@ -14,7 +14,8 @@ use protocol::codec::StrBytes;
 use protocol::messages::ApiKey;
 use protocol::wire::versions::{ApiVersionTable, Support, VersionRange};
 use protocol::wire::{
-    MessageBody, RequestBody, RequestHeader, RequestPrefix, WireError, decode_request_body, encode_frame,
+    MessageBody, RequestBody, RequestHeader, RequestPrefix, WireError, decode_request_body,
+    encode_frame,
 };
 
 use crate::broker::Broker;
@@ -25,6 +26,8 @@ pub mod api_versions;
 pub mod configs;
 pub mod create_topics;
 pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_configs;
 pub mod fetch;
 pub mod fetch_sessions;
 pub mod init_producer_id;
@@ -46,6 +49,8 @@ pub const APIS: &[Api] = &[
     create_topics::API,
     delete_topics::API,
     init_producer_id::API,
+    describe_configs::API,
+    describe_cluster::API,
 ];
 
 /// One API.
@@ -113,7 +118,10 @@ impl Head {
     /// Encodes an answer. A body that cannot be encoded is a mistake of ours: the connection is closed rather than left waiting.
     pub fn respond<T: MessageBody>(&self, body: &T, error: ErrorCode) -> Response {
         match encode_frame(self.api, self.version, self.correlation_id, body) {
-            Ok(frame) => Response { bytes: frame.into(), error },
+            Ok(frame) => Response {
+                bytes: frame.into(),
+                error,
+            },
             Err(failed) => self.unanswerable(&failed),
         }
     }
@@ -121,7 +129,10 @@ impl Head {
     /// Ends the connection, since its next answer cannot be written.
     pub fn unanswerable(&self, error: &WireError) -> Response {
         tracing::error!(api = ?self.api, version = self.version, %error, "cannot encode an answer");
-        let close = Close::new(crate::net::CloseReason::ReplyLost, "an answer cannot be encoded");
+        let close = Close::new(
+            crate::net::CloseReason::ReplyLost,
+            "an answer cannot be encoded",
+        );
         Response {
             bytes: ResponseBytes::empty().then_close(close),
             error: ErrorCode::UnknownServerError,
@@ -188,7 +199,10 @@ impl Dispatcher {
             }
             Support::UnknownApi => {
                 self.broker.metrics.network.malformed_requests.increment();
-                return Err(Close::malformed(format!("unknown API key {}", prefix.api_key)));
+                return Err(Close::malformed(format!(
+                    "unknown API key {}",
+                    prefix.api_key
+                )));
             }
         };
         let Some(handler) = self.handlers.get(api as usize).copied().flatten() else {
@@ -201,7 +215,11 @@ impl Dispatcher {
             correlation_id: header.correlation_id,
             client_id: header.client_id,
         };
-        let call = Call { broker: &self.broker, connection, head };
+        let call = Call {
+            broker: &self.broker,
+            connection,
+            head,
+        };
         match (handler.handle)(call, frame).map_err(malformed)? {
             Answer::Now(response) => Ok(self.count(response, received, api).into()),
             Answer::Silent => Ok(Reply::None),

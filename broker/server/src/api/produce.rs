@@ -52,7 +52,10 @@ fn handle(mut call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let wait_max = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let refused = refuse_whole(&request);
     // The frame stays in memory as long as a tail holds a batch of it, and so does its place in the budget.
-    let hold = call.connection.take_permit().map(|permit| Arc::new(permit) as Hold);
+    let hold = call
+        .connection
+        .take_permit()
+        .map(|permit| Arc::new(permit) as Hold);
     let now_ms = wall_clock_ms();
     let outcomes: Vec<TopicOutcome> = request
         .topics
@@ -93,7 +96,10 @@ fn refuse_whole(request: &ProduceRequest) -> Option<ErrorCode> {
         return Some(ErrorCode::InvalidRequiredAcks);
     }
     // Fatal to the producer, as no transaction can ever succeed here.
-    request.transactional_id.as_ref().map(|_| ErrorCode::TransactionalIdAuthorizationFailed)
+    request
+        .transactional_id
+        .as_ref()
+        .map(|_| ErrorCode::TransactionalIdAuthorizationFailed)
 }
 
 fn append_topic(
@@ -124,7 +130,10 @@ fn append_topic(
             Outcome { index, result }
         })
         .collect();
-    TopicOutcome { topic: topic.topic, partitions }
+    TopicOutcome {
+        topic: topic.topic,
+        partitions,
+    }
 }
 
 fn append(
@@ -157,7 +166,9 @@ fn register(broker: &Broker, outcomes: &[TopicOutcome], wait: &Arc<ProduceWait>)
             TopicRef::Id(id) => known_id(broker, *id),
         };
         for outcome in &topic.partitions {
-            let Ok(produced) = &outcome.result else { continue };
+            let Ok(produced) = &outcome.result else {
+                continue;
+            };
             match id.and_then(|id| find_partition(broker, id, outcome.index)) {
                 Ok(partition) => partition.when_committed(produced.appended.end, wait, slot),
                 Err(code) => wait.done(slot, code),
@@ -190,7 +201,8 @@ fn respond(head: &Head, outcomes: Vec<TopicOutcome>, codes: Vec<ErrorCode>) -> R
                 Err(refusal) => refused(&refusal),
             };
             if error == ErrorCode::None {
-                error = ErrorCode::from_code(part.error_code).unwrap_or(ErrorCode::UnknownServerError);
+                error =
+                    ErrorCode::from_code(part.error_code).unwrap_or(ErrorCode::UnknownServerError);
             }
             partitions.push(part.with_index(outcome.index));
         }

@@ -7,12 +7,18 @@ fn every_advertised_version_has_golden_vectors() {
     for (api, versions) in table().handled() {
         for version in versions.iter() {
             let pair = (api as i16, version);
-            assert!(covered.contains(&pair), "{api:?} {version} has no golden vectors");
+            assert!(
+                covered.contains(&pair),
+                "{api:?} {version} has no golden vectors"
+            );
         }
     }
 }
 
 #[test]
 fn apis_stand_in_the_order_of_their_keys() {
-    assert!(APIS.windows(2).all(|pair| (pair[0].key as i16) < pair[1].key as i16));
+    assert!(
+        APIS.windows(2)
+            .all(|pair| (pair[0].key as i16) < pair[1].key as i16)
+    );
 }

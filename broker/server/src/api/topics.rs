@@ -17,7 +17,10 @@ pub(super) fn find_partition(
     let Some(partition) = PartitionIndex::from_wire(partition) else {
         return Err(ErrorCode::UnknownTopicOrPartition);
     };
-    let id = TopicIdPartition { topic_id, partition };
+    let id = TopicIdPartition {
+        topic_id,
+        partition,
+    };
     if let Some(partition) = broker.partitions.get(id) {
         return Ok(partition);
     }
@@ -35,7 +38,10 @@ pub(super) fn id_of(broker: &Broker, name: &str) -> Result<TopicId, ErrorCode> {
         return Err(ErrorCode::UnknownTopicOrPartition);
     }
     let image = broker.metadata.image();
-    image.topic_named(name).map(|topic| topic.topic_id()).ok_or(ErrorCode::UnknownTopicOrPartition)
+    image
+        .topic_named(name)
+        .map(|topic| topic.topic_id())
+        .ok_or(ErrorCode::UnknownTopicOrPartition)
 }
 
 /// An id from the wire, if there is such a topic.

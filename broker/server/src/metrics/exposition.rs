@@ -109,7 +109,10 @@ impl Family<'_> {
     pub fn distribution(&mut self, labels: &[(&str, &str)], histogram: &Histogram) -> &mut Self {
         let snapshot = histogram.snapshot();
         // The bucket without a bound is the count, and the encoder's to write.
-        let bounded = snapshot.cumulative.iter().filter_map(|(bound, count)| Some(((*bound)?, count)));
+        let bounded = snapshot
+            .cumulative
+            .iter()
+            .filter_map(|(bound, count)| Some(((*bound)?, count)));
         let buckets = bounded.map(|(bound, count)| {
             let mut bucket = proto::Bucket::default();
             bucket.set_upper_bound(bound);

@@ -34,7 +34,11 @@ pub struct Refusal {
 
 impl From<ErrorCode> for Refusal {
     fn from(code: ErrorCode) -> Refusal {
-        Refusal { code, message: None, log_start: None }
+        Refusal {
+            code,
+            message: None,
+            log_start: None,
+        }
     }
 }
 
@@ -53,7 +57,8 @@ impl Partition {
             message: Some(error.to_string()),
             log_start: None,
         };
-        let mut header = validate_for_append(&records, config.max_message_bytes).map_err(refused)?;
+        let mut header =
+            validate_for_append(&records, config.max_message_bytes).map_err(refused)?;
         check_produce_version(&header, version).map_err(refused)?;
         if header.is_transactional() {
             // Until transactions are supported, and not retriable: Kafka's code for a producer that has no such transaction.
@@ -81,7 +86,10 @@ impl Partition {
             self.metrics.messages_in.add(records_in);
             self.metrics.bytes_in.add(bytes_in);
         }
-        Ok(ProducedBatch { appended, log_append_time })
+        Ok(ProducedBatch {
+            appended,
+            log_append_time,
+        })
     }
 }
 
@@ -95,7 +103,8 @@ fn check_create_time(
         return Err(Refusal {
             code: ErrorCode::InvalidTimestamp,
             message: Some(
-                "Invalid timestamp type in message: LogAppendTime; the topic takes CreateTime".into(),
+                "Invalid timestamp type in message: LogAppendTime; the topic takes CreateTime"
+                    .into(),
             ),
             log_start: None,
         });

@@ -14,7 +14,9 @@ use protocol::ErrorCode;
 use protocol::batch::BatchHeader;
 use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
 use storage::journal::JournalFault;
-use storage::log::{AppendError, Appended, Hold, Log, LogListener, ProducerError, ReadError, TailRead};
+use storage::log::{
+    AppendError, Appended, Hold, Log, LogListener, ProducerError, ReadError, TailRead,
+};
 
 use crate::config::TopicConfig;
 use crate::metrics::TopicMetrics;
@@ -142,7 +144,10 @@ impl Partition {
     /// A new epoch of the same leader.
     pub fn set_leader_epoch(&self, leader_epoch: LeaderEpoch) {
         let mut state = self.state.lock();
-        assert!(state.leader_epoch <= leader_epoch, "a leader epoch decreases");
+        assert!(
+            state.leader_epoch <= leader_epoch,
+            "a leader epoch decreases"
+        );
         state.leader_epoch = leader_epoch;
     }
 
@@ -188,15 +193,21 @@ impl Partition {
             return Err(code);
         }
         let leader_epoch = state.leader_epoch;
-        self.log.append(batch, header, leader_epoch, now_ms, hold).map_err(|error| match error {
-            AppendError::Producer(ProducerError::Fenced { .. }) => ErrorCode::InvalidProducerEpoch,
-            AppendError::Producer(ProducerError::OutOfOrder { .. }) => {
-                ErrorCode::OutOfOrderSequenceNumber
-            }
-            AppendError::Producer(ProducerError::Unknown { .. }) => ErrorCode::UnknownProducerId,
-            AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
-            AppendError::Offline(_) => ErrorCode::KafkaStorageError,
-        })
+        self.log
+            .append(batch, header, leader_epoch, now_ms, hold)
+            .map_err(|error| match error {
+                AppendError::Producer(ProducerError::Fenced { .. }) => {
+                    ErrorCode::InvalidProducerEpoch
+                }
+                AppendError::Producer(ProducerError::OutOfOrder { .. }) => {
+                    ErrorCode::OutOfOrderSequenceNumber
+                }
+                AppendError::Producer(ProducerError::Unknown { .. }) => {
+                    ErrorCode::UnknownProducerId
+                }
+                AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+                AppendError::Offline(_) => ErrorCode::KafkaStorageError,
+            })
     }
 
     /// Tells `wait` when everything before `end` is committed; at once if it is. `slot` is the waiter's name for this partition.
@@ -250,7 +261,9 @@ impl Partition {
     /// The same from files. Blocks on the disk.
     pub fn read_files(&self, offset: Offset, max_bytes: usize) -> Result<Vec<Bytes>, ErrorCode> {
         let end = self.readable_end()?;
-        self.log.read_files(offset, end, max_bytes).map_err(|error| read_code(&error))
+        self.log
+            .read_files(offset, end, max_bytes)
+            .map_err(|error| read_code(&error))
     }
 
     /// Ends the partition's life here: waiters are answered with `code`.

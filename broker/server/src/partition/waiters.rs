@@ -51,7 +51,10 @@ impl ProduceWait {
     /// The outcomes so far; what is not known yet has timed out.
     pub fn codes(&self) -> Vec<ErrorCode> {
         let codes = self.codes.lock();
-        codes.iter().map(|code| code.unwrap_or(ErrorCode::RequestTimedOut)).collect()
+        codes
+            .iter()
+            .map(|code| code.unwrap_or(ErrorCode::RequestTimedOut))
+            .collect()
     }
 }
 
@@ -105,13 +108,23 @@ impl Waiters {
     }
 
     pub(super) fn on_high_watermark(&mut self, high_watermark: Offset) -> Told {
-        let passed = self.produces.partition_point(|(end, ..)| *end <= high_watermark);
-        let produces = self.produces.drain(..passed).map(|(_, wait, slot)| (wait, slot)).collect();
+        let passed = self
+            .produces
+            .partition_point(|(end, ..)| *end <= high_watermark);
+        let produces = self
+            .produces
+            .drain(..passed)
+            .map(|(_, wait, slot)| (wait, slot))
+            .collect();
         (produces, std::mem::take(&mut self.fetches))
     }
 
     pub(super) fn take_all(&mut self) -> Told {
-        let produces = self.produces.drain(..).map(|(_, wait, slot)| (wait, slot)).collect();
+        let produces = self
+            .produces
+            .drain(..)
+            .map(|(_, wait, slot)| (wait, slot))
+            .collect();
         (produces, std::mem::take(&mut self.fetches))
     }
 }

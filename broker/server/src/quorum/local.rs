@@ -25,7 +25,10 @@ pub fn metadata_partition() -> TopicIdPartition {
     let Some(topic_id) = TopicId::new(Uuid::from_u128(1)) else {
         unreachable!("the reserved id is not zero");
     };
-    TopicIdPartition { topic_id, partition: PartitionIndex::new(0) }
+    TopicIdPartition {
+        topic_id,
+        partition: PartitionIndex::new(0),
+    }
 }
 
 /// Commits to the log of this node alone.
@@ -72,7 +75,11 @@ impl LocalQuorum {
         };
         let (sender, durable) = watch::channel(Durable::To(log.offsets().durable_end));
         log.set_listener(Arc::new(Progress(sender)));
-        Ok(LocalQuorum { log, durable, now_ms })
+        Ok(LocalQuorum {
+            log,
+            durable,
+            now_ms,
+        })
     }
 }
 

@@ -74,7 +74,10 @@ impl<Q: MetadataQuorum> Metadata<Q> {
 
     /// Names who reacts to new images. Once.
     pub fn set_listener(&self, listener: Arc<dyn ImageListener>) {
-        assert!(self.listener.set(listener).is_ok(), "images have one listener");
+        assert!(
+            self.listener.set(listener).is_ok(),
+            "images have one listener"
+        );
     }
 
     /// The newest image.
@@ -88,15 +91,22 @@ impl<Q: MetadataQuorum> Metadata<Q> {
         let image = self.image.load_full();
         let decision = {
             let configs = self.validator.as_ref();
-            command.decide(&Context { image: &image, config: &self.config, configs })
+            command.decide(&Context {
+                image: &image,
+                config: &self.config,
+                configs,
+            })
         };
         if decision.records.is_empty() {
             return Ok(decision.response);
         }
-        self.quorum.commit(&decision.records).await.map_err(|error| {
-            tracing::error!(%error, "metadata change failed");
-            ApiError::new(ErrorCode::KafkaStorageError, error.to_string())
-        })?;
+        self.quorum
+            .commit(&decision.records)
+            .await
+            .map_err(|error| {
+                tracing::error!(%error, "metadata change failed");
+                ApiError::new(ErrorCode::KafkaStorageError, error.to_string())
+            })?;
         let Applied { image, delta } = image.apply(&decision.records);
         let image = Arc::new(image);
         // Partitions exist before the image says so, so that who reads the image finds them.

@@ -1,0 +1,12 @@
+//! The broker as a process of its own: what it promises to clients and operators, and what becomes of
+//! bad input, bad configuration and bad disks. Each test starts the brokers it needs, on free ports
+//! of the loopback interface, in temporary directories.
+
+mod damage;
+mod hostile;
+mod idempotence;
+mod invalid_batches;
+mod operating;
+mod protocol_flow;
+mod refusals;
+mod support;
