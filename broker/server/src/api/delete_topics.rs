@@ -48,7 +48,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         } else {
             ErrorCode::InvalidRequest
         };
-        let error = ApiError::new(code, "Topic deletion is disabled.");
+        let error = ApiError::bare(code);
         refused.extend(topics.drain(..).map(|topic| unanswered(topic, &error)));
     }
     if topics.is_empty() {

@@ -23,43 +23,33 @@ pub const API: Api = Api {
     handle,
 };
 
-/// `endpoint_type` of brokers; 2 is that of controllers.
+/// `endpoint_type` of brokers.
 const BROKERS: i8 = 1;
+/// `endpoint_type` of controllers.
+const CONTROLLERS: i8 = 2;
 
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let version = call.head.version;
     let request: DescribeClusterRequest = decode(body, version)?;
+    if let Some((code, message)) = refusal(request.endpoint_type) {
+        let answer = DescribeClusterResponse::default()
+            .with_error_code(code.code())
+            .with_error_message(Some(text(message)));
+        return Ok(Answer::Now(call.head.respond(&answer, code)));
+    }
     let broker = call.broker;
     let operations = if request.include_cluster_authorized_operations {
         CLUSTER_OPERATIONS
     } else {
         OPERATIONS_OMITTED
     };
-    let answer = DescribeClusterResponse::default()
-        .with_error_message(None)
-        .with_cluster_id(text(&*broker.cluster_id))
-        .with_controller_id(broker.id.get().into())
-        .with_cluster_authorized_operations(operations);
-    if version >= 1 && request.endpoint_type != BROKERS {
-        let code = if request.endpoint_type == 2 {
-            ErrorCode::MismatchedEndpointType
-        } else {
-            ErrorCode::UnsupportedEndpointType
-        };
-        let message = "This listener answers for brokers only.";
-        let answer = answer
-            .with_error_code(code.code())
-            .with_error_message(Some(text(message)))
-            .with_endpoint_type(request.endpoint_type);
-        return Ok(Answer::Now(call.head.respond(&answer, code)));
-    }
     let image = broker.metadata.image();
     let listener = call.connection.listener_name();
     let brokers = image
         .brokers()
         .filter(|registration| !registration.fenced || request.include_fenced_brokers)
         .filter_map(|registration| {
-            let endpoint = image.endpoint(registration.broker_id, listener)?;
+            let endpoint = registration.listeners.iter().find(|it| it.name == listener)?;
             Some(
                 DescribeClusterBroker::default()
                     .with_broker_id(registration.broker_id.get().into())
@@ -70,11 +60,26 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
             )
         })
         .collect();
-    let answer = answer.with_brokers(brokers);
-    let answer = if version >= 1 {
-        answer.with_endpoint_type(BROKERS)
-    } else {
-        answer
-    };
+    let answer = DescribeClusterResponse::default()
+        .with_error_message(None)
+        .with_cluster_id(text(&*broker.cluster_id))
+        .with_controller_id(broker.id.get().into())
+        .with_cluster_authorized_operations(operations)
+        .with_brokers(brokers);
     Ok(Answer::Now(call.head.respond(&answer, ErrorCode::None)))
+}
+
+/// Why this listener does not describe endpoints of a type, in Kafka's words (KIP-919).
+fn refusal(endpoint_type: i8) -> Option<(ErrorCode, String)> {
+    match endpoint_type {
+        BROKERS => None,
+        CONTROLLERS => Some((
+            ErrorCode::MismatchedEndpointType,
+            "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER".into(),
+        )),
+        other => Some((
+            ErrorCode::UnsupportedEndpointType,
+            format!("Unsupported endpoint type {other}"),
+        )),
+    }
 }

@@ -1,7 +1,10 @@
 //! DescribeConfigs (key 32), versions 1-4.
 //!
 //! Every setting of a topic or of this broker, with its value, source, synonyms, type, and documentation (KIP-226, KIP-569). Values
-//! of a sensitive setting are withheld. A resource that is not there has its own error; the others are answered.
+//! of a sensitive setting are withheld. A resource that is not there has its own error; the others are answered. One that is named
+//! twice is answered once, so that a small request cannot ask for the same page ten thousand times.
+//!
+//! Not supported: loggers, client metrics and groups; they get INVALID_REQUEST.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +19,7 @@ use protocol::messages::{ApiKey, DescribeConfigsRequest, DescribeConfigsResponse
 use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
 
+use super::controller::first_error;
 use super::topics::text;
 use super::{Answer, Api, Call, decode};
 use crate::broker::{Broker, is_private};
@@ -36,27 +40,27 @@ struct Refusal(ErrorCode, String);
 
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: DescribeConfigsRequest = decode(body, call.head.version)?;
-    let mut error = ErrorCode::None;
-    let mut results = Vec::with_capacity(request.resources.len());
-    for resource in &request.resources {
-        let result = DescribeConfigsResult::default()
-            .with_resource_type(resource.resource_type)
-            .with_resource_name(resource.resource_name.clone());
-        results.push(match entries(call.broker, resource) {
-            Ok(entries) => result.with_error_message(None).with_configs(selected(
-                entries,
-                resource,
-                &request,
-                call.head.version,
-            )),
-            Err(Refusal(code, message)) => {
-                error = code;
-                result
+    let mut seen = BTreeSet::new();
+    let distinct = request.resources.iter().filter(|resource| {
+        seen.insert((resource.resource_type, resource.resource_name.as_str()))
+    });
+    let results: Vec<_> = distinct
+        .map(|resource| {
+            let result = DescribeConfigsResult::default()
+                .with_resource_type(resource.resource_type)
+                .with_resource_name(resource.resource_name.clone());
+            match entries(call.broker, resource) {
+                // Kafka sends an empty message, not null, where it has nothing to say.
+                Ok(entries) => result
+                    .with_error_message(Some(text("")))
+                    .with_configs(selected(entries, resource, &request, call.head.version)),
+                Err(Refusal(code, message)) => result
                     .with_error_code(code.code())
-                    .with_error_message(Some(text(message)))
+                    .with_error_message(Some(text(message))),
             }
-        });
-    }
+        })
+        .collect();
+    let error = first_error(results.iter().map(|result| result.error_code));
     let body = DescribeConfigsResponse::default().with_results(results);
     Ok(Answer::Now(call.head.respond(&body, error)))
 }
@@ -74,7 +78,7 @@ fn entries(
             let image = broker.metadata.image();
             if image.topic_named(name).is_none() || is_private(name) {
                 let code = ErrorCode::UnknownTopicOrPartition;
-                return Err(Refusal(code, code.message().to_owned()));
+                return Err(Refusal(code, String::new()));
             }
             let none = BTreeMap::new();
             let overrides = image
@@ -85,24 +89,24 @@ fn entries(
         // The empty name is the default of all brokers: nothing is set for it.
         Some(ResourceType::Broker) if name.is_empty() => Ok(Vec::new()),
         Some(ResourceType::Broker) => match name.parse::<i32>() {
-            Ok(id) if id == broker.id.get() => Ok(describe_broker(settings)),
-            Ok(id) => Err(Refusal(
-                ErrorCode::InvalidRequest,
-                format!(
-                    "Unexpected broker id, expected {} or empty string, but received {id}",
-                    broker.id
-                ),
-            )),
-            Err(_) => Err(Refusal(
-                ErrorCode::InvalidRequest,
-                format!("Broker id must be an integer, but it is: {name}"),
-            )),
+            // Only as it is printed: `01` would be another name of the same resource.
+            Ok(id) if id == broker.id.get() && name == id.to_string() => {
+                Ok(describe_broker(settings))
+            }
+            Ok(_) => Err(invalid(format!(
+                "Unexpected broker id, expected {} or empty string, but received {name}",
+                broker.id
+            ))),
+            Err(_) => {
+                Err(invalid(format!("Broker id must be an integer, but it is: {name}")))
+            }
         },
-        _ => Err(Refusal(
-            ErrorCode::InvalidRequest,
-            format!("Unsupported resource type: {}", resource.resource_type),
-        )),
+        _ => Err(invalid(format!("Unsupported resource type: {}", resource.resource_type))),
     }
+}
+
+fn invalid(message: String) -> Refusal {
+    Refusal(ErrorCode::InvalidRequest, message)
 }
 
 /// The settings that were asked for, all of them where no names are given.
@@ -115,6 +119,7 @@ fn selected(
     let names: Option<BTreeSet<&str>> = resource
         .configuration_keys
         .as_ref()
+        .filter(|keys| !keys.is_empty())
         .map(|keys| keys.iter().map(|key| key.as_str()).collect());
     entries
         .into_iter()

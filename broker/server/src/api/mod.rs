@@ -24,6 +24,7 @@ use crate::panics;
 
 pub mod api_versions;
 pub mod configs;
+mod controller;
 pub mod create_topics;
 pub mod delete_topics;
 pub mod describe_cluster;
