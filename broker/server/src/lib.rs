@@ -14,3 +14,6 @@ pub mod partition;
 pub mod producer_ids;
 pub mod quorum;
 pub mod run;
+
+#[cfg(test)]
+mod testing;

@@ -120,11 +120,18 @@ pub async fn run(
     );
     started(&addresses);
 
+    // Nobody is sent here any more from the moment the stop is asked for; what is under way is still answered.
+    let stop = {
+        let readiness = readiness.clone();
+        async move {
+            stop.await;
+            readiness.send_replace(Readiness::NotReady("stopping".into()));
+        }
+    };
     let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&broker)));
     let observer = Arc::new(NetworkObserver::new(Arc::clone(&metrics)));
     let budget = broker.budget.clone();
     server.run(dispatcher, observer, budget, stop).await;
-    readiness.send_replace(Readiness::NotReady("stopping".into()));
     tracing::info!("stopping: no more requests; writing the last checkpoint");
     let workers = opened.workers;
     tokio::task::spawn_blocking(move || workers.stop())
@@ -139,13 +146,13 @@ pub async fn run(
     Ok(())
 }
 
-struct Opened {
-    data_dir: Arc<DataDir>,
-    workers: Workers,
+pub(crate) struct Opened {
+    pub(crate) data_dir: Arc<DataDir>,
+    pub(crate) workers: Workers,
 }
 
 /// Opens the data directory and starts its threads.
-fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Opened, RunError> {
+pub(crate) fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Opened, RunError> {
     let since = Instant::now();
     let journal = &config.broker.journal;
     let choice = match journal.engine {
@@ -205,7 +212,7 @@ fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Opened, RunError> {
 }
 
 /// Loads the metadata, registers this incarnation of the broker, and takes up its partitions.
-async fn begin(
+pub(crate) async fn begin(
     config: Config,
     metrics: &Arc<Metrics>,
     opened: &Opened,

@@ -263,6 +263,11 @@ impl DataDir {
         &self.environment.tails
     }
 
+    /// Logs with something to write behind.
+    pub fn waiting(&self) -> usize {
+        self.environment.waiting.len()
+    }
+
     /// Why the directory is offline, if it is.
     pub fn fault(&self) -> Option<JournalFault> {
         self.environment.journal.fault()

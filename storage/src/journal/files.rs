@@ -64,8 +64,10 @@ struct Inner {
 
 impl Inner {
     fn take_largest(&mut self, bytes_min: u64) -> Option<FreeFile> {
-        let at = (0..self.free.len()).max_by_key(|at| self.free[*at].capacity)?;
-        (self.free[at].capacity >= bytes_min).then(|| self.free.swap_remove(at))
+        let largest = self.free.iter().map(|file| file.capacity).max()?;
+        // The one that has been free the longest, so that files are used in turn.
+        let at = self.free.iter().position(|file| file.capacity == largest)?;
+        (largest >= bytes_min).then(|| self.free.remove(at))
     }
 }
 

@@ -313,24 +313,15 @@ impl Appender {
         Ok(appender)
     }
 
-    /// Kafka's `LogSegment.shouldRoll`, with `pending` bytes about to be written before the batch.
-    pub(super) fn must_roll(&self, header: &BatchHeader, pending: u64, config: &LogConfig) -> bool {
-        let bytes = self.segment.bytes() + pending;
-        if bytes == 0 {
-            return false;
+    /// The segment as it will be, for who decides how much goes into it.
+    pub(super) fn plan(&self) -> Plan {
+        Plan {
+            base: self.segment.base(),
+            bytes: self.segment.bytes(),
+            first_timestamp: self.first_timestamp,
+            index_bytes: self.index_bytes + self.index.offsets.len() as u64,
+            bytes_since_entry: self.index.bytes_since_entry(),
         }
-        let size = header.size_in_bytes as u64;
-        let aged = self
-            .first_timestamp
-            .is_some_and(|first| header.max_timestamp.saturating_sub(first) > config.segment_ms);
-        let index_bytes = self.index_bytes + self.index.offsets.len() as u64;
-        let index_full = index_bytes + index::OFFSET_ENTRY as u64 > config.segment_index_bytes;
-        let too_far = header.last_offset().since(self.segment.base()) > i64::from(i32::MAX);
-        bytes + size > config.segment_bytes
-            || bytes + size > i32::MAX as u64
-            || aged
-            || index_full
-            || too_far
     }
 
     fn flush(&mut self, files: &DirtySegment) -> io::Result<()> {
@@ -351,6 +342,41 @@ impl Appender {
             bytes.clear();
         }
         Ok(())
+    }
+}
+
+/// A segment with the batches that are about to be written to it.
+pub(super) struct Plan {
+    base: Offset,
+    bytes: u64,
+    first_timestamp: Option<i64>,
+    index_bytes: u64,
+    bytes_since_entry: u64,
+}
+
+impl Plan {
+    /// Kafka's `LogSegment.shouldRoll`.
+    pub(super) fn must_roll(&self, header: &BatchHeader, config: &LogConfig) -> bool {
+        if self.bytes == 0 {
+            return false;
+        }
+        let bytes = self.bytes + header.size_in_bytes as u64;
+        let aged = self
+            .first_timestamp
+            .is_some_and(|first| header.max_timestamp.saturating_sub(first) > config.segment_ms);
+        let index_full = self.index_bytes + index::OFFSET_ENTRY as u64 > config.segment_index_bytes;
+        let too_far = header.last_offset().since(self.base) > i64::from(i32::MAX);
+        bytes > config.segment_bytes || bytes > i32::MAX as u64 || aged || index_full || too_far
+    }
+
+    pub(super) fn add(&mut self, header: &BatchHeader, config: &LogConfig) {
+        if self.bytes_since_entry > config.index_interval_bytes {
+            self.index_bytes += index::OFFSET_ENTRY as u64;
+            self.bytes_since_entry = 0;
+        }
+        self.bytes += header.size_in_bytes as u64;
+        self.bytes_since_entry += header.size_in_bytes as u64;
+        self.first_timestamp.get_or_insert(header.max_timestamp);
     }
 }
 

@@ -21,7 +21,7 @@ pub use append::{AppendError, Appended, Hold};
 pub use checkpoint::Unsynced;
 pub use disk::{ActiveSegment, DirtyCount, SyncFailed, is_disk_full};
 pub use leader_epochs::LeaderEpochs;
-pub use producers::{ProducerBatch, ProducerError, ProducerState, Producers};
+pub use producers::{ProducerBatch, ProducerError, ProducerState, Producers, SequenceCheck};
 pub use read::{ReadError, TailRead, TimestampedOffset};
 pub use restore::{CheckpointedLog, ReplayError};
 pub use tail::{BatchBytes, TailBatch};
@@ -121,6 +121,16 @@ impl WaitingLogs {
     /// Takes the list. Whoever does puts back the logs that still wait.
     pub fn take(&self) -> Vec<LogId> {
         std::mem::take(&mut *self.0.lock())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Puts logs back.
@@ -423,6 +433,11 @@ impl Log {
             self.listener.set(listener).is_ok(),
             "a log has one listener"
         );
+    }
+
+    /// What is known of idempotent producers, as of the log's end.
+    pub fn producers(&self) -> Producers {
+        self.state.lock().producers.clone()
     }
 
     /// Forgets producers that have been silent since `before_ms`.

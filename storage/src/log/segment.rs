@@ -149,17 +149,18 @@ impl Segment {
         let Some((position, first)) = self.find(offset, known_gap)? else {
             return Ok(None);
         };
-        if first.end_offset() > end {
-            return Ok(Some(Bytes::new()));
-        }
+        let is_bounded = first.end_offset() > end;
         let rest = self.bytes().saturating_sub(position);
+        let max_bytes = if is_bounded { 0 } else { max_bytes };
         let wanted = max_bytes.max(first.size_in_bytes);
         let wanted = usize::try_from(rest).unwrap_or(usize::MAX).min(wanted);
         let mut buf = vec![0; wanted];
         let read = self.log()?.read_at(&mut buf, position)?;
         buf.truncate(read);
+        // A batch that reaches too far is verified as well: its header may be what is damaged.
+        let end = end.max(first.end_offset());
         let kept = self.verified_prefix(&buf, position, first.base_offset, end, known_gap)?;
-        buf.truncate(kept);
+        buf.truncate(if is_bounded { 0 } else { kept });
         Ok(Some(buf.into()))
     }
 
@@ -492,6 +493,11 @@ impl IndexBuilder {
     /// The greatest timestamp so far.
     pub fn greatest(&self) -> Option<TimeEntry> {
         self.greatest
+    }
+
+    /// Bytes since the last entry of the offset index.
+    pub fn bytes_since_entry(&self) -> u64 {
+        self.bytes_since_entry
     }
 
     /// Notes a batch at `position`.

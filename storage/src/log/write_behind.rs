@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use protocol::batch::verify_crc;
+use protocol::batch::{BatchHeader, verify_crc};
 use protocol::model::Offset;
 
 use super::disk::{Appender, Disk, write_side_file};
@@ -83,7 +83,7 @@ impl Log {
     fn write_run(&self, disk: &mut Disk, run: Vec<TailBatch>) -> io::Result<()> {
         let config = self.config.lock().clone();
         let mut batches: Vec<Loaded> = Vec::with_capacity(run.len());
-        let mut pending = 0;
+        let mut plan = disk.active.as_ref().map(Appender::plan);
         for batch in run {
             let header = batch.header;
             let bytes = match load(&batch)? {
@@ -91,22 +91,22 @@ impl Log {
                 Err(bad) => {
                     self.append_run(disk, &batches, &config)?;
                     batches.clear();
-                    pending = 0;
                     self.give_up(disk, &batch, bad);
                     continue;
                 }
             };
-            let rolls = match &disk.active {
-                Some(active) => active.must_roll(&header, pending, &config),
-                None => true,
-            };
-            if rolls {
+            if plan
+                .as_ref()
+                .is_none_or(|plan| plan.must_roll(&header, &config))
+            {
                 self.append_run(disk, &batches, &config)?;
                 batches.clear();
-                pending = 0;
                 self.roll(disk, header.base_offset)?;
+                plan = disk.active.as_ref().map(Appender::plan);
             }
-            pending += header.size_in_bytes as u64;
+            if let Some(plan) = &mut plan {
+                plan.add(&header, &config);
+            }
             batches.push((batch, bytes));
         }
         self.append_run(disk, &batches, &config)
@@ -212,7 +212,8 @@ fn load(batch: &TailBatch) -> io::Result<Result<Bytes, BadBytes>> {
         BatchBytes::Journal { file, at } => {
             let mut bytes = vec![0; batch.header.size_in_bytes];
             let read = file.read_at(&mut bytes, *at)?;
-            if read < bytes.len() || !verify_crc(&bytes) {
+            let is_it = BatchHeader::parse(&bytes[..read]).is_ok_and(|found| found == batch.header);
+            if !is_it || !verify_crc(&bytes) {
                 return Ok(Err(BadBytes {
                     path: file.path().to_owned(),
                     offset: *at,

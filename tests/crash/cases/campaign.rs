@@ -57,7 +57,7 @@ impl Campaign {
             eprintln!("{}: {cycles} crashes from seed {seed}", self.name);
             total.add(self.live(seed, cycles)?);
         }
-        eprintln!("{}: {total:?}", self.name);
+        eprintln!("{}: {total}", self.name);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The life of one data directory: load, crash, restart, check, and again.
 
 use std::{
+    fmt,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -46,6 +47,8 @@ pub struct Tally {
     pub crashes: u64,
     /// Records acknowledged.
     pub acknowledged: u64,
+    /// Batches of idempotent writers that were sent more than once.
+    pub repeated: u64,
     /// Records read, again after each restart.
     pub read: u64,
 }
@@ -55,7 +58,18 @@ impl Tally {
     pub fn add(&mut self, other: Tally) {
         self.crashes += other.crashes;
         self.acknowledged += other.acknowledged;
+        self.repeated += other.repeated;
         self.read += other.read;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} crashes, {} records acknowledged, {} batches sent again, {} records read",
+            self.crashes, self.acknowledged, self.repeated, self.read
+        )
     }
 }
 
@@ -71,6 +85,7 @@ pub struct Life<'a> {
     writers_made: u32,
     seed: u64,
     crashes: u64,
+    repeated: u64,
     read: u64,
 }
 
@@ -91,6 +106,7 @@ impl<'a> Life<'a> {
             writers_made: 0,
             seed,
             crashes: 0,
+            repeated: 0,
             read: 0,
         };
         for kind in WRITERS {
@@ -147,6 +163,7 @@ impl<'a> Life<'a> {
         Tally {
             crashes: self.crashes,
             acknowledged: self.history.acknowledged_records(),
+            repeated: self.repeated,
             read: self.read,
         }
     }
@@ -214,6 +231,7 @@ impl<'a> Life<'a> {
     }
 
     fn take_report(&mut self, report: WriterReport, may_fail: bool) -> Result<(), Failure> {
+        self.repeated += report.repeated;
         for (at, event) in report.events {
             self.history.record(&at, event);
         }

@@ -14,8 +14,8 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Enough for a broker with its default journal, and sparse.
-const IMAGE_BYTES: u64 = 1 << 30;
+/// Enough for the default journal (1 GiB) and what a life writes, and sparse.
+const IMAGE_BYTES: u64 = 3 << 30;
 /// The kernel may still be taking a killed process apart, and its ring with it.
 const UNMOUNT_LIMIT: Duration = Duration::from_secs(30);
 const UNMOUNT_INTERVAL: Duration = Duration::from_millis(5);

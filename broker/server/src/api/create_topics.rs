@@ -1,7 +1,7 @@
 //! CreateTopics (key 19), versions 2-7.
 //!
 //! Each topic by itself: one that is refused does not keep the others from being made. Done means: its records are committed and its
-//! partitions take records. Topic ids in the answer from version 7 (KIP-516), effective configuration from version 5 (KIP-525).
+//! partitions take records; a request that does not wait (`timeout_ms` of 0 or less) creates nothing, as with Kafka. Topic ids in the answer from version 7 (KIP-516), effective configuration from version 5 (KIP-525).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +37,17 @@ const CONFIGS_MIN: i16 = 5;
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: CreateTopicsRequest = decode(body, call.head.version)?;
     let head = call.head;
+    let max = call.broker.config.broker.topics.topics_per_request_max;
+    if request.topics.len() > max {
+        let error = ApiError::new(
+            ErrorCode::PolicyViolation,
+            "Excessively large number of topics per request.",
+        );
+        let names = request.topics.iter().map(|topic| topic.name.as_str());
+        let topics = names.map(|name| refused(name, &error)).collect();
+        let body = CreateTopicsResponse::default().with_topics(topics);
+        return Ok(Answer::Now(head.respond(&body, error.code)));
+    }
     let topics: Vec<NewTopic> = request.topics.iter().map(new_topic).collect();
     let asked = Asked::of(&topics);
     let command = CreateTopics {

@@ -15,7 +15,6 @@ use protocol::wire::versions::VersionRange;
 use super::controller::{first_error, submit};
 use super::topics::text;
 use super::{Answer, Api, Call, Head, Response, decode};
-use crate::broker::is_private;
 
 /// The handler.
 pub const API: Api = Api {
@@ -80,16 +79,9 @@ fn respond(head: &Head, results: Vec<DeleteTopicResult>) -> Response {
     )
 }
 
-/// The topics of the request. The metadata log is nobody's to delete.
+/// The topics of the request.
 fn named(request: &DeleteTopicsRequest, version: i16) -> Vec<Result<TopicRef, DeleteTopicResult>> {
-    let by_name = |name: &TopicName| {
-        let topic = TopicRef::Name(name.to_string());
-        if is_private(name.as_str()) {
-            let code = ErrorCode::UnknownTopicOrPartition;
-            return Err(unanswered(topic, &ApiError::new(code, code.message())));
-        }
-        Ok(topic)
-    };
+    let by_name = |name: &TopicName| Ok(TopicRef::Name(name.to_string()));
     if version < STATES_MIN {
         return request.topic_names.iter().map(by_name).collect();
     }

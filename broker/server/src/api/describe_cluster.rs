@@ -49,7 +49,10 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         .brokers()
         .filter(|registration| !registration.fenced || request.include_fenced_brokers)
         .filter_map(|registration| {
-            let endpoint = registration.listeners.iter().find(|it| it.name == listener)?;
+            let endpoint = registration
+                .listeners
+                .iter()
+                .find(|it| it.name == listener)?;
             Some(
                 DescribeClusterBroker::default()
                     .with_broker_id(registration.broker_id.get().into())

@@ -41,9 +41,10 @@ struct Refusal(ErrorCode, String);
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: DescribeConfigsRequest = decode(body, call.head.version)?;
     let mut seen = BTreeSet::new();
-    let distinct = request.resources.iter().filter(|resource| {
-        seen.insert((resource.resource_type, resource.resource_name.as_str()))
-    });
+    let distinct = request
+        .resources
+        .iter()
+        .filter(|resource| seen.insert((resource.resource_type, resource.resource_name.as_str())));
     let results: Vec<_> = distinct
         .map(|resource| {
             let result = DescribeConfigsResult::default()
@@ -97,11 +98,14 @@ fn entries(
                 "Unexpected broker id, expected {} or empty string, but received {name}",
                 broker.id
             ))),
-            Err(_) => {
-                Err(invalid(format!("Broker id must be an integer, but it is: {name}")))
-            }
+            Err(_) => Err(invalid(format!(
+                "Broker id must be an integer, but it is: {name}"
+            ))),
         },
-        _ => Err(invalid(format!("Unsupported resource type: {}", resource.resource_type))),
+        _ => Err(invalid(format!(
+            "Unsupported resource type: {}",
+            resource.resource_type
+        ))),
     }
 }
 

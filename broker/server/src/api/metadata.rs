@@ -1,12 +1,19 @@
 //! Metadata (key 3), versions 0-13.
 //!
-//! Brokers as this listener advertises them, and topics by name, by id (version 10), or all (null; in version 0 an empty list). A topic that is asked for by name and does not
-//! exist is created where the request and `auto.create.topics.enable` allow it; creation takes a journal write, so it is awaited and the answer has the topic.
-//! The metadata log itself is never listed.
+//! Brokers as this listener advertises them, and topics by name, by id (version 12), or all (null; in version 0 an empty list). A topic
+//! is answered once, however often it is asked for; where there are ids, names do not count.
+//!
+//! A topic that is asked for by name and does not exist is created where the request and `auto.create.topics.enable` allow it. Kafka
+//! answers UNKNOWN_TOPIC_OR_PARTITION until that is done; here it takes one journal write, so it is awaited and the answer has the topic,
+//! or says why it cannot be. The topics Kafka keeps for itself are not created: nobody here writes them, and made as plain topics
+//! they would have the wrong partitions and retention.
+//!
+//! The error of the whole answer (version 13, KIP-1102) stays NONE: no broker asks its clients to bootstrap again.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use broker_controller::decide::{CreateTopics, NewTopic};
+use broker_controller::decide::{CreateTopicResult, CreateTopics, NewTopic};
 use broker_controller::image::{PartitionImage, TopicImage};
 use broker_controller::{MetadataImage, topic_name};
 use bytes::BytesMut;
@@ -19,6 +26,7 @@ use protocol::model::{BrokerId, TopicId, Uuid};
 use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
 
+use super::controller::{first_error, submit};
 use super::topics::{new_topic_id, text};
 use super::{Answer, Api, Call, Head, Response, decode};
 use crate::broker::{Broker, is_private};
@@ -38,153 +46,201 @@ pub(super) const CLUSTER_OPERATIONS: i32 = 0b0001_1111_1010_0000;
 /// Nobody asked.
 pub(super) const OPERATIONS_OMITTED: i32 = i32::MIN;
 
-/// A topic as the request names it.
+/// The first version that takes topic ids; they were in the schema before (KIP-516).
+const IDS_MIN: i16 = 12;
+/// How long an automatic creation is awaited; it goes on, and the client asks again.
+const CREATE_WAIT_MS_MAX: i32 = 30_000;
+
+/// The topics asked for, each once.
 enum Wanted {
-    Name(String),
-    Id(Uuid),
+    All,
+    Names(Vec<String>),
+    Ids(Vec<Uuid>),
 }
+
+/// Why topics were not created, by name.
+type NotCreated = BTreeMap<String, ErrorCode>;
 
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let version = call.head.version;
     let request: MetadataRequest = decode(body, version)?;
+    let Some(wanted) = Wanted::of(&request, version) else {
+        return Ok(Answer::Now(invalid(&call.head, &request)));
+    };
     let listener: Arc<str> = call.connection.listener_name().into();
-    let wanted = wanted(&request, version);
     let may_create = (version < 4 || request.allow_auto_topic_creation)
         && call.broker.config.broker.topics.auto_create;
-    let head = call.head;
     let missing = match &wanted {
-        Some(wanted) if may_create => missing(&call.broker.metadata.image(), wanted),
+        Wanted::Names(names) if may_create => missing(call.broker, names),
         _ => Vec::new(),
     };
+    let head = call.head;
+    let broker = Arc::clone(call.broker);
     if missing.is_empty() {
-        return Ok(Answer::Now(respond(
-            call.broker,
+        let response = respond(
+            &broker,
             &head,
             &request,
-            wanted.as_deref(),
+            &wanted,
             &listener,
-        )));
+            &NotCreated::new(),
+        );
+        return Ok(Answer::Now(response));
     }
-    let broker = Arc::clone(call.broker);
+    let created = create(&broker, missing);
     Ok(Answer::later(async move {
-        create(&broker, missing).await;
-        respond(&broker, &head, &request, wanted.as_deref(), &listener)
+        let not_created = created.await;
+        respond(&broker, &head, &request, &wanted, &listener, &not_created)
     }))
 }
 
-/// The topics asked for; `None` for all.
-fn wanted(request: &MetadataRequest, version: i16) -> Option<Vec<Wanted>> {
-    let topics = request.topics.as_ref()?;
-    if version == 0 && topics.is_empty() {
-        return None;
+impl Wanted {
+    /// `None` if the request names topics in a way its version has not.
+    fn of(request: &MetadataRequest, version: i16) -> Option<Wanted> {
+        let Some(topics) = &request.topics else {
+            return Some(Wanted::All);
+        };
+        if version == 0 && topics.is_empty() {
+            return Some(Wanted::All);
+        }
+        let ids = topics
+            .iter()
+            .map(|topic| topic.topic_id)
+            .filter(|id| !id.is_nil());
+        let ids: Vec<Uuid> = distinct(ids);
+        let nameless = topics.iter().any(|topic| topic.name.is_none());
+        match (ids.is_empty(), nameless) {
+            (false, _) => (version >= IDS_MIN).then_some(Wanted::Ids(ids)),
+            (true, true) => None,
+            (true, false) => {
+                let names = topics.iter().filter_map(|topic| topic.name.as_ref());
+                Some(Wanted::Names(distinct(names.map(|name| name.to_string()))))
+            }
+        }
     }
-    let wanted = topics.iter().map(|topic| match &topic.name {
-        Some(name) => Wanted::Name(name.to_string()),
-        None => Wanted::Id(topic.topic_id),
+}
+
+fn distinct<T: Clone + Eq + std::hash::Hash>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    items.filter(|item| seen.insert(item.clone())).collect()
+}
+
+/// Topics that could be created, as many as one request may.
+fn missing(broker: &Broker, names: &[String]) -> Vec<String> {
+    let image = broker.metadata.image();
+    let could = |name: &&String| {
+        image.topic_named(name).is_none()
+            && topic_name::validate(name).is_ok()
+            && !topic_name::is_internal(name)
+            && !is_private(name)
+    };
+    let max = broker.config.broker.topics.topics_per_request_max;
+    names.iter().filter(could).take(max).cloned().collect()
+}
+
+fn create(
+    broker: &Arc<Broker>,
+    names: Vec<String>,
+) -> impl Future<Output = NotCreated> + Send + 'static {
+    let topics = names.into_iter().map(|name| NewTopic {
+        name,
+        topic_id: new_topic_id(),
+        num_partitions: None,
+        replication_factor: None,
+        assignments: Vec::new(),
+        configs: Vec::new(),
     });
-    Some(wanted.collect())
-}
-
-/// Topics that could be created: named, valid, and not there.
-fn missing(image: &MetadataImage, wanted: &[Wanted]) -> Vec<String> {
-    let mut missing: Vec<String> = wanted
-        .iter()
-        .filter_map(|wanted| match wanted {
-            Wanted::Name(name) => Some(name),
-            Wanted::Id(_) => None,
-        })
-        .filter(|name| {
-            image.topic_named(name).is_none()
-                && topic_name::validate(name).is_ok()
-                && !is_private(name)
-        })
-        .cloned()
-        .collect();
-    missing.sort();
-    missing.dedup();
-    missing
-}
-
-async fn create(broker: &Broker, names: Vec<String>) {
-    let topics = names
-        .into_iter()
-        .map(|name| NewTopic {
-            name,
-            topic_id: new_topic_id(),
-            num_partitions: None,
-            replication_factor: None,
-            assignments: Vec::new(),
-            configs: Vec::new(),
-        })
-        .collect();
-    match broker
-        .metadata
-        .submit(&CreateTopics {
-            topics,
-            validate_only: false,
-        })
-        .await
-    {
-        Ok(results) => {
-            for result in results {
-                match result.result {
-                    Ok(_) => tracing::info!(topic = result.name, "created a topic automatically"),
-                    Err(error) => {
-                        tracing::warn!(
-                            topic = result.name,
-                            ?error,
-                            "cannot create a topic automatically"
-                        );
-                    }
+    let command = CreateTopics {
+        topics: topics.collect(),
+        validate_only: false,
+    };
+    let submitted = submit(broker, command, CREATE_WAIT_MS_MAX);
+    async move {
+        let results = match submitted.await {
+            Ok(results) => results,
+            Err(error) => {
+                tracing::warn!(%error, "cannot create topics automatically");
+                return NotCreated::new();
+            }
+        };
+        let mut not_created = NotCreated::new();
+        for CreateTopicResult { name, result } in results {
+            match result {
+                Ok(_) => tracing::info!(topic = name, "created a topic automatically"),
+                // By another request, since this one looked.
+                Err(error) if error.code == ErrorCode::TopicAlreadyExists => {}
+                Err(error) => {
+                    tracing::debug!(topic = name, %error, "cannot create a topic automatically");
+                    not_created.insert(name, error.code);
                 }
             }
         }
-        Err(error) => tracing::error!(?error, "cannot create topics automatically"),
+        not_created
     }
+}
+
+/// The answer to a request that cannot be read at its version: each topic with the error, and nothing else, as from Kafka.
+fn invalid(head: &Head, request: &MetadataRequest) -> Response {
+    let code = ErrorCode::InvalidRequest;
+    let topics = request.topics.iter().flatten().map(|topic| {
+        MetadataResponseTopic::default()
+            .with_error_code(code.code())
+            .with_name(Some(topic.name.clone().unwrap_or_default()))
+            .with_topic_id(topic.topic_id)
+    });
+    let body = MetadataResponse::default()
+        .with_cluster_id(None)
+        .with_controller_id((-1).into())
+        .with_topics(topics.collect());
+    head.respond(&body, code)
 }
 
 fn respond(
     broker: &Broker,
     head: &Head,
     request: &MetadataRequest,
-    wanted: Option<&[Wanted]>,
+    wanted: &Wanted,
     listener: &str,
+    not_created: &NotCreated,
 ) -> Response {
     let image = broker.metadata.image();
-    let topics: Vec<MetadataResponseTopic> = match wanted {
-        None => image
-            .topics_by_name()
-            .map(|topic| found(broker, topic))
-            .collect(),
-        Some(wanted) => wanted
-            .iter()
-            .map(|wanted| one(broker, &image, wanted))
-            .collect(),
+    let view = View {
+        image: &image,
+        listener,
     };
-    let operations = |asked: bool, all: i32| if asked { all } else { OPERATIONS_OMITTED };
-    let topics: Vec<_> = topics
-        .into_iter()
-        .map(|topic| {
-            let asked = request.include_topic_authorized_operations && topic.error_code == 0;
-            topic.with_topic_authorized_operations(operations(asked, TOPIC_OPERATIONS))
-        })
-        .collect();
-    let error = topics
-        .iter()
-        .find_map(|topic| {
-            ErrorCode::from_code(topic.error_code).filter(|code| *code != ErrorCode::None)
-        })
-        .unwrap_or(ErrorCode::None);
-    let cluster_operations = operations(
-        request.include_cluster_authorized_operations,
-        CLUSTER_OPERATIONS,
-    );
+    let topics: Vec<MetadataResponseTopic> = match wanted {
+        Wanted::All => image
+            .topics_by_name()
+            .map(|topic| view.topic(topic))
+            .collect(),
+        Wanted::Names(names) => names
+            .iter()
+            .map(|name| view.named(name, not_created.get(name).copied()))
+            .collect(),
+        Wanted::Ids(ids) => ids.iter().map(|id| view.with_id(*id)).collect(),
+    };
+    let error = first_error(topics.iter().map(|topic| topic.error_code));
+    let asked = request.include_topic_authorized_operations;
+    let topics = topics.into_iter().map(|topic| {
+        // Of an unknown id there is no name to be authorized for.
+        let operations = if asked && topic.name.is_some() {
+            TOPIC_OPERATIONS
+        } else {
+            OPERATIONS_OMITTED
+        };
+        topic.with_topic_authorized_operations(operations)
+    });
+    let cluster_operations = if request.include_cluster_authorized_operations {
+        CLUSTER_OPERATIONS
+    } else {
+        OPERATIONS_OMITTED
+    };
     let body = MetadataResponse::default()
         .with_brokers(brokers(&image, listener))
         .with_cluster_id(Some(text(&*broker.cluster_id)))
         .with_controller_id(broker.id.get().into())
         .with_cluster_authorized_operations(cluster_operations)
-        .with_topics(topics);
+        .with_topics(topics.collect());
     head.respond(&body, error)
 }
 
@@ -205,60 +261,68 @@ fn brokers(image: &MetadataImage, listener: &str) -> Vec<MetadataResponseBroker>
         .collect()
 }
 
-fn one(broker: &Broker, image: &MetadataImage, wanted: &Wanted) -> MetadataResponseTopic {
-    match wanted {
-        Wanted::Name(name) => match image.topic_named(name) {
-            Some(topic) if !is_private(name) => found(broker, topic),
-            _ => {
-                let code = if topic_name::validate(name).is_err() {
-                    ErrorCode::InvalidTopicException
-                } else {
-                    ErrorCode::UnknownTopicOrPartition
-                };
-                MetadataResponseTopic::default()
-                    .with_error_code(code.code())
-                    .with_name(Some(TopicName(text(&**name))))
-            }
-        },
-        Wanted::Id(id) => match TopicId::new(*id).and_then(|id| image.topic(id)) {
-            Some(topic) => found(broker, topic),
+/// The image as clients of one listener see it.
+struct View<'a> {
+    image: &'a MetadataImage,
+    listener: &'a str,
+}
+
+impl View<'_> {
+    fn named(&self, name: &str, not_created: Option<ErrorCode>) -> MetadataResponseTopic {
+        if let Some(topic) = self.image.topic_named(name).filter(|_| !is_private(name)) {
+            return self.topic(topic);
+        }
+        let code = match topic_name::validate(name) {
+            Err(_) => ErrorCode::InvalidTopicException,
+            Ok(()) => not_created.unwrap_or(ErrorCode::UnknownTopicOrPartition),
+        };
+        MetadataResponseTopic::default()
+            .with_error_code(code.code())
+            .with_name(Some(TopicName(text(name))))
+            .with_is_internal(topic_name::is_internal(name))
+    }
+
+    fn with_id(&self, id: Uuid) -> MetadataResponseTopic {
+        match TopicId::new(id).and_then(|id| self.image.topic(id)) {
+            Some(topic) => self.topic(topic),
             None => MetadataResponseTopic::default()
                 .with_error_code(ErrorCode::UnknownTopicId.code())
                 .with_name(None)
-                .with_topic_id(*id),
-        },
+                .with_topic_id(id),
+        }
+    }
+
+    fn topic(&self, topic: &TopicImage) -> MetadataResponseTopic {
+        let partitions = topic.partitions();
+        let partitions = partitions.map(|(index, state)| self.partition(index.get(), state));
+        MetadataResponseTopic::default()
+            .with_name(Some(TopicName(text(&**topic.name()))))
+            .with_topic_id(topic.topic_id().get())
+            .with_is_internal(topic_name::is_internal(topic.name()))
+            .with_partitions(partitions.collect())
+    }
+
+    fn partition(&self, index: i32, state: &PartitionImage) -> MetadataResponsePartition {
+        let is_offline = |id: &BrokerId| self.image.broker(*id).is_none_or(|it| it.fenced);
+        // A leader that this listener cannot reach is no leader to its clients.
+        let (code, leader) = match state.leader {
+            Some(id) if self.image.endpoint(id, self.listener).is_some() => {
+                (ErrorCode::None, Some(id))
+            }
+            Some(id) if !is_offline(&id) => (ErrorCode::ListenerNotFound, None),
+            _ => (ErrorCode::LeaderNotAvailable, None),
+        };
+        MetadataResponsePartition::default()
+            .with_error_code(code.code())
+            .with_partition_index(index)
+            .with_leader_id(leader.map_or(-1, BrokerId::get).into())
+            .with_leader_epoch(state.leader_epoch.get())
+            .with_replica_nodes(on_wire(state.replica_brokers()))
+            .with_isr_nodes(on_wire(state.isr.iter().copied()))
+            .with_offline_replicas(on_wire(state.replica_brokers().filter(is_offline)))
     }
 }
 
-fn found(broker: &Broker, topic: &TopicImage) -> MetadataResponseTopic {
-    let partitions = topic
-        .partitions()
-        .map(|(index, state)| partition(broker, index.get(), state))
-        .collect();
-    MetadataResponseTopic::default()
-        .with_name(Some(TopicName(text(&**topic.name()))))
-        .with_topic_id(topic.topic_id().get())
-        .with_is_internal(topic_name::is_internal(topic.name()))
-        .with_partitions(partitions)
-}
-
-fn partition(broker: &Broker, index: i32, state: &PartitionImage) -> MetadataResponsePartition {
-    let ids = |brokers: Vec<BrokerId>| brokers.into_iter().map(|id| id.get().into()).collect();
-    let code = match state.leader {
-        Some(_) => ErrorCode::None,
-        None => ErrorCode::LeaderNotAvailable,
-    };
-    let image = broker.metadata.image();
-    let offline = state
-        .replica_brokers()
-        .filter(|id| image.broker(*id).is_none_or(|broker| broker.fenced))
-        .collect();
-    MetadataResponsePartition::default()
-        .with_error_code(code.code())
-        .with_partition_index(index)
-        .with_leader_id(state.leader.map_or(-1, BrokerId::get).into())
-        .with_leader_epoch(state.leader_epoch.get())
-        .with_replica_nodes(ids(state.replica_brokers().collect()))
-        .with_isr_nodes(ids(state.isr.clone()))
-        .with_offline_replicas(ids(offline))
+fn on_wire(ids: impl Iterator<Item = BrokerId>) -> Vec<protocol::messages::BrokerId> {
+    ids.map(|id| id.get().into()).collect()
 }

@@ -8,7 +8,7 @@
 //! Not supported: transactional ids and batches; they get an error that is not retriable.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use protocol::ErrorCode;
@@ -83,9 +83,13 @@ fn handle(mut call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     }
     let wait = ProduceWait::new(waiting);
     register(call.broker, &outcomes, &wait);
+    let journal = Arc::clone(&call.broker.metrics.journal);
+    let appended = Instant::now();
     Ok(Answer::later(async move {
         // On a timeout the records may still be committed later, as with Kafka.
-        let _ = tokio::time::timeout(wait_max, wait.all()).await;
+        if tokio::time::timeout(wait_max, wait.all()).await.is_ok() {
+            journal.on_durable(appended.elapsed());
+        }
         respond(&head, outcomes, wait.codes())
     }))
 }

@@ -1,4 +1,14 @@
+use protocol::messages::create_topics_request::CreatableTopic;
+use protocol::messages::create_topics_response::CreatableTopicResult;
+use protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, TopicName};
+use protocol::model::Uuid;
+
 use super::*;
+use crate::testing::TestBroker;
+
+mod describe_configs;
+mod metadata;
+mod topics;
 
 /// What clients negotiate is what was checked against Kafka's own bytes.
 #[test]
@@ -21,4 +31,33 @@ fn apis_stand_in_the_order_of_their_keys() {
         APIS.windows(2)
             .all(|pair| (pair[0].key as i16) < pair[1].key as i16)
     );
+}
+
+/// Creates a topic and gives its id.
+async fn create(broker: &mut TestBroker, name: &str, partitions: i32) -> Uuid {
+    let result = created(broker, name, partitions).await;
+    assert_eq!(result.error_code, 0, "{result:?}");
+    result.topic_id
+}
+
+/// Creates a topic, if that can be.
+async fn one_topic(broker: &mut TestBroker, name: &str) -> CreatableTopicResult {
+    created(broker, name, 1).await
+}
+
+async fn created(broker: &mut TestBroker, name: &str, partitions: i32) -> CreatableTopicResult {
+    let topic = CreatableTopic::default()
+        .with_name(super::topics::text(name).into())
+        .with_num_partitions(partitions)
+        .with_replication_factor(1);
+    let request = CreateTopicsRequest::default()
+        .with_topics(vec![topic])
+        .with_timeout_ms(10_000);
+    let mut response: CreateTopicsResponse = broker.ask(7, &request).await;
+    response.topics.remove(0)
+}
+
+/// A name as text; empty where there is none.
+fn names(name: Option<&TopicName>) -> String {
+    name.map(|name| name.to_string()).unwrap_or_default()
 }

@@ -150,6 +150,11 @@ impl ResponseBytes {
         self.chunks.iter().map(Chunk::len).sum()
     }
 
+    /// What is written, in order.
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
+
     /// Whether nothing is written.
     pub fn is_empty(&self) -> bool {
         self.chunks.iter().all(Chunk::is_empty)

@@ -198,7 +198,7 @@ fn each_is_logged_once_with_its_peer() {
     let too_large = BytesMut::from(&i32::MAX.to_be_bytes()[..]);
     let cases = [
         (unknown_api, "malformed", "unknown API key 9999"),
-        (old_version, "malformed", "Metadata version 99 is not supported, 0 to 13 are"),
+        (old_version, "malformed", "Metadata version 99 is not supported, 0-13 are"),
         (no_body, "malformed", ""),
         (cut, "truncated", "the peer closed within a frame"),
         (too_large, "frame_size", "2147483647"),
@@ -293,8 +293,8 @@ fn headers_that_lie_end_the_connection() {
         header(ApiKey::Metadata, 12, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]),
         // The header of another version: the byte of its tagged fields is missing.
         header(ApiKey::Metadata, 12, &[0xff, 0xff]),
-        // Or is one too many, which makes 16 million topics of one.
-        frame(ApiKey::Metadata as i16, 1, 2, &[0, 0, 1, 0, 1, b'a']),
+        // Or is one too many, which makes 65,536 topics of one.
+        frame(ApiKey::Metadata as i16, 1, 2, &[1, 0, 0, 0, 1, b'a']),
     ];
     send_each(&node, &inputs, |at, end| assert_eq!(end.answers, 0, "{:?}", inputs[at]));
     nothing_happened(&mut node, before);

@@ -142,6 +142,7 @@ fn sequences_and_epochs_that_do_not_follow_are_refused() {
         (old_epoch, ErrorCode::InvalidProducerEpoch),
         (new_epoch, ErrorCode::OutOfOrderSequenceNumber),
         (idempotent(id + 1000, 0, 5, &["x"]), ErrorCode::UnknownProducerId),
+        (idempotent(id, 1, -1, &["x"]), ErrorCode::InvalidRecord),
     ];
     for (next, (bad, expected)) in (0..).zip(cases) {
         let answers = client.produce(&topic, &[(0, bad), (1, batch(&["neighbour"]))]);

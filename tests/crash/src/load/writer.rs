@@ -50,6 +50,8 @@ pub struct Writer {
 pub struct WriterReport {
     /// In the order in which it happened.
     pub events: Vec<(TopicPartition, Event)>,
+    /// How many batches of it were sent again.
+    pub repeated: u64,
     /// Why it stopped.
     pub ending: Ending,
 }
@@ -80,6 +82,7 @@ struct Run<'a> {
     topics: &'a [Topic],
     in_flight: VecDeque<Request<'a>>,
     events: Vec<(TopicPartition, Event)>,
+    repeated: u64,
     /// What may still be written before batches become as small as they can be.
     bytes_left: usize,
 }
@@ -112,6 +115,7 @@ impl Writer {
             Err(error) => {
                 return WriterReport {
                     events: Vec::new(),
+                    repeated: 0,
                     ending: Ending::Failed(error),
                 };
             }
@@ -122,6 +126,7 @@ impl Writer {
             topics,
             in_flight: VecDeque::new(),
             events: Vec::new(),
+            repeated: 0,
             bytes_left: bytes_max,
         };
         let ending = match run.until(stop) {
@@ -130,6 +135,7 @@ impl Writer {
         };
         WriterReport {
             events: run.events,
+            repeated: run.repeated,
             ending,
         }
     }
@@ -196,6 +202,7 @@ impl<'a> Run<'a> {
                 let lane = self.writer.lanes.get(&at);
                 if let Some(batch) = lane.and_then(|lane| lane.to_resend(index)) {
                     request.push((topic, partition, batch.clone()));
+                    self.repeated += 1;
                 }
             }
             if !request.is_empty() {
@@ -218,7 +225,10 @@ impl<'a> Run<'a> {
             let duplicate = self.writer.random.random_ratio(1, DUPLICATE_ONE_IN);
             let lane = self.writer.lanes.entry(at.clone()).or_default();
             let batch = match lane.to_duplicate().filter(|_| duplicate) {
-                Some(batch) => batch.clone(),
+                Some(batch) => {
+                    self.repeated += 1;
+                    batch.clone()
+                }
                 None if !lane.has_room() => continue,
                 None => self.new_batch(at),
             };

@@ -16,6 +16,9 @@ use super::Client;
 /// Longer than a start or a stop takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A start that is refused is refused at once; one that is not would go on for ever.
+const REFUSED_AFTER_MAX: Duration = Duration::from_secs(15);
+
 /// How a node is started.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NodeConfig {
@@ -29,6 +32,7 @@ impl NodeConfig {
         NodeConfig::default()
             .set("journal.file.bytes", "4194304")
             .set("journal.initial.file.bytes", "1048576")
+            .set("journal.commit.bytes.max", "524288")
     }
 
     #[must_use]
@@ -82,9 +86,9 @@ impl Refusal {
 pub(crate) fn refused(command: &mut Command) -> Refusal {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.expect("the broker's binary starts");
-    let status = wait(&mut child, PATIENCE);
+    let status = wait(&mut child, REFUSED_AFTER_MAX);
     let mut stderr = String::new();
-    let pipe = child.stderr.as_mut().expect("it is piped");
+    let mut pipe = child.stderr.take().expect("it is piped");
     match status {
         Some(status) => {
             pipe.read_to_string(&mut stderr).expect("logs are UTF-8");
@@ -128,6 +132,14 @@ impl Node {
         let temporary = TempDir::with_prefix("holdfast-node-").expect("a temporary directory");
         let data_dir = temporary.path().join("data");
         Node { config, process: None, log: Log::default(), data_dir, _temporary: temporary }
+    }
+
+    /// A node that is not started, on a copy of the data directory of this one, which must be stopped.
+    pub(crate) fn copy(&self) -> Node {
+        assert!(self.process.is_none(), "it runs");
+        let node = Node::prepare(self.config.clone());
+        copy_directory(&self.data_dir, &node.data_dir);
+        node
     }
 
     /// Starts it again in the same directory, and waits until it serves.
@@ -295,6 +307,18 @@ impl Process {
             reader.join().expect("the reader does not panic");
         }
         status
+    }
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a directory of the test");
+    for entry in std::fs::read_dir(from).expect("a directory of the test") {
+        let entry = entry.expect("a directory of the test");
+        let to = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy_directory(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), to).expect("a file of the test")),
+        }
     }
 }
 

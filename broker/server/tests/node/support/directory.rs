@@ -52,7 +52,7 @@ pub(crate) fn with_extension(dir: &Path, extension: &str) -> Vec<PathBuf> {
 pub(crate) fn written_end(file: &Path) -> u64 {
     const BLOCK: usize = 4096;
     let bytes = fs::read(file).expect("a file of the test");
-    let blocks = bytes.chunks(BLOCK);
+    let mut blocks = bytes.chunks(BLOCK);
     let last = blocks.rposition(|block| block.iter().any(|byte| *byte != 0));
     last.map_or(0, |block| ((block + 1) * BLOCK) as u64)
 }

@@ -1,6 +1,6 @@
 //! Topics, and what one does with them.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use protocol::ErrorCode;
 use protocol::codec::StrBytes;
 use protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
@@ -234,9 +234,4 @@ pub(crate) fn patched_and_summed(batch: &BytesMut, at: usize, field: &[u8]) -> B
     let batch = patched(batch, at, field);
     let crc = crc32c::crc32c(&batch[ATTRIBUTES..]);
     patched(&batch, CRC, &crc.to_be_bytes())
-}
-
-/// For fields that take `Bytes`.
-pub(crate) fn records(batch: BytesMut) -> Option<Bytes> {
-    Some(batch.freeze())
 }

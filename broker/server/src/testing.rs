@@ -1,0 +1,157 @@
+//! A broker within a test: all of it but the sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
+use protocol::messages::ApiKey;
+use protocol::model::{PartitionIndex, TopicId, TopicIdPartition, Uuid};
+use protocol::wire::response::response_header_version;
+use protocol::wire::{MessageBody, RequestBody, decode_body};
+use tempfile::TempDir;
+
+use crate::api::{APIS, Answer, Call, Head, Response};
+use crate::broker::Broker;
+use crate::config::{Config, FlagSetting, Sources};
+use crate::metrics::Metrics;
+use crate::net::{Chunk, ConnectionContext};
+use crate::partition::Partition;
+use crate::run::{Opened, begin, open};
+
+const ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 9092);
+
+/// A broker and one connection to it.
+pub(crate) struct TestBroker {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) connection: ConnectionContext,
+    opened: Option<Opened>,
+    _directory: TempDir,
+}
+
+impl TestBroker {
+    /// One with an empty data directory.
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> TestBroker {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory
+            .path()
+            .to_str()
+            .expect("a path of text")
+            .to_owned();
+        let own = [
+            ("log.dirs", path.as_str()),
+            ("io.engine", "threads"),
+            ("journal.file.bytes", "1048576"),
+            ("journal.initial.file.bytes", "1048576"),
+            ("journal.files", "2"),
+            ("journal.commit.bytes.max", "262144"),
+            ("broker.rack", "r1"),
+        ];
+        let flags = own.iter().chain(settings).map(|(name, value)| FlagSetting {
+            name: (*name).to_owned(),
+            value: (*value).to_owned(),
+            flag: format!("--set {name}={value}"),
+        });
+        let sources = Sources {
+            flags: flags.collect(),
+            ..Sources::default()
+        };
+        let config = Config::load(&sources).expect("a good configuration");
+        let metrics = Arc::new(Metrics::new(&[]));
+        let opened = open(&config, &metrics).expect("an empty directory");
+        let address = SocketAddr::from(ADDRESS);
+        let broker = begin(config, &metrics, &opened, &[address])
+            .await
+            .expect("a new cluster");
+        let connection = ConnectionContext::new(1, "PLAINTEXT".into(), address, address, true);
+        TestBroker {
+            broker,
+            connection,
+            opened: Some(opened),
+            _directory: directory,
+        }
+    }
+
+    /// What is answered to a request, and the error it is counted by.
+    pub(crate) async fn ask<Q: RequestBody, R: MessageBody>(
+        &mut self,
+        version: i16,
+        request: &Q,
+    ) -> R {
+        let answer = self.begin(version, request);
+        decoded(&finished(answer).await, Q::API_KEY, version)
+    }
+
+    /// Hands a request to its handler.
+    pub(crate) fn begin<Q: RequestBody>(&mut self, version: i16, request: &Q) -> Answer {
+        let mut body = BytesMut::new();
+        request
+            .encode_body(&mut body, version)
+            .expect("a request of this version");
+        let api = APIS
+            .iter()
+            .find(|api| api.key == Q::API_KEY)
+            .expect("a handler");
+        let head = Head {
+            api: api.key,
+            version,
+            correlation_id: 7,
+            client_id: None,
+        };
+        let call = Call {
+            broker: &self.broker,
+            connection: &mut self.connection,
+            head,
+        };
+        (api.handle)(call, body).expect("a well-formed request")
+    }
+
+    /// A partition led here.
+    pub(crate) fn partition(&self, topic_id: Uuid, index: i32) -> Option<Arc<Partition>> {
+        let topic_id = TopicId::new(topic_id)?;
+        let partition = PartitionIndex::new(index);
+        self.broker.partitions.get(TopicIdPartition {
+            topic_id,
+            partition,
+        })
+    }
+}
+
+impl Drop for TestBroker {
+    fn drop(&mut self) {
+        if let Some(opened) = self.opened.take() {
+            let stopped = opened.workers.stop();
+            if !std::thread::panicking() {
+                stopped.expect("a last checkpoint");
+            }
+        }
+    }
+}
+
+/// Waits for an answer.
+pub(crate) async fn finished(answer: Answer) -> Response {
+    match answer {
+        Answer::Now(response) => response,
+        Answer::Later(future) => future.await,
+        Answer::Silent => panic!("no answer"),
+    }
+}
+
+/// The body of an answer.
+pub(crate) fn decoded<R: MessageBody>(response: &Response, api: ApiKey, version: i16) -> R {
+    let mut bytes = BytesMut::new();
+    for chunk in response.bytes.chunks() {
+        match chunk {
+            Chunk::Bytes(chunk) => bytes.extend_from_slice(chunk),
+            Chunk::File { .. } => panic!("a file in an answer of metadata"),
+        }
+    }
+    let mut bytes: Bytes = bytes.freeze();
+    let header = if response_header_version(api, version) >= 1 {
+        9
+    } else {
+        8
+    };
+    assert!(bytes.len() > header, "the connection is closed instead");
+    bytes.advance(header);
+    decode_body(bytes, version).expect("an answer of this version")
+}
