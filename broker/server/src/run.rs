@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use protocol::model::{BrokerId, Uuid};
 use storage::data_dir::{DataDir, DataDirConfig, Identity, OpenError, RecoveryReport, Workers};
 use storage::io::{Engine, EngineChoice, open_engine, unsynced::Unsynced};
-use storage::journal::{JournalObserver, WriterConfig};
+use storage::journal::{JournalObserver, ScanError, WriterConfig};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -27,6 +27,9 @@ use crate::quorum::{LocalQuorum, Metadata};
 
 /// Partition files open at once; with the sockets it stays well below the usual limit of 20,000 descriptors.
 const OPEN_FILES_MAX: usize = 4_000;
+/// The kernel may hold a killed broker's lock until its last writes are done: a start waits for it so long.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(3);
+const LOCK_RETRY: Duration = Duration::from_millis(20);
 /// An idle journal is sealed after this time.
 const SEAL_AFTER: Duration = Duration::from_millis(10);
 /// A commit in flight is joined by another when so many bytes wait.
@@ -190,16 +193,29 @@ pub(crate) fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Opened, Ru
         new_cluster_id: Uuid::new_v4(),
     };
     let observer = Arc::new(JournalObservation(Arc::clone(&metrics.journal)));
-    let (data_dir, report) = DataDir::open(
-        io,
-        &config.broker.data_dir,
-        &identity,
-        data_dir_config(&config.broker),
-        // Topics' own settings are in the metadata log, which is in this directory: they are set before anything is written.
-        &|_| storage::log::LogConfig::default(),
-        observer,
-        wall_clock_ms(),
-    )?;
+    let open = || {
+        DataDir::open(
+            Arc::clone(&io),
+            &config.broker.data_dir,
+            &identity,
+            data_dir_config(&config.broker),
+            // Topics' own settings are in the metadata log, which is in this directory: they are set before anything is written.
+            &|_| storage::log::LogConfig::default(),
+            Arc::clone(&observer) as _,
+            wall_clock_ms(),
+        )
+    };
+    let (data_dir, report) = loop {
+        match open() {
+            // Nothing tells when the lock is free.
+            Err(OpenError::Journal(ScanError::Locked { .. }))
+                if since.elapsed() < LOCK_WAIT_MAX =>
+            {
+                std::thread::sleep(LOCK_RETRY);
+            }
+            outcome => break outcome?,
+        }
+    };
     log_recovery(&config.broker.data_dir, &report, since.elapsed());
     metrics.start.on_recovered(StartReport {
         clean: report.clean || report.formatted,

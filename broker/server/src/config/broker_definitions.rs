@@ -64,6 +64,7 @@ const IDENTITY: &[Definition] = &[
         "The cluster the data belongs to. Drawn when an empty data directory is first used; a \
          directory of another cluster is refused.",
     )
+    .check(Check::Id)
     .own(),
     Definition::new(
         "broker.rack",

@@ -116,6 +116,8 @@ pub enum Check {
     ThrottledReplicas,
     /// `HOST:PORT`, or empty.
     HostPort,
+    /// An id as Kafka's tools print it.
+    Id,
     /// A level (`info`), or `target=level` directives with commas between them.
     LogLevel,
 }
@@ -262,6 +264,9 @@ impl fmt::Display for Expected<'_> {
             Check::OnlyFalse(why) => write!(f, "false ({why})"),
             Check::ThrottledReplicas => f.write_str("* or [partitionId]:[brokerId],..."),
             Check::HostPort => f.write_str("HOST:PORT, or nothing"),
+            Check::Id => {
+                f.write_str("an id: 22 characters of URL-safe base64, as Kafka's tools print it")
+            }
             Check::LogLevel => f.write_str("error, warn, info, debug, trace, or target=level,..."),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use protocol::model::parse_base64_uuid;
 use tracing_subscriber::EnvFilter;
 
 use super::definition::{Check, ConfigType, Definition};
@@ -237,6 +238,7 @@ fn check_text(check: Check, text: &str) -> Result<(), Reason> {
         Check::HostPort if !text.is_empty() => Endpoint::parse_host_port(text)
             .map(drop)
             .map_err(|error| Reason::Malformed(error.to_string())),
+        Check::Id if parse_base64_uuid(text).is_none() => Err(Reason::Malformed("no id".into())),
         Check::LogLevel => EnvFilter::try_new(text)
             .map(drop)
             .map_err(|error| Reason::Malformed(error.to_string())),

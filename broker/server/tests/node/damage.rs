@@ -16,6 +16,7 @@ use crate::support::directory::{
 use crate::support::{Client, Node, NodeConfig, Random, Sent, Topic, batch, values_of};
 
 const PARTITIONS: i32 = 3;
+const JOURNAL_FILES: usize = 12;
 /// A header that makes no sense hides what is behind its batch, up to the next entry of the index.
 const HEADER_BYTES: u64 = 61;
 /// No checksum covers these: a turned bit cannot be told from another leader's epoch; no record says otherwise.
@@ -25,8 +26,9 @@ const LEADER_EPOCH: std::ops::Range<u64> = 12..16;
 fn journaled() -> NodeConfig {
     NodeConfig::new()
         .set("log.write.behind.ms", "600000")
-        // A journal that fills up is emptied before the time.
-        .set("journal.files", "16")
+        // One that is half full is emptied before the time.
+        .set("journal.file.bytes", "1048576")
+        .set("journal.files", &JOURNAL_FILES.to_string())
 }
 
 /// Batches of all sizes to all partitions, each acknowledged.
@@ -38,7 +40,11 @@ fn load(client: &mut Client, topic: &Topic, random: &mut Random, count: usize) -
         let bytes_max = [30, 300, 9000][random.below(3)];
         let values = noise(random, &format!("batch-{n}"), records, bytes_max);
         let base_offset = client.append(topic, partition, batch(&values));
-        sent.push(Sent { partition, base_offset, values });
+        sent.push(Sent {
+            partition,
+            base_offset,
+            values,
+        });
     }
     sent
 }
@@ -52,13 +58,47 @@ fn start(config: NodeConfig) -> (Node, Topic) {
     (node, topic)
 }
 
+/// The same with a journal that has grown to its size, and with the checkpoints behind it that come with a start and with growth.
+fn start_journaled() -> (Node, Topic) {
+    let mut node = Node::start_journaled();
+    let topic = node.client().create_topic("t", PARTITIONS, &[]);
+    let journal = node.data_dir().join("journal");
+    wait_until("the journal grows", || {
+        with_extension(&journal, "journal").len() == JOURNAL_FILES
+    });
+    assert!(node.stop().success());
+    let checkpoint = node.data_dir().join("checkpoint");
+    let before = modified(&checkpoint);
+    node.restart();
+    wait_until("the checkpoint after a start is written", || {
+        modified(&checkpoint) > before
+    });
+    (node, topic)
+}
+
+/// Files change without telling.
+#[track_caller]
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "{what}: it does not come to that"
+        );
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// Reads everything back. What was sent comes right or not at all; gives what did not come.
 #[track_caller]
 fn missing<'a>(client: &mut Client, topic: &Topic, sent: &'a [Sent]) -> Vec<&'a Sent> {
     let mut missing = Vec::new();
     for partition in 0..PARTITIONS {
         let mut offset = 0;
-        let mut expected = sent.iter().filter(|batch| batch.partition == partition).peekable();
+        let mut expected = sent
+            .iter()
+            .filter(|batch| batch.partition == partition)
+            .peekable();
         while let Some(next) = expected.peek() {
             let answer = client.fetch(topic, partition, offset);
             let read = values_of(&answer.records.unwrap_or_default());
@@ -75,16 +115,27 @@ fn missing<'a>(client: &mut Client, topic: &Topic, sent: &'a [Sent]) -> Vec<&'a 
             let mut read = read.into_iter().peekable();
             while read.peek().is_some() {
                 let Some(sent) = expected.next() else {
-                    panic!("partition {partition} has more than was sent: {:?}", read.next());
+                    panic!(
+                        "partition {partition} has more than was sent: {:?}",
+                        read.next()
+                    );
                 };
                 for (value, at) in sent.values.iter().zip(sent.base_offset..) {
                     let read = read.next();
-                    assert_eq!(read.as_ref(), Some(&(at, value.clone())), "partition {partition}");
+                    assert_eq!(
+                        read.as_ref(),
+                        Some(&(at, value.clone())),
+                        "partition {partition}"
+                    );
                 }
                 offset = sent.end();
             }
         }
-        assert_eq!(client.offset_of(topic, partition, -1), offset, "partition {partition}");
+        assert_eq!(
+            client.offset_of(topic, partition, -1),
+            offset,
+            "partition {partition}"
+        );
     }
     missing
 }
@@ -92,23 +143,24 @@ fn missing<'a>(client: &mut Client, topic: &Topic, sent: &'a [Sent]) -> Vec<&'a 
 /// Waits until the journal ends with a seal, so that all before it is known to be durable.
 fn wait_for_seal(node: &Node) {
     const BLOCK: u64 = 4096;
-    let started = Instant::now();
-    let is_sealed = || {
-        let newest = journal_files(node.data_dir()).into_iter().max_by_key(|file| modified(file));
+    wait_until("the journal is sealed", || {
+        let newest = journal_files(node.data_dir())
+            .into_iter()
+            .max_by_key(|file| modified(file));
         let file = newest.expect("a journal");
         let bytes = fs::read(&file).expect("a file of the test");
-        let Some(at) = written_end(&file).checked_sub(BLOCK) else { return false };
+        let Some(at) = written_end(&file).checked_sub(BLOCK) else {
+            return false;
+        };
         let last = &bytes[at as usize..];
         last.starts_with(b"HFCM") && last[68] & 1 == 1
-    };
-    while !is_sealed() {
-        assert!(started.elapsed() < Duration::from_secs(10), "no seal");
-        thread::sleep(Duration::from_millis(2));
-    }
+    });
 }
 
 fn modified(file: &Path) -> std::time::SystemTime {
-    fs::metadata(file).and_then(|it| it.modified()).expect("a file of the test")
+    fs::metadata(file)
+        .and_then(|it| it.modified())
+        .expect("a file of the test")
 }
 
 /// The line that names a file, and the offset in it.
@@ -116,14 +168,18 @@ fn modified(file: &Path) -> std::time::SystemTime {
 fn reported(node: &Node, mark: usize, file: &Path) -> Vec<u64> {
     let name = file.display().to_string();
     let log = node.log_since(mark);
-    let lines = log.lines().filter(|line| line.contains(&name) && line.contains("ERROR"));
+    let lines = log
+        .lines()
+        .filter(|line| line.contains(&name) && line.contains("ERROR"));
     let number = |text: &str| {
         let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().ok()
     };
     lines
         .filter_map(|line| {
-            let after = line.split_once("offset=").or_else(|| line.split_once(&name));
+            let after = line
+                .split_once("offset=")
+                .or_else(|| line.split_once(&name));
             let after = after?.1;
             let digit = after.find(|it: char| it.is_ascii_digit())?;
             number(&after[digit..])
@@ -134,7 +190,7 @@ fn reported(node: &Node, mark: usize, file: &Path) -> Vec<u64> {
 #[test]
 fn a_bit_turned_in_a_journaled_batch_is_reported_and_not_served() {
     let mut random = Random::new(11);
-    let (mut original, topic) = start(journaled());
+    let (mut original, topic) = start_journaled();
     let sent = load(&mut original.client(), &topic, &mut random, 60);
     wait_for_seal(&original);
     original.kill9();
@@ -151,11 +207,17 @@ fn a_bit_turned_in_a_journaled_batch_is_reported_and_not_served() {
         node.restart();
         let places = reported(&node, mark, &file);
         let is_near = |place: &u64| *place <= turned && turned - place < 60_000;
-        assert!(places.iter().any(is_near), "seed {seed}: {turned} is not among {places:?}");
+        assert!(
+            places.iter().any(is_near),
+            "seed {seed}: {turned} is not among {places:?}"
+        );
         let mut client = node.client();
         let lost = missing(&mut client, &topic, &sent);
         assert_eq!(lost.len(), 1, "seed {seed}");
-        assert_eq!((lost[0].partition, lost[0].base_offset), (hit.partition, hit.base_offset));
+        assert_eq!(
+            (lost[0].partition, lost[0].base_offset),
+            (hit.partition, hit.base_offset)
+        );
         // The partition goes on, and the damage is remembered, however the broker ends.
         let mut sent = sent.clone();
         sent.extend(load(&mut client, &topic, &mut random, 6));
@@ -172,7 +234,11 @@ fn a_bit_turned_in_a_journaled_batch_is_reported_and_not_served() {
             client.append(&topic, hit.partition, batch(&["it goes on"]));
             let values = vec![b"it goes on".to_vec()];
             let base_offset = client.offset_of(&topic, hit.partition, -1) - 1;
-            sent.push(Sent { partition: hit.partition, base_offset, values });
+            sent.push(Sent {
+                partition: hit.partition,
+                base_offset,
+                values,
+            });
         }
     }
 }
@@ -180,7 +246,7 @@ fn a_bit_turned_in_a_journaled_batch_is_reported_and_not_served() {
 #[test]
 fn a_bit_turned_anywhere_in_the_journal_costs_a_batch_at_most() {
     let mut random = Random::new(12);
-    let (mut original, topic) = start(journaled());
+    let (mut original, topic) = start_journaled();
     let sent = load(&mut original.client(), &topic, &mut random, 40);
     wait_for_seal(&original);
     original.kill9();
@@ -212,7 +278,7 @@ fn a_bit_turned_anywhere_in_the_journal_costs_a_batch_at_most() {
 #[test]
 fn a_journal_that_a_clean_stop_released_is_not_needed() {
     let mut random = Random::new(13);
-    let (mut original, topic) = start(journaled());
+    let (mut original, topic) = start_journaled();
     let sent = load(&mut original.client(), &topic, &mut random, 40);
     assert!(original.stop().success());
     for _ in 0..8 {
@@ -238,7 +304,11 @@ fn a_bit_turned_in_a_segment_is_reported_and_not_served() {
         for _ in 0..2 {
             let values = noise(&mut random, "large", 1, 1_000_000);
             let base_offset = client.append(&topic, partition, batch(&values));
-            sent.push(Sent { partition, base_offset, values });
+            sent.push(Sent {
+                partition,
+                base_offset,
+                values,
+            });
         }
     }
     sent.extend(load(&mut client, &topic, &mut random, 30));
@@ -261,9 +331,15 @@ fn a_bit_turned_in_a_segment_is_reported_and_not_served() {
         let what = format!("seed {seed}: byte {within} of the batch at {start} in {file:?}");
         for lost in &lost {
             assert_eq!(lost.partition, partition, "{what}");
-            assert!(lost.base_offset >= header.base_offset.get(), "{what}: {}", lost.base_offset);
+            assert!(
+                lost.base_offset >= header.base_offset.get(),
+                "{what}: {}",
+                lost.base_offset
+            );
         }
-        let hit = lost.iter().any(|lost| lost.base_offset == header.base_offset.get());
+        let hit = lost
+            .iter()
+            .any(|lost| lost.base_offset == header.base_offset.get());
         assert!(hit || LEADER_EPOCH.contains(&within), "{what} was served");
         if hit {
             let places = reported(&node, mark, file);
@@ -278,7 +354,11 @@ fn a_bit_turned_in_a_segment_is_reported_and_not_served() {
         node.kill9();
         node.restart();
         let (read, code) = node.client().read_from(&topic, partition, offset);
-        assert_eq!((read, code), (vec![(offset, b"after".to_vec())], ErrorCode::None), "{what}");
+        assert_eq!(
+            (read, code),
+            (vec![(offset, b"after".to_vec())], ErrorCode::None),
+            "{what}"
+        );
     }
 }
 
@@ -309,7 +389,11 @@ fn indexes_are_built_again() {
         for _ in 0..2 {
             let values = noise(&mut random, "large", 3, 300_000);
             let base_offset = client.append(&topic, partition, batch(&values));
-            sent.push(Sent { partition, base_offset, values });
+            sent.push(Sent {
+                partition,
+                base_offset,
+                values,
+            });
         }
     }
     for round in 0..8 {
@@ -353,7 +437,7 @@ fn by_time(client: &mut Client, topic: &Topic, sent: &[Sent], random: &mut Rando
 #[test]
 fn a_torn_tail_is_cut_and_nothing_acknowledged_with_it() {
     let mut random = Random::new(41);
-    let (mut original, topic) = start(journaled());
+    let (mut original, topic) = start_journaled();
     let sent = load(&mut original.client(), &topic, &mut random, 30);
     wait_for_seal(&original);
     original.kill9();
@@ -364,12 +448,18 @@ fn a_torn_tail_is_cut_and_nothing_acknowledged_with_it() {
         tear(&file, end, seed, &mut random);
         node.restart();
         let mut client = node.client();
-        assert!(missing(&mut client, &topic, &sent).is_empty(), "seed {seed}");
+        assert!(
+            missing(&mut client, &topic, &sent).is_empty(),
+            "seed {seed}"
+        );
         let mut sent = sent.clone();
         sent.extend(load(&mut client, &topic, &mut random, 5));
         node.kill9();
         node.restart();
-        assert!(missing(&mut node.client(), &topic, &sent).is_empty(), "seed {seed}");
+        assert!(
+            missing(&mut node.client(), &topic, &sent).is_empty(),
+            "seed {seed}"
+        );
     }
 }
 
@@ -388,7 +478,10 @@ fn tear(file: &Path, end: u64, seed: u64, random: &mut Random) {
     const BLOCK: u64 = 4096;
     let length = fs::metadata(file).expect("a file of the test").len();
     let set_len = |length: u64| {
-        let file = fs::OpenOptions::new().write(true).open(file).expect("a file");
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .open(file)
+            .expect("a file");
         file.set_len(length).expect("a file of the test");
     };
     match seed % 6 {
@@ -418,7 +511,10 @@ fn a_kill_at_any_moment_loses_nothing_acknowledged() {
         let mut sent: Vec<Sent> = Vec::new();
         for round in 0..6 {
             let mut client = node.client();
-            assert!(missing(&mut client, &topic, &sent).is_empty(), "{engine}, round {round}");
+            assert!(
+                missing(&mut client, &topic, &sent).is_empty(),
+                "{engine}, round {round}"
+            );
             let count = 1 + random.below(40);
             sent.extend(load(&mut client, &topic, &mut random, count));
             // One more in flight, of which nobody knows.

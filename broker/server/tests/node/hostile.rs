@@ -36,7 +36,10 @@ impl Bystander {
     fn start(node: &Node) -> Bystander {
         let mut client = node.client();
         let topic = client.create_topic("bystander", 1, &[]);
-        let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stop, rounds) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&rounds));
         let thread = std::thread::spawn(move || {
             let mut next = 0;
@@ -44,20 +47,30 @@ impl Bystander {
                 let value = format!("round {next}");
                 assert_eq!(client.append(&topic, 0, batch(&[&value])), next);
                 let (read, code) = client.read_from(&topic, 0, next);
-                assert_eq!((read, code), (vec![(next, value.into_bytes())], ErrorCode::None));
+                assert_eq!(
+                    (read, code),
+                    (vec![(next, value.into_bytes())], ErrorCode::None)
+                );
                 next += 1;
                 counted.store(next as usize, Ordering::Relaxed);
             }
             assert_eq!(client.read_all(&topic, 0).len(), next as usize);
         });
-        Bystander { stop, rounds, thread }
+        Bystander {
+            stop,
+            rounds,
+            thread,
+        }
     }
 
     #[track_caller]
     fn finish(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("nobody else noticed");
-        assert!(self.rounds.load(Ordering::Relaxed) > 0, "it did something meanwhile");
+        assert!(
+            self.rounds.load(Ordering::Relaxed) > 0,
+            "it did something meanwhile"
+        );
     }
 }
 
@@ -146,9 +159,16 @@ fn random_bytes_end_their_own_connection() {
         let api = [0, 1, 2, 3, 18, 19, 20, 22][i % 8];
         let version = random.below(14) as i16;
         let length = random.below(300);
-        frame(api, version, 1 + random.below(2) as i16, &random.bytes(length))
+        frame(
+            api,
+            version,
+            1 + random.below(2) as i16,
+            &random.bytes(length),
+        )
     }));
-    send_each(&node, &inputs, |at, end| assert!(end.answers <= 1, "{:?}", inputs[at]));
+    send_each(&node, &inputs, |at, end| {
+        assert!(end.answers <= 1, "{:?}", inputs[at])
+    });
     nothing_happened(&mut node, before);
     bystander.finish();
 }
@@ -158,10 +178,18 @@ fn sizes_that_lie_reserve_nothing() {
     let mut node = start();
     let bystander = Bystander::start(&node);
     // One connection's worth of everything is there before the count.
-    send_each(&node, &[frame(18, 0, 1, &[])], |_, end| assert_eq!(end.answers, 1));
+    send_each(&node, &[frame(18, 0, 1, &[])], |_, end| {
+        assert_eq!(end.answers, 1)
+    });
     let before = node.resident_bytes();
     // Over the limit, or negative: closed at once.
-    for size in [-1, i32::MIN, i32::MAX, 104_857_601, i32::from_be_bytes(*b"GET ")] {
+    for size in [
+        -1,
+        i32::MIN,
+        i32::MAX,
+        104_857_601,
+        i32::from_be_bytes(*b"GET "),
+    ] {
         let mut client = node.client();
         client.send_raw(&size.to_be_bytes());
         assert!(matches!(client.outcome(), Outcome::Closed), "size {size}");
@@ -172,17 +200,25 @@ fn sizes_that_lie_reserve_nothing() {
         client.send_raw(&100_000_000_i32.to_be_bytes());
         client.send_raw(&[0; 1000]);
     }
-    send_each(&node, &[frame(18, 0, 1, &[])], |_, end| assert_eq!(end.answers, 1));
+    send_each(&node, &[frame(18, 0, 1, &[])], |_, end| {
+        assert_eq!(end.answers, 1)
+    });
     nothing_happened(&mut node, before);
     for mut client in clients {
         client.finish_sending();
-        assert!(matches!(client.outcome(), Outcome::Closed), "a frame that was cut");
+        assert!(
+            matches!(client.outcome(), Outcome::Closed),
+            "a frame that was cut"
+        );
     }
     // Too short for a header.
     for size in 0..8 {
         let mut client = node.client();
         client.send_raw(&sized(BytesMut::zeroed(4 + size)));
-        assert!(matches!(client.outcome(), Outcome::Closed), "a frame of {size} bytes");
+        assert!(
+            matches!(client.outcome(), Outcome::Closed),
+            "a frame of {size} bytes"
+        );
     }
     nothing_happened(&mut node, before);
     bystander.finish();
@@ -198,7 +234,11 @@ fn each_is_logged_once_with_its_peer() {
     let too_large = BytesMut::from(&i32::MAX.to_be_bytes()[..]);
     let cases = [
         (unknown_api, "malformed", "unknown API key 9999"),
-        (old_version, "malformed", "Metadata version 99 is not supported, 0-13 are"),
+        (
+            old_version,
+            "malformed",
+            "Metadata version 99 is not supported, 0-13 are",
+        ),
         (no_body, "malformed", ""),
         (cut, "truncated", "the peer closed within a frame"),
         (too_large, "frame_size", "2147483647"),
@@ -211,14 +251,25 @@ fn each_is_logged_once_with_its_peer() {
             assert!(line.contains(word), "{word:?} is not in {line}");
         }
         // Another connection comes and goes after it, so that a second line would be there.
-        send_each(&node, &[frame(18, 0, 1, &[])], |_, end| assert_eq!(end.answers, 1));
+        send_each(&node, &[frame(18, 0, 1, &[])], |_, end| {
+            assert_eq!(end.answers, 1)
+        });
         let log = node.log_since(mark);
         assert_eq!(log.matches("connection closed").count(), 1, "{log}");
     }
     let scrape = Scrape::of(node.admin());
-    assert_eq!(scrape.value("holdfast_connections_closed_total{reason=\"malformed\"}"), 3.0);
-    assert_eq!(scrape.value("holdfast_connections_closed_total{reason=\"truncated\"}"), 1.0);
-    assert_eq!(scrape.value("holdfast_connections_closed_total{reason=\"frame_size\"}"), 1.0);
+    assert_eq!(
+        scrape.value("holdfast_connections_closed_total{reason=\"malformed\"}"),
+        3.0
+    );
+    assert_eq!(
+        scrape.value("holdfast_connections_closed_total{reason=\"truncated\"}"),
+        1.0
+    );
+    assert_eq!(
+        scrape.value("holdfast_connections_closed_total{reason=\"frame_size\"}"),
+        1.0
+    );
     assert_eq!(scrape.value("holdfast_malformed_requests_total"), 3.0);
 }
 
@@ -228,14 +279,23 @@ fn versions_of_apiversions_that_are_not_known_get_the_ranges() {
     for version in [5, 6, 99, i16::MAX, -1, i16::MIN] {
         let mut client = node.client();
         // As new versions may look: another header, and a body that cannot be read.
-        client.send_raw(&frame(ApiKey::ApiVersions as i16, version, 2, b"\xff\xff\xff\xff"));
+        client.send_raw(&frame(
+            ApiKey::ApiVersions as i16,
+            version,
+            2,
+            b"\xff\xff\xff\xff",
+        ));
         let Outcome::Answer(mut answer) = client.outcome() else {
             panic!("version {version} is not answered");
         };
         assert_eq!(answer.get_i32(), 77);
         let answer: ApiVersionsResponse = decode_body(answer, 0).expect("version 0");
         assert_eq!(answer.error_code, ErrorCode::UnsupportedVersion.code());
-        let range = answer.api_keys.iter().find(|api| api.api_key == 18).expect("itself");
+        let range = answer
+            .api_keys
+            .iter()
+            .find(|api| api.api_key == 18)
+            .expect("itself");
         assert_eq!((range.min_version, range.max_version), (0, 4));
         // The client tries again on the same connection.
         assert_eq!(client.call(0, &ApiVersionsRequest::default()).error_code, 0);
@@ -260,7 +320,9 @@ fn apis_and_versions_that_are_not_known_end_the_connection() {
     }
     // Advertised for librdkafka's sake, and refused.
     inputs.extend((0..3).map(|version| frame(ApiKey::Produce as i16, version, 1, &[0; 16])));
-    send_each(&node, &inputs, |at, end| assert_eq!(end.answers, 0, "{:?}", inputs[at]));
+    send_each(&node, &inputs, |at, end| {
+        assert_eq!(end.answers, 0, "{:?}", inputs[at])
+    });
     let before = node.resident_bytes();
     nothing_happened(&mut node, before);
     bystander.finish();
@@ -288,15 +350,29 @@ fn headers_that_lie_end_the_connection() {
         header(ApiKey::Metadata, 1, &[0]),
         // Tagged fields: more than there are, longer than the frame, an endless number.
         header(ApiKey::Metadata, 12, &[0xff, 0xff, 200]),
-        header(ApiKey::Metadata, 12, &[0xff, 0xff, 1, 0, 0xff, 0xff, 0xff, 0x7f]),
-        header(ApiKey::Metadata, 12, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
-        header(ApiKey::Metadata, 12, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]),
+        header(
+            ApiKey::Metadata,
+            12,
+            &[0xff, 0xff, 1, 0, 0xff, 0xff, 0xff, 0x7f],
+        ),
+        header(
+            ApiKey::Metadata,
+            12,
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        ),
+        header(
+            ApiKey::Metadata,
+            12,
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f],
+        ),
         // The header of another version: the byte of its tagged fields is missing.
         header(ApiKey::Metadata, 12, &[0xff, 0xff]),
         // Or is one too many, which makes 65,536 topics of one.
         frame(ApiKey::Metadata as i16, 1, 2, &[1, 0, 0, 0, 1, b'a']),
     ];
-    send_each(&node, &inputs, |at, end| assert_eq!(end.answers, 0, "{:?}", inputs[at]));
+    send_each(&node, &inputs, |at, end| {
+        assert_eq!(end.answers, 0, "{:?}", inputs[at])
+    });
     nothing_happened(&mut node, before);
     bystander.finish();
 }
@@ -313,14 +389,21 @@ fn bodies_that_lie_cost_only_their_connection() {
         let Some((_, min, max)) = advertised.iter().find(|(key, ..)| *key == api.key) else {
             continue;
         };
-        let min = supported(ApiKey::try_from(api.key).expect("known")).min.max(*min);
+        let min = supported(ApiKey::try_from(api.key).expect("known"))
+            .min
+            .max(*min);
         for &(version, header_version, _) in &api.header_versions {
             if !(min..=*max).contains(&version) {
                 continue;
             }
             for _ in 0..3 {
                 let length = random.below(200);
-                odd.push(frame(api.key, version, header_version, &random.bytes(length)));
+                odd.push(frame(
+                    api.key,
+                    version,
+                    header_version,
+                    &random.bytes(length),
+                ));
             }
             let payloads = api.payloads.iter();
             for payload in payloads.filter(|it| it.kind == Kind::Request && it.version == version) {
@@ -328,14 +411,28 @@ fn bodies_that_lie_cost_only_their_connection() {
                 for _ in 0..5.min(bytes.len()) {
                     let end = random.below(bytes.len());
                     cut.push(frame(api.key, version, header_version, &bytes[..end]));
-                    odd.push(frame(api.key, version, header_version, &lie(&mut random, bytes)));
+                    odd.push(frame(
+                        api.key,
+                        version,
+                        header_version,
+                        &lie(&mut random, bytes),
+                    ));
                 }
             }
         }
     }
-    assert!(cut.len() > 300 && odd.len() > 300, "{} and {} inputs", cut.len(), odd.len());
-    send_each(&node, &cut, |at, end| assert_eq!(end.answers, 0, "{:?}", cut[at]));
-    send_each(&node, &odd, |at, end| assert!(end.answers <= 1, "{:?}", odd[at]));
+    assert!(
+        cut.len() > 300 && odd.len() > 300,
+        "{} and {} inputs",
+        cut.len(),
+        odd.len()
+    );
+    send_each(&node, &cut, |at, end| {
+        assert_eq!(end.answers, 0, "{:?}", cut[at])
+    });
+    send_each(&node, &odd, |at, end| {
+        assert!(end.answers <= 1, "{:?}", odd[at])
+    });
     nothing_happened(&mut node, before);
     bystander.finish();
 }
@@ -366,5 +463,6 @@ fn lie(random: &mut Random, payload: &Bytes) -> Vec<u8> {
 fn advertised(node: &Node) -> Vec<(i16, i16, i16)> {
     let answer = node.client().call(0, &ApiVersionsRequest::default());
     let keys = answer.api_keys.iter();
-    keys.map(|api| (api.api_key, api.min_version, api.max_version)).collect()
+    keys.map(|api| (api.api_key, api.min_version, api.max_version))
+        .collect()
 }

@@ -19,14 +19,23 @@ fn a_retry_is_answered_with_its_first_offset() {
     for n in 0..7 {
         assert_eq!(client.append(&topic, 0, nth(n)), i64::from(2 * n));
         for earlier in (n + 1 - REMEMBERED).max(0)..=n {
-            assert_eq!(client.append(&topic, 0, nth(earlier)), i64::from(2 * earlier));
+            assert_eq!(
+                client.append(&topic, 0, nth(earlier)),
+                i64::from(2 * earlier)
+            );
         }
     }
     // Older ones are forgotten: that they were there before cannot be told, and they are not taken.
-    assert_eq!(client.refused(&topic, 0, nth(1)), ErrorCode::OutOfOrderSequenceNumber);
+    assert_eq!(
+        client.refused(&topic, 0, nth(1)),
+        ErrorCode::OutOfOrderSequenceNumber
+    );
     // The same sequence with another number of records is no retry.
     let other = idempotent(id, 0, 12, &["x"]);
-    assert_eq!(client.refused(&topic, 0, other), ErrorCode::OutOfOrderSequenceNumber);
+    assert_eq!(
+        client.refused(&topic, 0, other),
+        ErrorCode::OutOfOrderSequenceNumber
+    );
     assert_eq!(client.read_all(&topic, 0).len(), 14);
 }
 
@@ -67,13 +76,23 @@ fn retries_after_restart(mut node: Node, clean: bool) {
     let mut client = node.client();
     let topic = client.create_topic("t", 2, &[]);
     let ids = [client.init_producer_id(), client.init_producer_id()];
-    let nth = |id: i64, n: i32| idempotent(id, 3, 3 * n, &[format!("{n}a"), format!("{n}b"), format!("{n}c")]);
+    let nth = |id: i64, n: i32| {
+        idempotent(
+            id,
+            3,
+            3 * n,
+            &[format!("{n}a"), format!("{n}b"), format!("{n}c")],
+        )
+    };
     let mut count = 0;
     for round in 0..4 {
         // Each producer alone in its partition.
         for (partition, id) in (0..).zip(ids) {
             for n in count..count + 4 {
-                assert_eq!(client.append(&topic, partition, nth(id, n)), i64::from(3 * n));
+                assert_eq!(
+                    client.append(&topic, partition, nth(id, n)),
+                    i64::from(3 * n)
+                );
             }
         }
         count += 4;
@@ -93,7 +112,10 @@ fn retries_after_restart(mut node: Node, clean: bool) {
             let refused = client.refused(&topic, partition, ahead);
             assert_eq!(refused, ErrorCode::OutOfOrderSequenceNumber);
             let fenced = idempotent(id, 2, 3 * count, &["x"]);
-            assert_eq!(client.refused(&topic, partition, fenced), ErrorCode::InvalidProducerEpoch);
+            assert_eq!(
+                client.refused(&topic, partition, fenced),
+                ErrorCode::InvalidProducerEpoch
+            );
         }
     }
     for partition in [0, 1] {
@@ -113,7 +135,10 @@ fn a_new_epoch_begins_at_sequence_0_and_fences_the_old_one() {
     client.append(&topic, 0, idempotent(id, 0, 0, &["a"]));
     client.append(&topic, 0, idempotent(id, 0, 1, &["b"]));
     let gap = idempotent(id, 1, 2, &["c"]);
-    assert_eq!(client.refused(&topic, 0, gap), ErrorCode::OutOfOrderSequenceNumber);
+    assert_eq!(
+        client.refused(&topic, 0, gap),
+        ErrorCode::OutOfOrderSequenceNumber
+    );
     assert_eq!(client.append(&topic, 0, idempotent(id, 1, 0, &["c"])), 2);
     for restart in [false, true] {
         if restart {
@@ -122,10 +147,16 @@ fn a_new_epoch_begins_at_sequence_0_and_fences_the_old_one() {
             client = node.client();
         }
         let old = idempotent(id, 0, 2, &["x"]);
-        assert_eq!(client.refused(&topic, 0, old), ErrorCode::InvalidProducerEpoch);
+        assert_eq!(
+            client.refused(&topic, 0, old),
+            ErrorCode::InvalidProducerEpoch
+        );
         // Not even as a retry.
         let old = idempotent(id, 0, 1, &["b"]);
-        assert_eq!(client.refused(&topic, 0, old), ErrorCode::InvalidProducerEpoch);
+        assert_eq!(
+            client.refused(&topic, 0, old),
+            ErrorCode::InvalidProducerEpoch
+        );
         assert_eq!(client.append(&topic, 0, idempotent(id, 1, 0, &["c"])), 2);
     }
     assert_eq!(client.read_all(&topic, 0), [b"a", b"b", b"c"]);

@@ -40,33 +40,69 @@ fn invalid() -> Vec<(&'static str, BytesMut, ErrorCode)> {
     };
     vec![
         ("a bad checksum", crc, ErrorCode::CorruptMessage),
-        ("magic 0", patched(&good, at::MAGIC, &[0]), ErrorCode::InvalidRecord),
-        ("magic 1", patched(&good, at::MAGIC, &[1]), ErrorCode::InvalidRecord),
-        ("magic 3", patched(&good, at::MAGIC, &[3]), ErrorCode::CorruptMessage),
+        (
+            "magic 0",
+            patched(&good, at::MAGIC, &[0]),
+            ErrorCode::InvalidRecord,
+        ),
+        (
+            "magic 1",
+            patched(&good, at::MAGIC, &[1]),
+            ErrorCode::InvalidRecord,
+        ),
+        (
+            "magic 3",
+            patched(&good, at::MAGIC, &[3]),
+            ErrorCode::CorruptMessage,
+        ),
         (
             "a count that is not the last offset delta and one",
             patched_and_summed(&good, at::RECORD_COUNT, &2_i32.to_be_bytes()),
             ErrorCode::InvalidRecord,
         ),
         ("no records", no_records, ErrorCode::InvalidRecord),
-        ("a batch too large", batch(&[vec![7; 2 << 20]]), ErrorCode::MessageTooLarge),
+        (
+            "a batch too large",
+            batch(&[vec![7; 2 << 20]]),
+            ErrorCode::MessageTooLarge,
+        ),
         ("two batches", twice, ErrorCode::InvalidRecord),
         ("nothing at all", BytesMut::new(), ErrorCode::InvalidRecord),
-        ("half a batch", BytesMut::from(&good[..good.len() / 2]), ErrorCode::InvalidRecord),
-        ("a header cut short", BytesMut::from(&good[..40]), ErrorCode::InvalidRecord),
-        ("a length of -1", patched(&good, at::LENGTH, &(-1_i32).to_be_bytes()), ErrorCode::CorruptMessage),
+        (
+            "half a batch",
+            BytesMut::from(&good[..good.len() / 2]),
+            ErrorCode::InvalidRecord,
+        ),
+        (
+            "a header cut short",
+            BytesMut::from(&good[..40]),
+            ErrorCode::InvalidRecord,
+        ),
+        (
+            "a length of -1",
+            patched(&good, at::LENGTH, &(-1_i32).to_be_bytes()),
+            ErrorCode::CorruptMessage,
+        ),
         (
             "a base offset that is not 0",
             patched(&good, at::BASE_OFFSET, &5_i64.to_be_bytes()),
             ErrorCode::InvalidRecord,
         ),
-        ("a control batch", fill(BatchBuilder::new().control(), &["x"]), ErrorCode::InvalidRecord),
+        (
+            "a control batch",
+            fill(BatchBuilder::new().control(), &["x"]),
+            ErrorCode::InvalidRecord,
+        ),
         (
             "a transactional batch",
             fill(BatchBuilder::new().transactional(), &["x"]),
             ErrorCode::InvalidTxnState,
         ),
-        ("an unknown codec", unknown_codec, ErrorCode::UnsupportedCompressionType),
+        (
+            "an unknown codec",
+            unknown_codec,
+            ErrorCode::UnsupportedCompressionType,
+        ),
     ]
 }
 
@@ -78,9 +114,16 @@ fn each_is_refused_with_its_code_and_its_neighbours_are_taken() {
     let invalid = invalid();
     for (next, (what, bad, expected)) in (0..).zip(&invalid) {
         let good = batch(&[what]);
-        let answers =
-            client.produce(&topic, &[(0, good.clone()), (1, bad.clone()), (2, good.clone())]);
-        assert_eq!(code(answers[1].error_code), *expected, "{what}: {:?}", answers[1]);
+        let answers = client.produce(
+            &topic,
+            &[(0, good.clone()), (1, bad.clone()), (2, good.clone())],
+        );
+        assert_eq!(
+            code(answers[1].error_code),
+            *expected,
+            "{what}: {:?}",
+            answers[1]
+        );
         assert_eq!(answers[1].base_offset, -1, "{what}");
         for neighbour in [&answers[0], &answers[2]] {
             assert_eq!(neighbour.error_code, 0, "{what}: {neighbour:?}");
@@ -94,12 +137,23 @@ fn each_is_refused_with_its_code_and_its_neighbours_are_taken() {
     assert_eq!(client.read_all(&topic, 1).len(), 0);
     for partition in [0, 2] {
         let values = client.read_all(&topic, partition);
-        assert!(values.iter().zip(&invalid).all(|(value, case)| value == case.0.as_bytes()));
+        assert!(
+            values
+                .iter()
+                .zip(&invalid)
+                .all(|(value, case)| value == case.0.as_bytes())
+        );
         assert_eq!(values.len(), invalid.len());
     }
     // A partition and a topic that are not there, next to one that is.
-    let answers = client.produce(&topic, &[(9, batch(&["x"])), (0, batch(&["y"])), (-1, batch(&["z"]))]);
-    let codes: Vec<_> = answers.iter().map(|answer| code(answer.error_code)).collect();
+    let answers = client.produce(
+        &topic,
+        &[(9, batch(&["x"])), (0, batch(&["y"])), (-1, batch(&["z"]))],
+    );
+    let codes: Vec<_> = answers
+        .iter()
+        .map(|answer| code(answer.error_code))
+        .collect();
     let unknown = ErrorCode::UnknownTopicOrPartition;
     assert_eq!(codes, [unknown, ErrorCode::None, unknown]);
 }
@@ -110,7 +164,12 @@ fn zstandard_is_refused_before_version_7_and_all_codecs_pass_through() {
     let mut client = node.client();
     let topic = client.create_topic("t", 1, &[]);
     let plain = batch(&["one", "two"]);
-    let codecs = [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
+    let codecs = [
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+    ];
     for codec in codecs {
         let compressed = compress(&plain, codec, 1 << 20).expect("it compresses");
         let offset = client.append(&topic, 0, compressed.clone());
@@ -133,7 +192,10 @@ fn sequences_and_epochs_that_do_not_follow_are_refused() {
     let mut client = node.client();
     let topic = client.create_topic("t", 2, &[]);
     let id = client.init_producer_id();
-    assert_eq!(client.append(&topic, 0, idempotent(id, 1, 0, &["a", "b"])), 0);
+    assert_eq!(
+        client.append(&topic, 0, idempotent(id, 1, 0, &["a", "b"])),
+        0
+    );
     let ahead = idempotent(id, 1, 3, &["d"]);
     let old_epoch = idempotent(id, 0, 2, &["c"]);
     let new_epoch = idempotent(id, 2, 2, &["c"]);
@@ -141,7 +203,10 @@ fn sequences_and_epochs_that_do_not_follow_are_refused() {
         (ahead, ErrorCode::OutOfOrderSequenceNumber),
         (old_epoch, ErrorCode::InvalidProducerEpoch),
         (new_epoch, ErrorCode::OutOfOrderSequenceNumber),
-        (idempotent(id + 1000, 0, 5, &["x"]), ErrorCode::UnknownProducerId),
+        (
+            idempotent(id + 1000, 0, 5, &["x"]),
+            ErrorCode::UnknownProducerId,
+        ),
         (idempotent(id, 1, -1, &["x"]), ErrorCode::InvalidRecord),
     ];
     for (next, (bad, expected)) in (0..).zip(cases) {
@@ -162,7 +227,10 @@ fn transactions_are_refused_for_good() {
     assert_eq!(refused, ErrorCode::TransactionalIdAuthorizationFailed);
     assert!(!refused.is_retriable());
     assert_eq!((answer.producer_id.0, answer.producer_epoch), (-1, -1));
-    assert_eq!(code(client.try_init_producer_id(Some("")).error_code), ErrorCode::InvalidRequest);
+    assert_eq!(
+        code(client.try_init_producer_id(Some("")).error_code),
+        ErrorCode::InvalidRequest
+    );
 
     let request = topic.produce(-1, &[(0, batch(&["x"]))]);
     let request: ProduceRequest =

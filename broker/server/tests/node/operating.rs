@@ -36,7 +36,10 @@ fn metrics_are_there_and_move() {
     assert_eq!(after.value(durations), COUNT as f64 + 1.0);
 
     let log_end = "kafka_log_log_logendoffset{topic=\"t\",partition=\"1\"}";
-    assert_eq!((before.value(log_end), after.value(log_end)), (0.0, 2.0 * COUNT as f64));
+    assert_eq!(
+        (before.value(log_end), after.value(log_end)),
+        (0.0, 2.0 * COUNT as f64)
+    );
     let high_watermark = "holdfast_partition_high_watermark{topic=\"t\",partition=\"1\"}";
     assert_eq!(after.value(high_watermark), 2.0 * COUNT as f64);
     let messages = "kafka_server_brokertopicmetrics_messagesin_total{topic=\"t\"}";
@@ -52,7 +55,10 @@ fn metrics_are_there_and_move() {
         "holdfast_journal_commit_bytes_count",
         "holdfast_journal_bytes_used",
     ] {
-        assert!(after.value(sample) > before.count(sample), "{sample} does not move");
+        assert!(
+            after.value(sample) > before.count(sample),
+            "{sample} does not move"
+        );
     }
     assert_eq!(after.value("holdfast_connections"), 1.0);
     assert!(after.value("holdfast_journal_bytes_capacity") >= 1024.0 * 1024.0);
@@ -61,7 +67,10 @@ fn metrics_are_there_and_move() {
     drop(client);
     let started = Instant::now();
     while Scrape::of(node.admin()).value("holdfast_connections") > 0.0 {
-        assert!(started.elapsed() < Duration::from_secs(10), "the connection is still counted");
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "the connection is still counted"
+        );
     }
 }
 
@@ -76,7 +85,10 @@ fn health_follows_the_life_of_the_broker() {
     let mut child = child.expect("the broker's binary starts");
     let started = Instant::now();
     loop {
-        assert!(started.elapsed() < Duration::from_secs(30), "it does not become ready");
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "it does not become ready"
+        );
         match get(admin, "/readyz") {
             Ok((200, _)) => break,
             Ok((status, reason)) => assert_eq!((status, &*reason), (503, "recovering the data\n")),
@@ -84,11 +96,17 @@ fn health_follows_the_life_of_the_broker() {
             Err(_) => {}
         }
     }
-    child.kill().and_then(|()| child.wait()).expect("a child of ours");
+    child
+        .kill()
+        .and_then(|()| child.wait())
+        .expect("a child of ours");
 
     node.restart();
     for path in ["/livez", "/readyz"] {
-        assert_eq!(get(admin, path).expect("an answer"), (200, "ok\n".to_owned()));
+        assert_eq!(
+            get(admin, path).expect("an answer"),
+            (200, "ok\n".to_owned())
+        );
     }
     assert_eq!(get(admin, "/nothing").expect("an answer").0, 404);
     assert!(get(admin, "/").expect("an answer").1.contains("/metrics"));
@@ -96,7 +114,10 @@ fn health_follows_the_life_of_the_broker() {
     // While it stops, what is under way is finished, and nobody is sent here any more.
     let mut client = node.client();
     let topic = client.create_topic("t", 1, &[]);
-    client.send(FETCH, &topic.fetch(0, 0).with_max_wait_ms(2000).with_min_bytes(1));
+    client.send(
+        FETCH,
+        &topic.fetch(0, 0).with_max_wait_ms(2000).with_min_bytes(1),
+    );
     // Taken up before the signal, as its connection's next answer would show.
     let bytes_in = Scrape::of(admin).value("holdfast_network_bytes_in_total");
     assert!(bytes_in > 0.0);
@@ -131,11 +152,17 @@ fn a_clean_stop_leaves_nothing_to_replay() {
             let started = Instant::now();
             // The connection stays open: it is the broker that ends it.
             assert_eq!(node.stop().code(), Some(0));
-            assert!(started.elapsed() < Duration::from_secs(10), "idle clients are not waited for");
+            assert!(
+                started.elapsed() < Duration::from_secs(10),
+                "idle clients are not waited for"
+            );
             node.restart();
             let scrape = Scrape::of(node.admin());
             assert_eq!(scrape.value("holdfast_recovery_records"), 0.0);
-            assert_eq!(scrape.value("holdfast_starts_total{last_stop=\"clean\"}"), 1.0);
+            assert_eq!(
+                scrape.value("holdfast_starts_total{last_stop=\"clean\"}"),
+                1.0
+            );
             let mut client = node.client();
             for partition in 0..3 {
                 assert_eq!(client.read_all(&topic, partition).len(), 10 * (round + 1));
@@ -144,7 +171,10 @@ fn a_clean_stop_leaves_nothing_to_replay() {
         node.kill9();
         node.restart();
         let scrape = Scrape::of(node.admin());
-        assert_eq!(scrape.value("holdfast_starts_total{last_stop=\"unclean\"}"), 1.0);
+        assert_eq!(
+            scrape.value("holdfast_starts_total{last_stop=\"unclean\"}"),
+            1.0
+        );
     }
 }
 
@@ -182,7 +212,9 @@ fn acknowledged_right_before_a_stop_is_there_after_it() {
 
 #[test]
 fn json_logs_are_lines_of_json() {
-    let config = NodeConfig::new().set("log.format", "json").set("log.level", "debug");
+    let config = NodeConfig::new()
+        .set("log.format", "json")
+        .set("log.level", "debug");
     let mut node = Node::start(config);
     let mut client = node.client();
     let topic = client.create_topic("t", 1, &[]);
@@ -201,8 +233,16 @@ fn json_logs_are_lines_of_json() {
         }
         messages.push(event["message"].as_str().expect("text").to_owned());
     }
-    for expected in ["started", "recovered the data directory", "connection closed", "stopped"] {
-        assert!(messages.iter().any(|message| message == expected), "{expected} is not logged");
+    for expected in [
+        "started",
+        "recovered the data directory",
+        "connection closed",
+        "stopped",
+    ] {
+        assert!(
+            messages.iter().any(|message| message == expected),
+            "{expected} is not logged"
+        );
     }
 }
 
@@ -213,7 +253,10 @@ fn a_text_log_has_no_colours_and_says_where_it_listens() {
     assert!(node.stop().success());
     let log = node.log();
     assert!(!log.contains('\u{1b}'), "{log}");
-    let started = log.lines().find(|line| line.contains("started")).expect("it says so");
+    let started = log
+        .lines()
+        .find(|line| line.contains("started"))
+        .expect("it says so");
     for field in ["cluster=", "node=1", "engine=", &address] {
         assert!(started.contains(field), "{field} is not in {started}");
     }

@@ -23,7 +23,10 @@ fn answers_come_in_the_order_of_the_requests() {
     let mut client = node.client();
     let topic = client.create_topic("t", 1, &[]);
     // A fetch that waits holds back what is behind it on its connection, also what is done at once.
-    let mut waiting = topic.fetch(0, 0).with_max_wait_ms(300).with_min_bytes(1_000_000);
+    let mut waiting = topic
+        .fetch(0, 0)
+        .with_max_wait_ms(300)
+        .with_min_bytes(1_000_000);
     for round in 0..3 {
         let value = format!("{round}");
         waiting.topics[0].partitions[0].fetch_offset = round;
@@ -34,13 +37,22 @@ fn answers_come_in_the_order_of_the_requests() {
         client.send(FETCH, &topic.fetch(0, round));
         let started = Instant::now();
         let fetched = client.receive::<FetchRequest>();
-        assert!(started.elapsed() >= Duration::from_millis(250), "it waits for more");
+        assert!(
+            started.elapsed() >= Duration::from_millis(250),
+            "it waits for more"
+        );
         // The produce behind it was taken, and is seen when the time is over.
-        let records = fetched.responses[0].partitions[0].records.clone().unwrap_or_default();
+        let records = fetched.responses[0].partitions[0]
+            .records
+            .clone()
+            .unwrap_or_default();
         assert_eq!(values_of(&records), [(round, value.clone().into_bytes())]);
         assert_eq!(client.receive::<ApiVersionsRequest>().error_code, 0);
         let produced = client.receive::<ProduceRequest>();
-        assert_eq!(produced.responses[0].partition_responses[0].base_offset, round);
+        assert_eq!(
+            produced.responses[0].partition_responses[0].base_offset,
+            round
+        );
         client.receive::<MetadataRequest>();
         client.receive::<FetchRequest>();
     }
@@ -63,8 +75,9 @@ fn many_produce_requests_in_flight_keep_their_order() {
         assert_eq!((answer.error_code, answer.base_offset), (0, n / 2));
     }
     for partition in 0..2 {
-        let expected: Vec<_> =
-            (0..COUNT / 2).map(|n| (2 * n + i64::from(partition)).to_string().into_bytes()).collect();
+        let expected: Vec<_> = (0..COUNT / 2)
+            .map(|n| (2 * n + i64::from(partition)).to_string().into_bytes())
+            .collect();
         assert_eq!(client.read_all(&topic, partition), expected);
     }
 }
@@ -108,17 +121,29 @@ fn a_waiting_fetch_wakes_when_records_come() {
         assert_eq!(partition.high_watermark, n + 1);
     }
     // Too little is waited for, up to the end of the time, and then given.
-    let request = topic.fetch(0, 0).with_max_wait_ms(200).with_min_bytes(1_000_000);
+    let request = topic
+        .fetch(0, 0)
+        .with_max_wait_ms(200)
+        .with_min_bytes(1_000_000);
     let started = Instant::now();
     let answer = consumer.call(FETCH, &request);
     assert!(started.elapsed() >= Duration::from_millis(190));
-    let records = answer.responses[0].partitions[0].records.clone().unwrap_or_default();
+    let records = answer.responses[0].partitions[0]
+        .records
+        .clone()
+        .unwrap_or_default();
     assert_eq!(values_of(&records).len(), 20);
     // An error is told at once.
-    let request = topic.fetch(0, 999).with_max_wait_ms(30_000).with_min_bytes(1);
+    let request = topic
+        .fetch(0, 999)
+        .with_max_wait_ms(30_000)
+        .with_min_bytes(1);
     let started = Instant::now();
     let answer = consumer.call(FETCH, &request);
-    assert_eq!(code(answer.responses[0].partitions[0].error_code), ErrorCode::OffsetOutOfRange);
+    assert_eq!(
+        code(answer.responses[0].partitions[0].error_code),
+        ErrorCode::OffsetOutOfRange
+    );
     assert!(started.elapsed() < SOON);
 }
 
@@ -152,7 +177,11 @@ fn fetch_sessions_tell_only_the_news() {
     let session = first.session_id;
     assert_ne!(session, 0);
     let a = vec![(0, b"a".to_vec())];
-    assert_eq!(told(&first), [(0, vec![]), (1, a), (2, vec![])], "the first tells all");
+    assert_eq!(
+        told(&first),
+        [(0, vec![]), (1, a), (2, vec![])],
+        "the first tells all"
+    );
 
     // Only the position that changed is sent, and there is no news.
     let request = incremental(session, 1).with_topics(vec![topic.fetch_topic(1, 1)]);
@@ -166,12 +195,19 @@ fn fetch_sessions_tell_only_the_news() {
     let answer = client.call(FETCH, &incremental(session, 3));
     assert_eq!(told(&answer), [(2, vec![(0, b"b".to_vec())])]);
     // A partition is forgotten.
-    let forgotten = ForgottenTopic::default().with_topic_id(topic.id).with_partitions(vec![2]);
+    let forgotten = ForgottenTopic::default()
+        .with_topic_id(topic.id)
+        .with_partitions(vec![2]);
     let request = incremental(session, 4).with_forgotten_topics_data(vec![forgotten]);
     assert_eq!(told(&client.call(FETCH, &request)), []);
     // A session waits for news of what it remembers.
     let mut producer = node.client();
-    client.send(FETCH, &incremental(session, 5).with_max_wait_ms(30_000).with_min_bytes(1));
+    client.send(
+        FETCH,
+        &incremental(session, 5)
+            .with_max_wait_ms(30_000)
+            .with_min_bytes(1),
+    );
     let started = Instant::now();
     producer.append(&topic, 2, batch(&["nobody asks"]));
     producer.append(&topic, 1, batch(&["c"]));
@@ -203,21 +239,42 @@ fn topics_are_made_when_asked_for_where_that_is_on() {
     let mut node = Node::start(NodeConfig::new().set("num.partitions", "4"));
     let mut client = node.client();
     let answer = metadata_of(&mut client, "not-this-way", false);
-    assert_eq!(code(answer.topics[0].error_code), ErrorCode::UnknownTopicOrPartition);
+    assert_eq!(
+        code(answer.topics[0].error_code),
+        ErrorCode::UnknownTopicOrPartition
+    );
     let answer = metadata_of(&mut client, "made", true);
-    assert_eq!((answer.topics[0].error_code, answer.topics[0].partitions.len()), (0, 4));
-    let topic = Topic { name: "made".to_owned(), id: answer.topics[0].topic_id };
+    assert_eq!(
+        (
+            answer.topics[0].error_code,
+            answer.topics[0].partitions.len()
+        ),
+        (0, 4)
+    );
+    let topic = Topic {
+        name: "made".to_owned(),
+        id: answer.topics[0].topic_id,
+    };
     client.append(&topic, 3, batch(&["x"]));
     let answer = metadata_of(&mut client, "no such/name", true);
-    assert_eq!(code(answer.topics[0].error_code), ErrorCode::InvalidTopicException);
+    assert_eq!(
+        code(answer.topics[0].error_code),
+        ErrorCode::InvalidTopicException
+    );
 
     node.kill9();
     node.set("auto.create.topics.enable", "false");
     node.restart();
     let mut client = node.client();
     let answer = metadata_of(&mut client, "other", true);
-    assert_eq!(code(answer.topics[0].error_code), ErrorCode::UnknownTopicOrPartition);
-    assert_eq!(metadata_of(&mut client, "made", true).topics[0].topic_id, topic.id);
+    assert_eq!(
+        code(answer.topics[0].error_code),
+        ErrorCode::UnknownTopicOrPartition
+    );
+    assert_eq!(
+        metadata_of(&mut client, "made", true).topics[0].topic_id,
+        topic.id
+    );
     assert_eq!(client.read_all(&topic, 3), [b"x"]);
     // The port is not the one before; what is advertised follows.
     let broker = &metadata_of(&mut client, "made", false).brokers[0];
@@ -242,14 +299,20 @@ fn deletion_ends_what_is_under_way_and_a_topic_made_again_is_empty() {
         admin.delete_topic(&topic);
         let answer = consumer.receive::<FetchRequest>();
         assert!(started.elapsed() < SOON, "the fetch is not waited out");
-        let gone = [ErrorCode::UnknownTopicId, ErrorCode::UnknownTopicOrPartition];
+        let gone = [
+            ErrorCode::UnknownTopicId,
+            ErrorCode::UnknownTopicOrPartition,
+        ];
         let fetched = code(answer.responses[0].partitions[0].error_code);
         assert!(gone.contains(&fetched), "{fetched:?}");
         let mut is_gone = false;
         for _ in 0..20 {
             let answer = producer.receive::<ProduceRequest>();
             let produced = code(answer.responses[0].partition_responses[0].error_code);
-            assert!(produced == ErrorCode::None || gone.contains(&produced), "{produced:?}");
+            assert!(
+                produced == ErrorCode::None || gone.contains(&produced),
+                "{produced:?}"
+            );
             assert!(!is_gone || produced != ErrorCode::None, "it came back");
             is_gone = produced != ErrorCode::None;
         }
@@ -273,7 +336,13 @@ fn deletion_ends_what_is_under_way_and_a_topic_made_again_is_empty() {
     assert_eq!(node.client().read_all(&other, 0).len(), 5);
     let left: Vec<_> = std::fs::read_dir(node.data_dir())
         .expect("a directory of the test")
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .filter(|name| name.starts_with("t-") && !name.ends_with("-delete"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
@@ -294,12 +363,21 @@ fn log_append_time_is_the_brokers() {
     client.append(&topic, 0, compressed.expect("it compresses"));
     for clean in [false, true] {
         let read = client.fetch(&topic, 0, 0).records.expect("records");
-        assert_eq!(client.read_all(&topic, 0).len(), 3, "the checksums are right");
+        assert_eq!(
+            client.read_all(&topic, 0).len(),
+            3,
+            "the checksums are right"
+        );
         let header = BatchHeader::parse(&read).expect("a batch");
         assert_eq!(header.timestamp_type(), TimestampType::LogAppendTime);
         assert_eq!(header.max_timestamp, stamp);
-        let first = records(&read[..header.size_in_bytes]).expect("records").next();
-        assert_eq!(first.expect("a record").expect("well-formed").timestamp, stamp);
+        let first = records(&read[..header.size_in_bytes])
+            .expect("records")
+            .next();
+        assert_eq!(
+            first.expect("a record").expect("well-formed").timestamp,
+            stamp
+        );
         assert_eq!(client.offset_of(&topic, 0, stamp), 0);
         match clean {
             true => assert!(node.stop().success()),

@@ -22,7 +22,11 @@ fn a_second_start_on_the_same_directory_is_refused() {
     let topic = client.create_topic("t", 1, &[]);
     client.append(&topic, 0, batch(&["before"]));
     for engine in ["uring", "threads", "auto"] {
-        let second = node.config().clone().set("io.engine", engine).refused(node.data_dir());
+        let second = node
+            .config()
+            .clone()
+            .set("io.engine", engine)
+            .refused(node.data_dir());
         assert_eq!(second.code, Some(EXIT_FAILURE));
         second.names(&[&node.data_dir().display().to_string(), "in use"]);
     }
@@ -31,7 +35,10 @@ fn a_second_start_on_the_same_directory_is_refused() {
     // Nor once it was killed and is there again.
     node.kill9();
     node.restart();
-    assert_eq!(node.config().refused(node.data_dir()).code, Some(EXIT_FAILURE));
+    assert_eq!(
+        node.config().refused(node.data_dir()).code,
+        Some(EXIT_FAILURE)
+    );
     assert_eq!(node.client().read_all(&topic, 0).len(), 2);
 }
 
@@ -44,13 +51,46 @@ fn a_bad_configuration_touches_nothing() {
     let line = |number: usize| format!("{name}:{number}");
     // The file, the line of the mistake, and words that say what was expected.
     let cases = [
-        ("log.retention.ms: 5\nnum.partitions: many\n", 2, vec!["num.partitions", "many"]),
-        ("\n\nnum.partitions: 0\n", 3, vec!["num.partitions", "from 1 to"]),
-        ("io.engine: fast\n", 1, vec!["io.engine", "auto", "uring", "threads"]),
-        ("# a comment\nlog.retension.ms: 5\n", 2, vec!["log.retension.ms", "log.retention.ms"]),
-        ("log:\n  retention:\n    ms: soon\n", 3, vec!["log.retention.ms", "soon"]),
-        ("listeners: PLAINTEXT://127.0.0.1:99999\n", 1, vec!["listeners", "99999"]),
-        ("num.partitions: 1\nnum.partitions: 2\n", 2, vec!["num.partitions"]),
+        (
+            "log.retention.ms: 5\nnum.partitions: many\n",
+            2,
+            vec!["num.partitions", "many"],
+        ),
+        (
+            "\n\nnum.partitions: 0\n",
+            3,
+            vec!["num.partitions", "from 1 to"],
+        ),
+        (
+            "io.engine: fast\n",
+            1,
+            vec!["io.engine", "auto", "uring", "threads"],
+        ),
+        (
+            "# a comment\nlog.retension.ms: 5\n",
+            2,
+            vec!["log.retension.ms", "log.retention.ms"],
+        ),
+        (
+            "log:\n  retention:\n    ms: soon\n",
+            3,
+            vec!["log.retention.ms", "soon"],
+        ),
+        (
+            "advertised.listeners: PLAINTEXT://h:99999\n",
+            1,
+            vec!["advertised.listeners", "99999"],
+        ),
+        (
+            "cluster.id: somewhere\n",
+            1,
+            vec!["cluster.id", "22 characters"],
+        ),
+        (
+            "num.partitions: 1\nnum.partitions: 2\n",
+            2,
+            vec!["num.partitions"],
+        ),
         ("num.partitions: [1\n", 1, vec![]),
         ("just words\n", 1, vec!["name: value"]),
     ];
@@ -58,30 +98,68 @@ fn a_bad_configuration_touches_nothing() {
         fs::write(&file, text).expect("a temporary file");
         let config = NodeConfig::new().argument("--config").argument(&name);
         let refusal = config.refused(&data_dir);
-        assert_eq!(refusal.code, Some(EXIT_BAD_CONFIGURATION), "{text}: {}", refusal.stderr);
+        assert_eq!(
+            refusal.code,
+            Some(EXIT_BAD_CONFIGURATION),
+            "{text}: {}",
+            refusal.stderr
+        );
         refusal.names(&words);
         assert!(refusal.stderr.contains(&name), "{text}: {}", refusal.stderr);
-        assert!(refusal.stderr.contains(&line(number)), "{text}: {}", refusal.stderr);
+        assert!(
+            refusal.stderr.contains(&line(number)),
+            "{text}: {}",
+            refusal.stderr
+        );
         assert!(!data_dir.exists(), "{text}");
     }
     // All mistakes at once, of all sources.
     fs::write(&file, "num.partitions: x\nio.engine: y\n").expect("a temporary file");
-    let config = NodeConfig::new().argument("--config").argument(&name).set("journal.files", "z");
+    let config = NodeConfig::new()
+        .argument("--config")
+        .argument(&name)
+        .set("journal.files", "z");
     let mut command = config.command(&data_dir);
     let refusal = refused(command.env("HOLDFAST_NODE_ID", "none"));
     assert_eq!(refusal.code, Some(EXIT_BAD_CONFIGURATION));
-    refusal.names(&[&line(1), &line(2), "HOLDFAST_NODE_ID", "--set journal.files"]);
+    refusal.names(&[
+        &line(1),
+        &line(2),
+        "HOLDFAST_NODE_ID",
+        "--set journal.files",
+    ]);
     // A file that is not there, an unknown flag, an unknown setting, a bad filter.
     let absent = temporary.path().join("absent.yaml").display().to_string();
     let cases = [
-        (NodeConfig::new().argument("--config").argument(&absent), &absent[..]),
-        (NodeConfig::new().argument("--no-such-flag"), "--no-such-flag"),
-        (NodeConfig::new().set("no.such.setting", "1"), "no.such.setting"),
-        (NodeConfig::new().set("log.level", "holdfast=loud"), "log.level"),
+        (
+            NodeConfig::new().argument("--config").argument(&absent),
+            &absent[..],
+        ),
+        (
+            NodeConfig::new().argument("--no-such-flag"),
+            "--no-such-flag",
+        ),
+        (
+            NodeConfig::new().set("no.such.setting", "1"),
+            "no.such.setting",
+        ),
+        (
+            NodeConfig::new().set("log.level", "holdfast=loud"),
+            "log.level",
+        ),
+        (
+            NodeConfig::new().set("cluster.id", "not an id"),
+            "cluster.id",
+        ),
     ];
     for (config, word) in cases {
         let refusal = config.refused(&data_dir);
-        assert_eq!(refusal.code, Some(EXIT_BAD_CONFIGURATION), "{word}: {}", refusal.stderr);
+        assert_eq!(
+            refusal.code,
+            Some(EXIT_BAD_CONFIGURATION),
+            "{word}: {}",
+            refusal.stderr
+        );
         refusal.names(&[word]);
         assert!(!data_dir.exists(), "{word}");
     }
@@ -132,11 +210,24 @@ fn stays_as_it_is(config: &NodeConfig, data_dir: &Path, path: &Path, words: &[&s
 fn a_directory_of_another_cluster_or_node_is_refused() {
     let node = stopped();
     let dir = node.data_dir();
-    let other = node.config().clone().set("cluster.id", "AAAAAAAAAAAAAAAAAAAAAQ");
+    let other = node
+        .config()
+        .clone()
+        .set("cluster.id", "AAAAAAAAAAAAAAAAAAAAAQ");
     let advice = "point --data-dir at another directory, or set";
-    stays_as_it_is(&other, dir, dir, &["belongs to cluster", "AAAAAAAAAAAAAAAAAAAAAQ", advice]);
+    stays_as_it_is(
+        &other,
+        dir,
+        dir,
+        &["belongs to cluster", "AAAAAAAAAAAAAAAAAAAAAQ", advice],
+    );
     let other = node.config().clone().set("node.id", "7");
-    stays_as_it_is(&other, dir, dir, &["belongs to node 1, not to node 7", advice]);
+    stays_as_it_is(
+        &other,
+        dir,
+        dir,
+        &["belongs to node 1, not to node 7", advice],
+    );
 }
 
 #[test]
@@ -146,14 +237,23 @@ fn a_directory_that_is_none_of_ours_is_refused() {
     fs::create_dir(&data_dir).expect("a temporary directory");
     fs::write(data_dir.join("thesis.txt"), "years of work").expect("a temporary file");
     let config = NodeConfig::new();
-    let words = ["thesis.txt", "point --data-dir at an empty directory", "Nothing was changed"];
+    let words = [
+        "thesis.txt",
+        "point --data-dir at an empty directory",
+        "Nothing was changed",
+    ];
     stays_as_it_is(&config, &data_dir, &data_dir, &words);
     // Apache Kafka's own.
     fs::remove_file(data_dir.join("thesis.txt")).expect("a temporary file");
     let meta = "version=1\nnode.id=1\ncluster.id=AAAAAAAAAAAAAAAAAAAAAQ\ndirectory.id=AAAAAAAAAAAAAAAAAAAAAQ\n";
     fs::write(data_dir.join("meta.properties"), meta).expect("a temporary file");
     fs::create_dir(data_dir.join("t-0")).expect("a temporary directory");
-    stays_as_it_is(&config, &data_dir, &data_dir, &["meta.properties", "holdfast.format"]);
+    stays_as_it_is(
+        &config,
+        &data_dir,
+        &data_dir,
+        &["meta.properties", "holdfast.format"],
+    );
     // Not even a directory.
     let file = temporary.path().join("file");
     fs::write(&file, "x").expect("a temporary file");
@@ -169,10 +269,22 @@ fn an_unknown_format_or_damaged_description_is_refused() {
     let meta = node.data_dir().join("meta.properties");
     let text = fs::read_to_string(&meta).expect("it is text");
     let cases = [
-        (text.replace("holdfast.format=1", "holdfast.format=99"), vec!["format 99", "format 1"]),
-        (text.replace("node.id=1", "node.id=one"), vec!["node.id", "one"]),
-        (text.replace("directory.id=", "directory.id=?"), vec!["directory.id"]),
-        (text.replace("cluster.id=", "claster.id="), vec!["cluster.id is missing"]),
+        (
+            text.replace("holdfast.format=1", "holdfast.format=99"),
+            vec!["format 99", "format 1"],
+        ),
+        (
+            text.replace("node.id=1", "node.id=one"),
+            vec!["node.id", "one"],
+        ),
+        (
+            text.replace("directory.id=", "directory.id=?"),
+            vec!["directory.id"],
+        ),
+        (
+            text.replace("cluster.id=", "claster.id="),
+            vec!["cluster.id is missing"],
+        ),
         (String::new(), vec!["holdfast.format is missing"]),
     ];
     for (text, words) in cases {
@@ -181,7 +293,12 @@ fn an_unknown_format_or_damaged_description_is_refused() {
     }
     // Without the file, the directory is one of partitions that belong to nobody.
     fs::remove_file(&meta).expect("a file of the test");
-    stays_as_it_is(node.config(), node.data_dir(), node.data_dir(), &["no meta.properties"]);
+    stays_as_it_is(
+        node.config(),
+        node.data_dir(),
+        node.data_dir(),
+        &["no meta.properties"],
+    );
 }
 
 #[test]
@@ -211,7 +328,10 @@ fn a_missing_or_unreadable_journal_file_is_refused() {
     let mut node = Node::start(config);
     let started = Instant::now();
     while with_extension(&node.data_dir().join("journal"), "journal").len() < 3 {
-        assert!(started.elapsed() < Duration::from_secs(10), "the journal does not grow");
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "the journal does not grow"
+        );
         thread::sleep(Duration::from_millis(5));
     }
     assert!(node.stop().success());
@@ -227,7 +347,12 @@ fn a_missing_or_unreadable_journal_file_is_refused() {
     for file in &files {
         let bytes = fs::read(file).expect("a file of the test");
         fs::remove_file(file).expect("a file of the test");
-        stays_as_it_is(node.config(), node.data_dir(), &node.data_dir().join("journal"), &[]);
+        stays_as_it_is(
+            node.config(),
+            node.data_dir(),
+            &node.data_dir().join("journal"),
+            &[],
+        );
         // One of which both headers are unreadable is as good as missing.
         fs::write(file, &bytes).expect("a file of the test");
         flip_bit(file, 50, 1);

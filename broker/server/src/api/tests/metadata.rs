@@ -347,22 +347,3 @@ async fn only_brokers_are_described() {
         assert_eq!((response.controller_id.0, response.brokers.len()), (-1, 0));
     }
 }
-
-#[tokio::test]
-async fn zz_dropped_producer_id_request() {
-    use crate::quorum::MetadataQuorum;
-    let mut broker = TestBroker::start(&[]).await;
-    let request = protocol::messages::InitProducerIdRequest::default().with_transactional_id(None);
-    if let crate::api::Answer::Later(mut future) = broker.begin(4, &request) {
-        let once = std::future::poll_fn(|cx| { let _ = future.as_mut().poll(cx); std::task::Poll::Ready(()) });
-        once.await;
-        drop(future);
-    }
-    let answer: protocol::messages::InitProducerIdResponse = broker.ask(4, &request).await;
-    println!("second: {answer:?}");
-    let again = crate::quorum::LocalQuorum::open(&broker.broker.data_dir, crate::broker::wall_clock_ms).unwrap();
-    let entries = again.load().unwrap();
-    println!("{entries:?}");
-    let mut image = broker_controller::MetadataImage::default();
-    for entry in entries { image = image.apply(&entry).image; }
-}

@@ -49,13 +49,22 @@ pub(crate) fn idempotent<V: AsRef<[u8]>>(
 pub(crate) fn fill<V: AsRef<[u8]>>(mut builder: BatchBuilder, values: &[V]) -> BytesMut {
     for (timestamp, value) in (BASE_TIMESTAMP..).zip(values) {
         let value = Some(value.as_ref());
-        builder.push(&NewRecord { timestamp, value, ..NewRecord::default() });
+        builder.push(&NewRecord {
+            timestamp,
+            value,
+            ..NewRecord::default()
+        });
     }
     builder.build()
 }
 
 /// `count` values that are found nowhere else: name, number, and noise up to `bytes_max`.
-pub(crate) fn noise(random: &mut Random, name: &str, count: usize, bytes_max: usize) -> Vec<Vec<u8>> {
+pub(crate) fn noise(
+    random: &mut Random,
+    name: &str,
+    count: usize,
+    bytes_max: usize,
+) -> Vec<Vec<u8>> {
     let value = |i: usize| {
         let mut value = format!("{name}-{i}-").into_bytes();
         let length = random.below(bytes_max);
@@ -77,7 +86,10 @@ pub(crate) fn values_of(records: &[u8]) -> Vec<(i64, Vec<u8>)> {
         let records = records_in(bytes, DECOMPRESSED_BYTES_MAX, &mut scratch);
         for record in records.expect("records that can be read") {
             let record = record.expect("a well-formed record");
-            values.push((record.offset.get(), record.value.unwrap_or_default().to_vec()));
+            values.push((
+                record.offset.get(),
+                record.value.unwrap_or_default().to_vec(),
+            ));
         }
     }
     values

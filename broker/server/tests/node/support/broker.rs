@@ -77,14 +77,22 @@ impl Refusal {
     #[track_caller]
     pub(crate) fn names(&self, words: &[&str]) {
         for word in words {
-            assert!(self.stderr.contains(word), "{word:?} is not in\n{}", self.stderr);
+            assert!(
+                self.stderr.contains(word),
+                "{word:?} is not in\n{}",
+                self.stderr
+            );
         }
     }
 }
 
 #[track_caller]
 pub(crate) fn refused(command: &mut Command) -> Refusal {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
     let mut child = child.expect("the broker's binary starts");
     let status = wait(&mut child, REFUSED_AFTER_MAX);
     let mut stderr = String::new();
@@ -92,7 +100,10 @@ pub(crate) fn refused(command: &mut Command) -> Refusal {
     match status {
         Some(status) => {
             pipe.read_to_string(&mut stderr).expect("logs are UTF-8");
-            Refusal { code: status.code(), stderr }
+            Refusal {
+                code: status.code(),
+                stderr,
+            }
         }
         None => {
             child.kill().expect("it runs");
@@ -131,7 +142,13 @@ impl Node {
     pub(crate) fn prepare(config: NodeConfig) -> Node {
         let temporary = TempDir::with_prefix("holdfast-node-").expect("a temporary directory");
         let data_dir = temporary.path().join("data");
-        Node { config, process: None, log: Log::default(), data_dir, _temporary: temporary }
+        Node {
+            config,
+            process: None,
+            log: Log::default(),
+            data_dir,
+            _temporary: temporary,
+        }
     }
 
     /// A node that is not started, on a copy of the data directory of this one, which must be stopped.
@@ -154,7 +171,10 @@ impl Node {
     pub(crate) fn try_restart(&mut self) -> Result<(), Refusal> {
         assert!(self.process.is_none(), "it runs");
         let mut command = self.config.command(&self.data_dir);
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let command = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the broker's binary starts");
         let since = self.log.mark();
         let stderr = child.stderr.take().expect("it is piped");
@@ -171,7 +191,12 @@ impl Node {
         });
         match announced.recv_timeout(PATIENCE) {
             Ok((kafka, admin)) => {
-                self.process = Some(Process { child, reader: Some(reader), kafka, admin });
+                self.process = Some(Process {
+                    child,
+                    reader: Some(reader),
+                    kafka,
+                    admin,
+                });
                 Ok(())
             }
             Err(_) => {
@@ -181,7 +206,10 @@ impl Node {
                 }
                 reader.join().expect("the reader does not panic");
                 let code = status.and_then(|status| status.code());
-                Err(Refusal { code, stderr: self.log.since(since) })
+                Err(Refusal {
+                    code,
+                    stderr: self.log.since(since),
+                })
             }
         }
     }
@@ -199,7 +227,9 @@ impl Node {
     pub(crate) fn stop(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("it runs");
         process.terminate();
-        process.finish(PATIENCE).unwrap_or_else(|| panic!("it does not stop:\n{}", self.log()))
+        process
+            .finish(PATIENCE)
+            .unwrap_or_else(|| panic!("it does not stop:\n{}", self.log()))
     }
 
     /// SIGTERM without waiting; [`Node::ended`] does.
@@ -211,7 +241,9 @@ impl Node {
     #[track_caller]
     pub(crate) fn ended(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("it runs");
-        process.finish(PATIENCE).unwrap_or_else(|| panic!("it does not stop:\n{}", self.log()))
+        process
+            .finish(PATIENCE)
+            .unwrap_or_else(|| panic!("it does not stop:\n{}", self.log()))
     }
 
     /// Changes a setting for the next start.
@@ -264,7 +296,10 @@ impl Node {
     pub(crate) fn wait_for_log(&self, mark: usize, test: impl Fn(&str) -> bool) -> String {
         match self.log.wait(mark, test) {
             Some(line) => line,
-            None => panic!("the line does not come; there are\n{}", self.log.since(mark)),
+            None => panic!(
+                "the line does not come; there are\n{}",
+                self.log.since(mark)
+            ),
         }
     }
 
@@ -272,7 +307,10 @@ impl Node {
     pub(crate) fn resident_bytes(&self) -> u64 {
         let pid = self.running().child.id();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("Linux");
         let kib = line.trim().trim_end_matches("kB").trim();
         kib.parse::<u64>().expect("a number") * 1024
     }
@@ -324,7 +362,9 @@ fn copy_directory(from: &Path, to: &Path) {
 
 /// `listening kafka=127.0.0.1:1 admin=127.0.0.1:2`
 fn parse_addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let (kafka, admin) = line.strip_prefix("listening kafka=")?.split_once(" admin=")?;
+    let (kafka, admin) = line
+        .strip_prefix("listening kafka=")?
+        .split_once(" admin=")?;
     Some((kafka.parse().ok()?, admin.parse().ok()?))
 }
 
@@ -371,7 +411,9 @@ impl Log {
         let find = |lines: &[String]| lines[mark..].iter().find(|line| test(line)).cloned();
         let guard = lines.lock().expect("nobody panics with it");
         let (guard, _) = changed
-            .wait_timeout_while(guard, Duration::from_secs(10), |lines| find(lines).is_none())
+            .wait_timeout_while(guard, Duration::from_secs(10), |lines| {
+                find(lines).is_none()
+            })
             .expect("nobody panics with it");
         find(&guard)
     }

@@ -43,16 +43,28 @@ impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Client {
         let stream = TcpStream::connect(address).expect("the broker accepts");
         stream.set_nodelay(true).expect("a socket");
-        stream.set_read_timeout(Some(SILENCE_MAX)).expect("a socket");
-        stream.set_write_timeout(Some(SILENCE_MAX)).expect("a socket");
-        Client { stream, next_correlation_id: 1, unanswered: VecDeque::new() }
+        stream
+            .set_read_timeout(Some(SILENCE_MAX))
+            .expect("a socket");
+        stream
+            .set_write_timeout(Some(SILENCE_MAX))
+            .expect("a socket");
+        Client {
+            stream,
+            next_correlation_id: 1,
+            unanswered: VecDeque::new(),
+        }
     }
 
     /// Sends a request, of which an answer is awaited.
     #[track_caller]
     pub(crate) fn send<T: RequestBody>(&mut self, version: i16, body: &T) {
         let correlation_id = self.send_silent(version, body);
-        self.unanswered.push_back(Unanswered { api: T::API_KEY, version, correlation_id });
+        self.unanswered.push_back(Unanswered {
+            api: T::API_KEY,
+            version,
+            correlation_id,
+        });
     }
 
     /// Sends a request that gets no answer (`acks=0`).
@@ -61,7 +73,9 @@ impl Client {
         let correlation_id = self.next_correlation_id;
         self.next_correlation_id += 1;
         let frame = encode_request_frame(version, correlation_id, Some(CLIENT_ID), body);
-        self.stream.write_all(&frame.expect("it can be encoded")).expect("the broker reads");
+        self.stream
+            .write_all(&frame.expect("it can be encoded"))
+            .expect("the broker reads");
         correlation_id
     }
 
@@ -76,7 +90,11 @@ impl Client {
         let asked = self.unanswered.pop_front().expect("something was asked");
         assert_eq!(asked.api, T::API_KEY);
         let mut frame = self.read_frame()?;
-        assert_eq!(frame.get_i32(), asked.correlation_id, "answers are out of order");
+        assert_eq!(
+            frame.get_i32(),
+            asked.correlation_id,
+            "answers are out of order"
+        );
         if response_header_version(asked.api, asked.version) >= 1 {
             assert_eq!(frame.get_u8(), 0, "tagged fields in a header");
         }
@@ -99,7 +117,11 @@ impl Client {
         self.next_correlation_id += 1;
         let frame = encode_request_frame(version, correlation_id, Some(CLIENT_ID), body);
         self.stream.write_all(&frame.expect("it can be encoded"))?;
-        self.unanswered.push_back(Unanswered { api: T::API_KEY, version, correlation_id });
+        self.unanswered.push_back(Unanswered {
+            api: T::API_KEY,
+            version,
+            correlation_id,
+        });
         self.try_receive::<T>()
     }
 
@@ -129,9 +151,13 @@ impl Client {
     }
 
     pub(crate) fn outcome_within(&mut self, patience: Duration) -> Outcome {
-        self.stream.set_read_timeout(Some(patience)).expect("a socket");
+        self.stream
+            .set_read_timeout(Some(patience))
+            .expect("a socket");
         let frame = self.read_frame();
-        self.stream.set_read_timeout(Some(SILENCE_MAX)).expect("a socket");
+        self.stream
+            .set_read_timeout(Some(SILENCE_MAX))
+            .expect("a socket");
         match frame {
             Ok(frame) => Outcome::Answer(frame),
             Err(error) if is_end(&error) => Outcome::Closed,

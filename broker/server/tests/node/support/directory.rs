@@ -59,7 +59,11 @@ pub(crate) fn written_end(file: &Path) -> u64 {
 
 /// Turns one bit around.
 pub(crate) fn flip_bit(file: &Path, at: u64, bit: usize) {
-    let mut file = fs::OpenOptions::new().read(true).write(true).open(file).expect("a file");
+    let mut file = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(file)
+        .expect("a file");
     let mut byte = [0];
     file.seek(SeekFrom::Start(at)).expect("a file");
     file.read_exact(&mut byte).expect("a place within the file");
@@ -70,7 +74,10 @@ pub(crate) fn flip_bit(file: &Path, at: u64, bit: usize) {
 
 /// Writes over a part of a file.
 pub(crate) fn overwrite(file: &Path, at: u64, bytes: &[u8]) {
-    let mut file = fs::OpenOptions::new().write(true).open(file).expect("a file");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .open(file)
+        .expect("a file");
     file.seek(SeekFrom::Start(at)).expect("a file");
     file.write_all(bytes).expect("a file that can be written");
 }
@@ -105,7 +112,10 @@ pub(crate) fn ruin(file: &Path, random: &mut Random) -> &'static str {
         }
         2 => {
             let shorter = random.below(length.max(1) as usize) as u64;
-            let file = fs::OpenOptions::new().write(true).open(file).expect("a file");
+            let file = fs::OpenOptions::new()
+                .write(true)
+                .open(file)
+                .expect("a file");
             file.set_len(shorter).expect("a file of the test");
             "cut"
         }

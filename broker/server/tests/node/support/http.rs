@@ -9,12 +9,22 @@ use std::time::Duration;
 pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
-    status.zip(body).ok_or_else(|| io::Error::other(format!("no HTTP: {answer:?}")))
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    let body = answer
+        .split_once("\r\n\r\n")
+        .map(|(_, body)| body.to_owned());
+    status
+        .zip(body)
+        .ok_or_else(|| io::Error::other(format!("no HTTP: {answer:?}")))
 }
 
 /// All samples of `/metrics`, by name and labels as they stand.
@@ -26,10 +36,13 @@ impl Scrape {
     pub(crate) fn of(address: SocketAddr) -> Scrape {
         let (status, text) = get(address, "/metrics").expect("metrics");
         assert_eq!(status, 200);
-        let samples = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
-            let (name, value) = line.rsplit_once(' ').expect("name and value");
-            (name.to_owned(), value.parse().expect("a number"))
-        });
+        let samples = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| {
+                let (name, value) = line.rsplit_once(' ').expect("name and value");
+                (name.to_owned(), value.parse().expect("a number"))
+            });
         Scrape(samples.collect())
     }
 

@@ -68,7 +68,9 @@ impl Topic {
             .with_current_leader_epoch(-1)
             .with_fetch_offset(offset)
             .with_partition_max_bytes(FETCH_BYTES);
-        FetchTopic::default().with_topic_id(self.id).with_partitions(vec![partition])
+        FetchTopic::default()
+            .with_topic_id(self.id)
+            .with_partitions(vec![partition])
     }
 }
 
@@ -90,18 +92,27 @@ impl Client {
             .with_num_partitions(partitions)
             .with_replication_factor(-1)
             .with_configs(configs.collect());
-        let request =
-            CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000);
+        let request = CreateTopicsRequest::default()
+            .with_topics(vec![topic])
+            .with_timeout_ms(30_000);
         let answer = self.call(7, &request);
-        assert_eq!(answer.topics[0].error_code, 0, "{:?}", answer.topics[0].error_message);
-        Topic { name: name.to_owned(), id: answer.topics[0].topic_id }
+        assert_eq!(
+            answer.topics[0].error_code, 0,
+            "{:?}",
+            answer.topics[0].error_message
+        );
+        Topic {
+            name: name.to_owned(),
+            id: answer.topics[0].topic_id,
+        }
     }
 
     #[track_caller]
     pub(crate) fn delete_topic(&mut self, topic: &Topic) {
         let state = DeleteTopicState::default().with_name(Some(topic_name(&topic.name)));
-        let request =
-            DeleteTopicsRequest::default().with_topics(vec![state]).with_timeout_ms(30_000);
+        let request = DeleteTopicsRequest::default()
+            .with_topics(vec![state])
+            .with_timeout_ms(30_000);
         let answer = self.call(6, &request);
         assert_eq!(answer.responses[0].error_code, 0);
     }
@@ -114,7 +125,11 @@ impl Client {
         batches: &[(i32, BytesMut)],
     ) -> Vec<PartitionProduceResponse> {
         let answer = self.call(PRODUCE, &topic.produce(-1, batches));
-        let topic = answer.responses.into_iter().next().expect("the topic asked for");
+        let topic = answer
+            .responses
+            .into_iter()
+            .next()
+            .expect("the topic asked for");
         topic.partition_responses
     }
 
@@ -122,7 +137,12 @@ impl Client {
     #[track_caller]
     pub(crate) fn append(&mut self, topic: &Topic, partition: i32, batch: BytesMut) -> i64 {
         let answers = self.produce(topic, &[(partition, batch)]);
-        assert_eq!(code(answers[0].error_code), ErrorCode::None, "{:?}", answers[0].error_message);
+        assert_eq!(
+            code(answers[0].error_code),
+            ErrorCode::None,
+            "{:?}",
+            answers[0].error_message
+        );
         answers[0].base_offset
     }
 
@@ -137,8 +157,16 @@ impl Client {
     pub(crate) fn fetch(&mut self, topic: &Topic, partition: i32, offset: i64) -> PartitionData {
         let answer = self.call(FETCH, &topic.fetch(partition, offset));
         assert_eq!(answer.error_code, 0);
-        let topic = answer.responses.into_iter().next().expect("the topic asked for");
-        topic.partitions.into_iter().next().expect("the partition asked for")
+        let topic = answer
+            .responses
+            .into_iter()
+            .next()
+            .expect("the topic asked for");
+        topic
+            .partitions
+            .into_iter()
+            .next()
+            .expect("the partition asked for")
     }
 
     /// Everything from an offset on, up to the end or the first error.
@@ -168,7 +196,12 @@ impl Client {
     pub(crate) fn read_all(&mut self, topic: &Topic, partition: i32) -> Vec<Vec<u8>> {
         let (values, code) = self.read_from(topic, partition, 0);
         assert_eq!(code, ErrorCode::None);
-        assert!(values.iter().map(|(offset, _)| *offset).eq(0..values.len() as i64));
+        assert!(
+            values
+                .iter()
+                .map(|(offset, _)| *offset)
+                .eq(0..values.len() as i64)
+        );
         values.into_iter().map(|(_, value)| value).collect()
     }
 
