@@ -95,7 +95,7 @@ pub(super) fn open(
     };
     let mut replay = Replay::new(path, checkpoint, config_of, environment.clone(), now_ms);
     let mut scanned = scan(io.as_ref(), &journal_dir, start, &mut |entry| {
-        replay.visit(&entry)
+        replay.visit(&entry);
     })?;
     if let Some(source) = replay.failed.take() {
         return Err(OpenError::Io {

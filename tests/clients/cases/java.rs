@@ -1,5 +1,7 @@
 //! The Java clients, in the tools that Apache Kafka ships.
 
+mod dump_log;
+
 use std::{collections::BTreeMap, process::Command};
 
 use serde_json::Value;
@@ -38,6 +40,12 @@ pub(crate) const CASES: &[Case] = &[
         name: "topics",
         run: topics,
         smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "dump_log",
+        run: dump_log::dump_log,
+        smoke: true,
     },
 ];
 

@@ -1,6 +1,6 @@
 //! librdkafka, which most clients that are neither Java nor Go are built on.
 
-mod client;
+pub(crate) mod client;
 
 use std::time::{Duration, Instant};
 

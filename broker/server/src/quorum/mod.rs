@@ -42,12 +42,16 @@ pub trait ImageListener: Send + Sync {
 
 /// The cluster's metadata, as this node knows it, and the way to change it.
 pub struct Metadata<Q> {
-    quorum: Q,
-    image: ArcSwap<MetadataImage>,
+    shared: Arc<Shared<Q>>,
     config: ControllerConfig,
     validator: Arc<dyn ConfigValidator + Send + Sync>,
     /// Held from a decision until its records are applied.
-    deciding: tokio::sync::Mutex<()>,
+    deciding: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct Shared<Q> {
+    quorum: Q,
+    image: ArcSwap<MetadataImage>,
     listener: std::sync::OnceLock<Arc<dyn ImageListener>>,
 }
 
@@ -62,33 +66,39 @@ impl<Q: MetadataQuorum> Metadata<Q> {
         for entry in quorum.load()? {
             image = image.apply(&entry).image;
         }
-        Ok(Metadata {
+        let shared = Shared {
             quorum,
             image: ArcSwap::from_pointee(image),
+            listener: std::sync::OnceLock::new(),
+        };
+        Ok(Metadata {
+            shared: Arc::new(shared),
             config,
             validator,
-            deciding: tokio::sync::Mutex::new(()),
-            listener: std::sync::OnceLock::new(),
+            deciding: Arc::new(tokio::sync::Mutex::new(())),
         })
     }
 
     /// Names who reacts to new images. Once.
     pub fn set_listener(&self, listener: Arc<dyn ImageListener>) {
         assert!(
-            self.listener.set(listener).is_ok(),
+            self.shared.listener.set(listener).is_ok(),
             "images have one listener"
         );
     }
 
     /// The newest image.
     pub fn image(&self) -> Arc<MetadataImage> {
-        self.image.load_full()
+        self.shared.image.load_full()
     }
 
     /// Decides a command and makes it so. Done means: its records are committed, applied, and reacted to here.
+    ///
+    /// Once decided, it happens: the caller may go away (its client hung up), but records that may be durable are always applied
+    /// before the next command is decided.
     pub async fn submit<C: Command>(&self, command: &C) -> Result<C::Response, ApiError> {
-        let _deciding = self.deciding.lock().await;
-        let image = self.image.load_full();
+        let deciding = Arc::clone(&self.deciding).lock_owned().await;
+        let image = self.image();
         let decision = {
             let configs = self.validator.as_ref();
             command.decide(&Context {
@@ -100,20 +110,42 @@ impl<Q: MetadataQuorum> Metadata<Q> {
         if decision.records.is_empty() {
             return Ok(decision.response);
         }
-        self.quorum
-            .commit(&decision.records)
-            .await
-            .map_err(|error| {
-                tracing::error!(%error, "metadata change failed");
-                ApiError::new(ErrorCode::KafkaStorageError, error.to_string())
-            })?;
-        let Applied { image, delta } = image.apply(&decision.records);
+        let shared = Arc::clone(&self.shared);
+        let records = decision.records;
+        let done = tokio::spawn(async move {
+            let outcome = shared.commit(&image, &records).await;
+            drop(deciding);
+            outcome
+        });
+        match done.await {
+            Ok(Ok(())) => Ok(decision.response),
+            Ok(Err(error)) => Err(ApiError::new(
+                ErrorCode::KafkaStorageError,
+                error.to_string(),
+            )),
+            // The runtime is going down.
+            Err(_) => Err(ApiError::bare(ErrorCode::BrokerNotAvailable)),
+        }
+    }
+}
+
+impl<Q: MetadataQuorum> Shared<Q> {
+    async fn commit(
+        &self,
+        image: &MetadataImage,
+        records: &[MetadataRecord],
+    ) -> Result<(), QuorumError> {
+        if let Err(error) = self.quorum.commit(records).await {
+            tracing::error!(%error, "metadata change failed");
+            return Err(error);
+        }
+        let Applied { image, delta } = image.apply(records);
         let image = Arc::new(image);
         // Partitions exist before the image says so, so that who reads the image finds them.
         if let Some(listener) = self.listener.get() {
             listener.on_image(&image, &delta);
         }
         self.image.store(image);
-        Ok(decision.response)
+        Ok(())
     }
 }

@@ -60,7 +60,7 @@ fn start(config: NodeConfig) -> (Node, Topic) {
 
 /// The same with a journal that has grown to its size, and with the checkpoints behind it that come with a start and with growth.
 fn start_journaled() -> (Node, Topic) {
-    let mut node = Node::start_journaled();
+    let mut node = Node::start(journaled());
     let topic = node.client().create_topic("t", PARTITIONS, &[]);
     let journal = node.data_dir().join("journal");
     wait_until("the journal grows", || {

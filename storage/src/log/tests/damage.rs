@@ -171,18 +171,21 @@ fn cut(node: &Node, path: &Path, len: u64) {
 }
 
 /// What may happen to an index, and to no other file.
-const INDEX_DAMAGE: [(&str, fn(&Node, &Path)); 6] = [
+/// A way to harm a file.
+type Harm = fn(&Node, &Path);
+
+const INDEX_DAMAGE: [(&str, Harm); 6] = [
     ("flipped", |node, path| node.flip(path, 1)),
     ("flipped at the end", |node, path| {
         node.flip(path, node.read(path).len() as u64 - 1);
     }),
     ("zeroed", |node, path| {
-        node.overwrite(path, 0, &vec![0; node.read(path).len()])
+        node.overwrite(path, 0, &vec![0; node.read(path).len()]);
     }),
     ("cut", |node, path| cut(node, path, 13)),
     ("empty", |node, path| cut(node, path, 0)),
     ("missing", |node, path| {
-        node.disk.io().remove_file(path).expect("it is there")
+        node.disk.io().remove_file(path).expect("it is there");
     }),
 ];
 

@@ -85,7 +85,7 @@ fn the_last_five_batches_are_recognised() {
 fn sequences_wrap() {
     let mut producers = Producers::default();
     let last = i32::MAX;
-    let mut header = |sequence: i32, records: i32, offset: i64| {
+    let header = |sequence: i32, records: i32, offset: i64| {
         let batch = crate::fixture::batch_at(0, &[b"v"]);
         let mut header = BatchHeader::parse(&batch).expect("a batch");
         header.producer = Some(producer(1, 0, sequence));

@@ -22,7 +22,7 @@ use tests_clients::{Content, NUM_PARTITIONS, Record, Target, partition_of};
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What librdkafka reported of one record.
-pub(super) type Delivery = Result<Record, RDKafkaErrorCode>;
+pub(crate) type Delivery = Result<Record, RDKafkaErrorCode>;
 
 /// Collects delivery reports, in the order in which they come.
 #[derive(Default)]
@@ -57,7 +57,7 @@ pub(super) fn config(target: &Target, settings: &[(&str, &str)]) -> ClientConfig
 }
 
 /// Sends `contents` to the partitions in turn; the reports are in the order of `contents`.
-pub(super) fn produce(
+pub(crate) fn produce(
     target: &Target,
     topic: &str,
     contents: &[Content],
@@ -102,7 +102,7 @@ pub(super) fn produce_to(
 /// The reports of records that must all have been acknowledged. Those hold key, value and headers
 /// only as the producer had them, so what they tell is partition, offset and timestamp.
 #[track_caller]
-pub(super) fn acknowledged(reports: Vec<Delivery>) -> Vec<Record> {
+pub(crate) fn acknowledged(reports: Vec<Delivery>) -> Vec<Record> {
     reports
         .into_iter()
         .map(|report| report.expect("the record is acknowledged"))
