@@ -156,7 +156,10 @@ fn incremental(session: i32, epoch: i32) -> FetchRequest {
 }
 
 /// The partitions that an answer speaks of, with the values in it.
-fn told(answer: &FetchResponse) -> Vec<(i32, Vec<(i64, Vec<u8>)>)> {
+/// Partitions, each with offsets and values.
+type Told = Vec<(i32, Vec<(i64, Vec<u8>)>)>;
+
+fn told(answer: &FetchResponse) -> Told {
     let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
     let told = |partition: &protocol::messages::fetch_response::PartitionData| {
         assert_eq!(partition.error_code, 0);

@@ -43,7 +43,10 @@ impl Broker {
                 Broker::Apache(ApacheKafka::start(config).expect("Apache Kafka starts"))
             }
             Backend::Holdfast | Backend::HoldfastThreads => {
-                let mut config = HoldfastConfig { settings: settings.to_vec(), ..HoldfastConfig::default() };
+                let mut config = HoldfastConfig {
+                    settings: settings.to_vec(),
+                    ..HoldfastConfig::default()
+                };
                 if backend == Backend::HoldfastThreads {
                     config = config.set("io.engine", "threads");
                 }
@@ -98,7 +101,11 @@ pub(super) fn dump_log(target: &Target) {
 
     // The journal of a killed broker goes to the same files, and the segments go on where they were.
     broker.restart();
-    load(&broker.target(target.backend), &mut expected, &["zstd", "none"]);
+    load(
+        &broker.target(target.backend),
+        &mut expected,
+        &["zstd", "none"],
+    );
     broker.kill9();
     broker.restart();
     load(&broker.target(target.backend), &mut expected, &["lz4"]);
@@ -109,7 +116,11 @@ pub(super) fn dump_log(target: &Target) {
 /// Produces with each codec, idempotent and not in turn.
 fn load(target: &Target, expected: &mut Vec<Record>, codecs: &[&str]) {
     for (nth, codec) in codecs.iter().enumerate() {
-        let count = if *codec == "none" { PLAIN_RECORDS } else { COMPRESSED_RECORDS };
+        let count = if *codec == "none" {
+            PLAIN_RECORDS
+        } else {
+            COMPRESSED_RECORDS
+        };
         let contents: Vec<Content> = bulk(count);
         let idempotent = if nth % 2 == 0 { "true" } else { "false" };
         let settings = [
@@ -122,7 +133,10 @@ fn load(target: &Target, expected: &mut Vec<Record>, codecs: &[&str]) {
         let reports = acknowledged(produce(target, TOPIC, &contents, &settings));
         let sent = in_turn(&contents, before);
         let place = |record: &Record| (record.partition, record.offset);
-        assert!(sent.iter().map(place).eq(reports.iter().map(place)), "offsets have gaps");
+        assert!(
+            sent.iter().map(place).eq(reports.iter().map(place)),
+            "offsets have gaps"
+        );
         expected.extend(sent);
     }
 }
@@ -145,7 +159,11 @@ fn check(data_dir: &Path, expected: &[Record]) {
         assert!(producers.contains("producerId: "), "{producers}");
     }
     // The tool does not print the values of headers.
-    let expected: Vec<Record> = expected.iter().cloned().map(without_header_values).collect();
+    let expected: Vec<Record> = expected
+        .iter()
+        .cloned()
+        .map(without_header_values)
+        .collect();
     assert_same(&expected, &records);
 
     // What holds the metadata is a log as well.
@@ -159,15 +177,23 @@ fn check(data_dir: &Path, expected: &[Record]) {
 fn check_indexes(dir: &Path) {
     let indexes = [files(dir, "index"), files(dir, "timeindex")].concat();
     let sanity = dump_log_segments(&indexes, &["--index-sanity-check"]);
-    let passed = sanity.lines().filter(|line| line.ends_with("passed sanity check.")).count();
+    let passed = sanity
+        .lines()
+        .filter(|line| line.ends_with("passed sanity check."))
+        .count();
     assert_eq!(passed, indexes.len(), "{sanity}");
     let entries = dump_log_segments(&indexes, &[]);
     for line in entries.lines() {
-        let is_known = ["Dumping ", "offset: ", "timestamp: "].iter().any(|it| line.starts_with(it));
+        let is_known = ["Dumping ", "offset: ", "timestamp: "]
+            .iter()
+            .any(|it| line.starts_with(it));
         assert!(is_known, "{line}\n{}", dir.display());
     }
     let verified = dump_log_segments(&indexes, &["--verify-index-only"]);
-    assert!(verified.lines().all(|line| line.starts_with("Dumping ")), "{verified}");
+    assert!(
+        verified.lines().all(|line| line.starts_with("Dumping ")),
+        "{verified}"
+    );
 }
 
 /// The records of a partition's segments, which must follow one another without a gap.
@@ -182,40 +208,63 @@ fn dump(logs: &[PathBuf], partition: i32) -> Vec<Record> {
         } else if line.starts_with("baseOffset: ") {
             assert!(line.contains(" isvalid: true"), "{line}");
             let fields: Vec<&str> = line.split(' ').collect();
-            let count = fields.windows(2).find(|pair| pair[0] == "count:").map(|pair| pair[1]);
-            counted += count.and_then(|it| it.parse::<usize>().ok()).expect("a count");
+            let count = fields
+                .windows(2)
+                .find(|pair| pair[0] == "count:")
+                .map(|pair| pair[1]);
+            counted += count
+                .and_then(|it| it.parse::<usize>().ok())
+                .expect("a count");
         } else {
-            let is_known = line.starts_with("Dumping ") || line.starts_with("Log starting offset: ");
+            let is_known =
+                line.starts_with("Dumping ") || line.starts_with("Log starting offset: ");
             assert!(is_known, "{line}");
         }
     }
     assert_eq!(records.len(), counted);
-    assert!(records.iter().map(|it| it.offset).eq(0..records.len() as i64), "offsets have gaps");
+    assert!(
+        records
+            .iter()
+            .map(|it| it.offset)
+            .eq(0..records.len() as i64),
+        "offsets have gaps"
+    );
     records
 }
 
 #[track_caller]
 fn dump_log_segments(files: &[PathBuf], options: &[&str]) -> String {
-    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    let names: Vec<String> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
     let mut tool = peer::tool("dump-log").expect("Kafka's jars");
     run(tool.args(options).arg("--files").arg(names.join(",")))
 }
 
 /// `offset: 5 CreateTime: 1 keySize: 3 valueSize: 5 sequence: -1 headerKeys: [a,b] key: abc payload: value`
 fn parse(line: &str, partition: i32) -> Record {
-    let (fields, contents) = line.split_once(" headerKeys: [").unwrap_or_else(|| panic!("{line}"));
+    let (fields, contents) = line
+        .split_once(" headerKeys: [")
+        .unwrap_or_else(|| panic!("{line}"));
     let words: Vec<&str> = fields.split(' ').collect();
     let numbers: BTreeMap<&str, i64> = words
         .chunks_exact(2)
         .filter_map(|pair| Some((pair[0], pair[1].parse().ok()?)))
         .collect();
-    let number = |name: &str| *numbers.get(name).unwrap_or_else(|| panic!("no {name} in {line}"));
+    let number = |name: &str| {
+        *numbers
+            .get(name)
+            .unwrap_or_else(|| panic!("no {name} in {line}"))
+    };
     let (names, contents) = contents.split_once(']').unwrap_or_else(|| panic!("{line}"));
     let headers = names.split(',').filter(|name| !name.is_empty());
     // Each may be left out, and a value may hold anything: the sizes say where they end.
     let taken = |text: &str, name: &str, size: i64| {
         let size = usize::try_from(size).ok()?;
-        let rest = text.strip_prefix(name).unwrap_or_else(|| panic!("no{name} in {line}"));
+        let rest = text
+            .strip_prefix(name)
+            .unwrap_or_else(|| panic!("no{name} in {line}"));
         Some(rest.as_bytes()[..size].to_vec())
     };
     let key = taken(contents, " key: ", number("keySize:"));
@@ -234,15 +283,19 @@ fn parse(line: &str, partition: i32) -> Record {
 }
 
 fn without_header_values(mut record: Record) -> Record {
-    record.headers.iter_mut().for_each(|(_, value)| *value = None);
+    record
+        .headers
+        .iter_mut()
+        .for_each(|(_, value)| *value = None);
     record
 }
 
 fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
     let paths = entries.map(|entry| entry.expect("an entry").path());
-    let mut files: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|it| it == extension)).collect();
+    let mut files: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|it| it == extension))
+        .collect();
     files.sort();
     files
 }
