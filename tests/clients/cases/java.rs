@@ -45,7 +45,7 @@ pub(crate) const CASES: &[Case] = &[
         client: Client::Java,
         name: "dump_log",
         run: dump_log::dump_log,
-        smoke: true,
+        smoke: false,
     },
 ];
 
