@@ -214,6 +214,17 @@ impl Partitions {
 
 impl ImageListener for Partitions {
     fn on_image(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
+        for id in &delta.partitions {
+            self.update(image, *id);
+        }
+        for resource in &delta.configs {
+            if resource.resource_type == broker_controller::ResourceType::Topic {
+                self.reconfigure(image, &resource.name);
+            }
+        }
+    }
+
+    fn on_image_published(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
         for (topic_id, deleted) in &delta.topics_deleted {
             for (index, _) in deleted.topic.partitions() {
                 let id = TopicIdPartition {
@@ -225,14 +236,6 @@ impl ImageListener for Partitions {
             self.forget_config(*topic_id);
             if image.topic_named(deleted.topic.name()).is_none() {
                 self.metrics.topics.remove(deleted.topic.name());
-            }
-        }
-        for id in &delta.partitions {
-            self.update(image, *id);
-        }
-        for resource in &delta.configs {
-            if resource.resource_type == broker_controller::ResourceType::Topic {
-                self.reconfigure(image, &resource.name);
             }
         }
     }

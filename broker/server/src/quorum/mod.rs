@@ -36,8 +36,11 @@ pub trait MetadataQuorum: Send + Sync + 'static {
 
 /// Reacts to a new image before anybody is answered because of it.
 pub trait ImageListener: Send + Sync {
-    /// The image changed by `delta`.
+    /// The image is about to change by `delta`: what is new in it is made.
     fn on_image(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta);
+
+    /// The image changed by `delta`: what is gone from it is removed.
+    fn on_image_published(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta);
 }
 
 /// The cluster's metadata, as this node knows it, and the way to change it.
@@ -141,11 +144,15 @@ impl<Q: MetadataQuorum> Shared<Q> {
         }
         let Applied { image, delta } = image.apply(records);
         let image = Arc::new(image);
-        // Partitions exist before the image says so, so that who reads the image finds them.
-        if let Some(listener) = self.listener.get() {
+        // Partitions are there before the image says so and as long as it does, so that who reads the image finds them.
+        let listener = self.listener.get();
+        if let Some(listener) = listener {
             listener.on_image(&image, &delta);
         }
-        self.image.store(image);
+        self.image.store(Arc::clone(&image));
+        if let Some(listener) = listener {
+            listener.on_image_published(&image, &delta);
+        }
         Ok(())
     }
 }
