@@ -57,10 +57,9 @@ pub(crate) fn live_brokers(address: &str) -> io::Result<usize> {
 /// The status and body of `GET http://address/path`.
 pub(crate) fn http_get(address: &str, path: &str) -> io::Result<(u16, String)> {
     let mut stream = connect(address)?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
-    )?;
+    // In one write: a server that answers and closes on a part of a request resets the rest.
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);
