@@ -5,7 +5,13 @@
 
 mod support;
 
-use support::crash::{Outcome, run_seed};
+use support::crash::{Outcome, Trouble, run_seed};
+
+const NONE: Trouble = Trouble {
+    lies: false,
+    refuses: false,
+    rots: false,
+};
 
 fn seeds() -> Vec<u64> {
     let number = |name: &str| {
@@ -19,27 +25,73 @@ fn seeds() -> Vec<u64> {
     }
 }
 
-#[test]
-fn what_was_durable_survives_every_crash() {
+fn run_all(trouble: Trouble) -> Outcome {
     let mut sum = Outcome::default();
     for seed in seeds() {
-        match run_seed(seed, false) {
-            Ok(outcome) => sum.add(&outcome),
-            Err(failure) => panic!("HOLDFAST_SIM_SEED={seed} replays this: {failure}"),
+        let result = std::panic::catch_unwind(|| run_seed(seed, trouble));
+        match result {
+            Ok(Ok(outcome)) => sum.add(&outcome),
+            Ok(Err(failure)) => panic!("HOLDFAST_SIM_SEED={seed} replays this: {failure}"),
+            Err(panic) => {
+                eprintln!("HOLDFAST_SIM_SEED={seed} replays this");
+                std::panic::resume_unwind(panic);
+            }
         }
     }
-    println!("{sum:?}");
+    println!("{trouble:?}: {sum:?}");
+    sum
+}
+
+fn is_single() -> bool {
+    std::env::var_os("HOLDFAST_SIM_SEED").is_some()
+}
+
+#[test]
+fn what_was_durable_survives_every_crash() {
+    let sum = run_all(NONE);
+    let tested = [
+        sum.crashes,
+        sum.struck,
+        sum.verified,
+        sum.truncations,
+        sum.duplicates,
+        sum.read,
+    ];
     assert!(
-        sum.crashes > 0 && sum.verified > 0,
-        "the test tested nothing: {sum:?}"
+        is_single() || tested.iter().all(|count| *count > 0),
+        "something was not tested: {sum:?}"
+    );
+}
+
+#[test]
+fn what_was_durable_survives_a_disk_that_refuses() {
+    let sum = run_all(Trouble {
+        refuses: true,
+        ..NONE
+    });
+    let tested = [sum.crashes, sum.verified, sum.faults, sum.full];
+    assert!(
+        is_single() || tested.iter().all(|count| *count > 0),
+        "something was not tested: {sum:?}"
+    );
+}
+
+#[test]
+fn what_rots_is_reported_or_refused_and_never_served() {
+    let sum = run_all(Trouble { rots: true, ..NONE });
+    let tested = [sum.refused, sum.damaged, sum.harmless];
+    assert!(
+        is_single() || tested.iter().all(|count| *count > 0),
+        "something was not tested: {sum:?}"
     );
 }
 
 /// The test can fail: on a disk that says it synced and did not, records are lost, and this must be seen.
 #[test]
 fn a_disk_that_lies_about_sync_is_found_out() {
+    let lies = Trouble { lies: true, ..NONE };
     let caught = (0..60)
-        .filter(|seed| run_seed(*seed, true).is_err())
+        .filter(|seed| run_seed(*seed, lies).is_err())
         .count();
     assert!(
         caught > 20,
@@ -49,7 +101,14 @@ fn a_disk_that_lies_about_sync_is_found_out() {
 
 #[test]
 fn one_seed_is_one_history() {
-    let first = run_seed(7, false).map_err(|failure| failure.to_string());
-    let second = run_seed(7, false).map_err(|failure| failure.to_string());
-    assert_eq!(first, second);
+    for trouble in [
+        NONE,
+        Trouble {
+            refuses: true,
+            ..NONE
+        },
+        Trouble { rots: true, ..NONE },
+    ] {
+        assert_eq!(run_seed(7, trouble), run_seed(7, trouble));
+    }
 }

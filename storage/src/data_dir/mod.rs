@@ -414,29 +414,27 @@ impl DataDir {
             for log in &logs {
                 unsynced.extend(log.take_unsynced()?);
             }
-            self.sync(&unsynced)?;
+            self.sync(unsynced)?;
         }
         Ok(moved)
     }
 
     /// Makes durable what logs have written. Over some number of files one sync of the file system is cheaper than
     /// thousands of single ones.
-    fn sync(&self, unsynced: &[Unsynced<'_>]) -> io::Result<()> {
-        let names_changed = unsynced.iter().any(Unsynced::names_changed);
+    fn sync(&self, unsynced: Vec<Unsynced<'_>>) -> io::Result<()> {
         let failed = |error| io::Error::other(SyncFailed(error));
-        if self.environment.dirty.get() > SINGLE_SYNCS_MAX
-            && self.io.sync_file_system(&self.any_file).map_err(failed)?
-        {
-            return Ok(());
+        let all_at_once = self.environment.dirty.get() > SINGLE_SYNCS_MAX
+            && self.io.sync_file_system(&self.any_file).map_err(failed)?;
+        if !all_at_once {
+            for log in &unsynced {
+                log.sync()?;
+            }
+            if unsynced.iter().any(Unsynced::names_changed) {
+                self.io.sync_dir(&self.path).map_err(failed)?;
+            }
         }
-        for log in unsynced {
-            log.sync()?;
-        }
-        if names_changed {
-            self.io.sync_dir(&self.path).map_err(failed)
-        } else {
-            Ok(())
-        }
+        unsynced.into_iter().for_each(Unsynced::done);
+        Ok(())
     }
 
     /// Writes behind everything durable, syncs it, writes a checkpoint and releases journal files. Returns how many were released.
@@ -475,8 +473,7 @@ impl DataDir {
                 unsynced.push(written);
             }
         }
-        self.sync(&unsynced)?;
-        drop(unsynced);
+        self.sync(unsynced)?;
         let checkpoint = Checkpoint {
             generation: self.journal_files.generation_of(needed_from),
             clean_end,
@@ -541,7 +538,8 @@ fn log_dir(path: &Path, topic: &str, partition: TopicIdPartition) -> PathBuf {
     path.join(format!("{topic}-{}", partition.partition))
 }
 
-fn deleted_dir(dir: &Path, id: LogId) -> PathBuf {
+/// What the directory of a deleted log is called until it is removed.
+pub(crate) fn deleted_dir(dir: &Path, id: LogId) -> PathBuf {
     let name = dir
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())

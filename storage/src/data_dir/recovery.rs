@@ -70,6 +70,18 @@ pub(super) fn open(
             format(io.as_ref(), path, identity, &config)?
         }
     };
+    // A killed process may leave names that are seen and not durable: of a checkpoint, whose successors' files would be used again, or
+    // of a journal file.
+    let journal_dir = path.join("journal");
+    for dir in [&journal_dir, path] {
+        io.sync_dir(dir).map_err(at(dir))?;
+    }
+    if let Some(parent) = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
+        io.sync_dir(parent).map_err(at(parent))?;
+    }
     let checkpoint_path = Checkpoint::path(path);
     let bytes = meta::read_small(io.as_ref(), &checkpoint_path).map_err(at(&checkpoint_path))?;
     let checkpoint = Checkpoint::decode(&bytes).map_err(|what| OpenError::Checkpoint {
@@ -78,7 +90,6 @@ pub(super) fn open(
     })?;
 
     // Logs are restored before the journal's end is known, so the queue they push to gets its position later.
-    let journal_dir = path.join("journal");
     let entry_bytes_max = entry_bytes_max(&config);
     let environment = LogEnvironment {
         files: Arc::new(Descriptors::new(Arc::clone(&io), config.open_files_max)),

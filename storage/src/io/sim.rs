@@ -125,12 +125,27 @@ impl SimDisk {
     /// Cuts the power during the mutating operation that follows after `n` more. From then on every
     /// call fails with [`PowerLoss`].
     pub fn crash_after(&self, n: u64) {
-        self.state.lock().cut_after = Some(n);
+        let mut state = self.state.lock();
+        state.cut_after = Some(n);
+        state.cut_is_kill = false;
     }
 
-    /// The same as [`SimDisk::crash`], for a disk whose power is already off.
+    /// Ends the process during the mutating operation that follows after `n` more: as [`SimDisk::crash_after`], but the page cache
+    /// stays. [`SimDisk::restart`] then is a [`SimDisk::kill`].
+    pub fn kill_after(&self, n: u64) {
+        let mut state = self.state.lock();
+        state.cut_after = Some(n);
+        state.cut_is_kill = true;
+    }
+
+    /// Ready for the next start after [`SimDisk::crash_after`] or [`SimDisk::kill_after`] has struck.
     pub fn restart(&self) {
-        self.crash();
+        let mut state = self.state.lock();
+        if state.cut_is_kill {
+            state.kill();
+        } else {
+            state.crash();
+        }
     }
 
     /// Whether the power is off.

@@ -159,19 +159,17 @@ pub fn scan(
         damage: Vec::new(),
         commits: 0,
         bytes: 0,
+        last_file: Vec::new(),
     };
-    if let Some(last) = live.last() {
-        // A killed process may leave writes in the page cache or the device's that read back well and are not durable. What is
-        // replayed counts as durable, so it is made so first.
-        let path = last.free.file.path();
-        last.free.file.sync().map_err(|source| ScanError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-    }
     for (at, file) in live.iter().enumerate() {
         let successor = live.get(at + 1).map(|next| next.header.first_sequence);
         walk.file(file, successor, visit)?;
+    }
+    if let Some(last) = live.last() {
+        walk.settle(&last.free).map_err(|source| ScanError::Io {
+            path: last.free.file.path().to_owned(),
+            source,
+        })?;
     }
     let suspect = walk.cut.is_some() && !walk.sealed;
     let mut live = live;
@@ -337,6 +335,8 @@ struct Walk {
     damage: Vec<BadBytes>,
     commits: u64,
     bytes: u64,
+    /// Commits of the last file: sequence, place and bytes.
+    last_file: Vec<(u64, u64, u32)>,
 }
 
 /// A commit that can be read, at least in part.
@@ -364,6 +364,7 @@ impl Walk {
         };
         let mut window = Window::new(&file.free);
         let mut at = FIRST_COMMIT;
+        self.last_file.clear();
         // A run that followed a cut leaves out the positions that checkpoints had given to what was cut.
         self.position = self
             .position
@@ -408,6 +409,8 @@ impl Walk {
             match (judge(&facts), commit) {
                 (Verdict::Replay, Some(commit)) => {
                     self.durable_mark = self.durable_mark.max(commit.header.durable_through);
+                    self.last_file
+                        .push((self.expected, at, commit.header.total_len));
                     self.replay(&mut window, file, &commit, intact, visit)
                         .map_err(failed)?;
                     at += u64::from(commit.header.total_len);
@@ -416,6 +419,8 @@ impl Walk {
                     if let Some(what) = commit.bad {
                         self.damage.push(BadBytes { what, ..bad });
                     }
+                    self.last_file
+                        .push((self.expected, at, commit.header.total_len));
                     self.replay(&mut window, file, &commit, intact, visit)
                         .map_err(failed)?;
                     at += u64::from(commit.header.total_len);
@@ -433,6 +438,25 @@ impl Walk {
                 }
             }
         }
+    }
+
+    /// Makes durable what was replayed of the last file: a killed process may have left it in the page cache or the device's.
+    ///
+    /// Where durable writes go through the page cache, a sync that failed leaves pages that are read back well, are lost, and are
+    /// not written by another sync. So whatever nobody knew durable is written again.
+    fn settle(&self, file: &FreeFile) -> io::Result<()> {
+        if !file.file.is_direct() {
+            let unknown = self
+                .last_file
+                .iter()
+                .filter(|(sequence, ..)| *sequence > self.durable_mark);
+            for (_, at, len) in unknown {
+                let mut bytes = vec![0; *len as usize];
+                let read = file.file.read_at(&mut bytes, *at)?;
+                file.file.write_all_at(&[&bytes[..read]], *at)?;
+            }
+        }
+        file.file.sync()
     }
 
     /// The commit of the expected sequence at `at`, from its front or, where that is damaged, from its trailer.

@@ -6,14 +6,34 @@ use super::Log;
 use super::disk::{ActiveSegment, Directory, DirtySegment, Disk, SyncFailed, write_side_file};
 use super::restore::CheckpointedLog;
 
-/// What was written and is not synced yet, with its descriptors.
+/// What was written and is not synced yet, with its descriptors. When it is dropped before it is [`Unsynced::done`], it is the log's
+/// again, for the next checkpoint: an error elsewhere, such as a full disk, must not leave it unsynced.
 pub struct Unsynced<'a> {
     log: &'a Log,
     segments: Vec<DirtySegment>,
     names_changed: bool,
 }
 
+impl Drop for Unsynced<'_> {
+    fn drop(&mut self) {
+        if self.segments.is_empty() && !self.names_changed {
+            return;
+        }
+        let mut disk = self.log.disk.lock();
+        if !disk.dropped {
+            disk.dirty.append(&mut self.segments);
+            disk.names_changed |= self.names_changed;
+        }
+    }
+}
+
 impl Unsynced<'_> {
+    /// It has been synced.
+    pub fn done(mut self) {
+        self.segments.clear();
+        self.names_changed = false;
+    }
+
     /// Whether names in the log's directory, or the directory's own, wait to be durable.
     pub fn names_changed(&self) -> bool {
         self.names_changed
@@ -87,12 +107,22 @@ impl Log {
             } => (*active, *closed_bytes),
             Directory::Unmade => (None, 0),
             Directory::Open => {
-                let active = disk.active.as_ref().map(|active| ActiveSegment {
-                    base: active.segment.base(),
-                    bytes: active.segment.bytes(),
-                    index_bytes: active.index_bytes,
-                    time_index_bytes: active.time_index_bytes,
-                });
+                let active = match (&disk.active, state.segments.last()) {
+                    (Some(active), _) => Some(ActiveSegment {
+                        base: active.segment.base(),
+                        bytes: active.segment.bytes(),
+                        index_bytes: active.index_bytes,
+                        time_index_bytes: active.time_index_bytes,
+                    }),
+                    // Damaged: it takes no more batches, and its indexes are not believed.
+                    (None, Some(last)) => Some(ActiveSegment {
+                        base: last.base(),
+                        bytes: last.bytes(),
+                        index_bytes: 0,
+                        time_index_bytes: 0,
+                    }),
+                    (None, None) => None,
+                };
                 let all: u64 = state.segments.iter().map(|segment| segment.bytes()).sum();
                 (active, all - active.map_or(0, |active| active.bytes))
             }

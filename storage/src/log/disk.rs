@@ -43,7 +43,8 @@ pub(super) enum Directory {
 
 /// A truncation that reaches into segments and waits to be durable before it is done to them.
 pub(super) struct PendingCut {
-    /// The position of the oldest truncation that was not done to the files: a recovery replays from there.
+    /// A recovery replays from there: the oldest entry that was not in the files when the oldest truncation took it back, or that
+    /// truncation. Should it not become durable, the log is as it was before.
     pub(super) replay_from: JournalPosition,
     /// The position that must be durable first; `None` when a recovery has read it.
     pub(super) durable_at: Option<JournalPosition>,

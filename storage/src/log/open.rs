@@ -22,7 +22,13 @@ impl Log {
         if disk.dropped {
             return Err(deleted());
         }
-        if matches!(disk.directory, Directory::Unopened { .. }) {
+        if matches!(
+            disk.directory,
+            Directory::Unopened {
+                active: Some(_),
+                ..
+            }
+        ) {
             self.make_ready(&mut disk)?;
         }
         Ok(())
@@ -99,7 +105,8 @@ impl Log {
         }
         let last = segments.last().cloned();
         self.state().segments = segments;
-        // Side files may be ahead of what counts, or behind it.
+        // Side files may be ahead of what counts, or behind it; indexes may have to be made.
+        disk.names_changed = true;
         disk.epochs_changed = true;
         let closed = match (last, cut) {
             (Some(last), Some(to)) => {
@@ -113,13 +120,7 @@ impl Log {
             (None, _) => None,
         };
         self.check_closed(disk, closed)?;
-        if disk.cut.is_some() {
-            self.finish_cut(disk);
-        }
-        if disk.active.is_none() {
-            // A damaged segment takes no more batches.
-            self.roll(disk, disk.end)?;
-        }
+        self.finish_cut(disk);
         Ok(())
     }
 
@@ -259,6 +260,7 @@ impl Log {
         }
         tracing::warn!(path = %segment.path("index").display(), "index does not match its segment; building it again");
         let interval = self.config.lock().index_interval_bytes;
+        disk.names_changed = true;
         disk.writable(segment, &self.environment.dirty)?;
         let builder = match segment.rebuild_indexes(interval, &gap) {
             Ok(builder) => builder,
@@ -273,8 +275,8 @@ impl Log {
         let mut rebuilt = Appender {
             segment: Arc::clone(segment),
             index: builder,
-            index_bytes: segment.file("index")?.len()?,
-            time_index_bytes: segment.file("timeindex")?.len()?,
+            index_bytes: 0,
+            time_index_bytes: 0,
             first_timestamp: None,
         };
         if is_active {
@@ -283,7 +285,7 @@ impl Log {
                 .as_ref()
                 .and_then(|active| active.first_timestamp);
             disk.active = Some(rebuilt);
-            return Ok(());
+            return disk.flush_indexes(&self.environment.dirty);
         }
         let active = disk.active.replace(rebuilt);
         let closed = disk.close_time_index(&self.environment.dirty);

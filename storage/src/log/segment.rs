@@ -393,7 +393,8 @@ impl Segment {
         self.times_are_checked.store(true, Ordering::Relaxed);
     }
 
-    /// Builds both indexes from the batches, as appending them would have. Only for who may write the segment.
+    /// Builds both indexes from the batches, as appending them would have, and empties their files: what is to be written is in the
+    /// builder. Only for who may write the segment.
     pub(super) fn rebuild_indexes(
         &self,
         interval: u64,
@@ -404,14 +405,8 @@ impl Segment {
             builder.on_batch(position, header, interval);
             true
         })?;
-        for (extension, bytes) in [
-            ("index", &mut builder.offsets),
-            ("timeindex", &mut builder.times),
-        ] {
-            let file = self.create(extension)?;
-            file.set_len(0)?;
-            file.write_all_at(&[bytes], 0)?;
-            bytes.clear();
+        for extension in ["index", "timeindex"] {
+            self.create(extension)?.set_len(0)?;
         }
         self.index_is_bad.store(false, Ordering::Relaxed);
         Ok(builder)

@@ -15,7 +15,7 @@ use super::open::deleted;
 use super::producers::Producers;
 use super::segment::{Segment, SegmentError, base_of, file_name};
 use super::{Log, State};
-use crate::data_dir::read_small;
+use crate::data_dir::{deleted_dir, read_small};
 use crate::journal::{Entry, EntryKind, JournalFault, JournalPosition};
 
 /// Why a log was not truncated.
@@ -98,6 +98,7 @@ impl Log {
         to: Offset,
         file_producers: Option<Producers>,
     ) {
+        let oldest_in_journal = state.tail.front().map_or(position, |batch| batch.position);
         let freed = state.tail.remove_from(to);
         self.environment.tails.remove(freed);
         state.oldest_tail_ms = state.tail.front().map(|batch| batch.appended_ms);
@@ -115,7 +116,10 @@ impl Log {
         self.set_high_watermark(self.high_watermark().min(to));
         let mut producers = match file_producers {
             Some(producers) => {
-                let replay_from = disk.cut.as_ref().map_or(position, |cut| cut.replay_from);
+                let replay_from = disk
+                    .cut
+                    .as_ref()
+                    .map_or(oldest_in_journal, |cut| cut.replay_from);
                 disk.cut = Some(PendingCut {
                     replay_from,
                     durable_at,
@@ -169,9 +173,6 @@ impl Log {
             self.cut_segment(disk, &last, to)?;
         }
         self.finish_cut(disk);
-        if disk.active.is_none() {
-            self.roll(disk, to)?;
-        }
         Ok(true)
     }
 
@@ -248,18 +249,29 @@ impl Log {
     /// memory knows of older ones. Changes nothing on the disk.
     fn producers_at(&self, disk: &Disk, to: Offset) -> io::Result<Producers> {
         let io = self.environment.files.io();
-        let mut segments: Vec<Segment> = match disk.directory {
-            Directory::Unmade => Vec::new(),
-            _ => io
-                .read_dir(&self.dir)?
-                .iter()
-                .filter_map(|entry| Some(self.segment(base_of(&entry.name)?, entry.len)))
-                .filter(|segment| segment.base() <= to)
-                .collect(),
+        // In a recovery: a deletion after the truncation may have renamed the directory, and may have to be undone.
+        let renamed = deleted_dir(&self.dir, self.id);
+        let dir = if io.exists(&renamed)? {
+            renamed
+        } else {
+            self.dir.clone()
         };
+        let is_there = !matches!(disk.directory, Directory::Unmade) && io.exists(&dir)?;
+        let entries = if is_there {
+            io.read_dir(&dir)?
+        } else {
+            Vec::new()
+        };
+        let files = &self.environment.files;
+        let mut segments: Vec<Segment> = entries
+            .iter()
+            .filter_map(|entry| Some((base_of(&entry.name)?, entry.len)))
+            .filter(|(base, _)| *base <= to)
+            .map(|(base, len)| Segment::new(self.id, &dir, base, len, Arc::clone(files)))
+            .collect();
         let mut producers = Producers::default();
         for at in (0..segments.len()).rev() {
-            let path = self.dir.join(file_name(segments[at].base(), "snapshot"));
+            let path = dir.join(file_name(segments[at].base(), "snapshot"));
             if !io.exists(&path)? {
                 continue;
             }

@@ -1,42 +1,87 @@
-//! A seeded life of a data directory: appends, commits, write-behind, checkpoints, topics made and deleted, and crashes at any operation.
+//! A seeded life of a data directory: appends, truncations, commits, write-behind, checkpoints, topics made and deleted; and the end of
+//! the process or of the power at any operation, disks that refuse, and bits that rot.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use protocol::batch::{BatchBuilder, BatchHeader, NewRecord};
-use protocol::model::{BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicIdPartition, Uuid};
+use protocol::batch::{BatchBuilder, BatchHeader, BatchProducer, NewRecord};
+use protocol::model::{
+    BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, TopicId,
+    TopicIdPartition, Uuid,
+};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use storage::data_dir::{DataDir, DataDirConfig, Identity};
-use storage::io::sim::{PowerLoss, SimConfig, SimDisk};
+use storage::data_dir::{DataDir, DataDirConfig, Identity, OpenError, RecoveryReport};
+use storage::io::sim::{SimConfig, SimDisk};
 use storage::journal::{JournalObserver, JournalWriter, WriterConfig, WriterStep};
-use storage::log::LogConfig;
+use storage::log::{Log, LogConfig, is_disk_full};
 
-use super::model::Expected;
+use super::model::{Batch, Expected};
+
+/// What may go wrong besides crashes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trouble {
+    /// The disk claims syncs that did not happen.
+    pub lies: bool,
+    /// Writes and syncs fail now and then, and the disk is full now and then.
+    pub refuses: bool,
+    /// A byte rots before the last start.
+    pub rots: bool,
+}
 
 /// What a run saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Power losses and kills.
     pub crashes: u64,
+    /// Of these, in the middle of an operation.
+    pub struck: u64,
     /// Starts that had to cut an in-flight tail.
     pub cuts: u64,
     /// Clean stops.
     pub clean: u64,
     /// Records compared after restarts.
     pub verified: u64,
+    /// Records compared while the process worked.
+    pub read: u64,
+    /// Truncations.
+    pub truncations: u64,
+    /// Retries recognised.
+    pub duplicates: u64,
+    /// Directories that went offline.
+    pub faults: u64,
+    /// Times the disk was found to be full.
+    pub full: u64,
+    /// Starts that a full disk refused.
+    pub no_space: u64,
+    /// Rotten bytes that refused the start.
+    pub refused: u64,
+    /// Rotten bytes that cost records, reported.
+    pub damaged: u64,
+    /// Rotten bytes that cost nothing.
+    pub harmless: u64,
 }
 
 impl Outcome {
     /// Adds another run's.
     pub fn add(&mut self, other: &Outcome) {
         self.crashes += other.crashes;
+        self.struck += other.struck;
         self.cuts += other.cuts;
         self.clean += other.clean;
         self.verified += other.verified;
+        self.read += other.read;
+        self.truncations += other.truncations;
+        self.duplicates += other.duplicates;
+        self.faults += other.faults;
+        self.full += other.full;
+        self.no_space += other.no_space;
+        self.refused += other.refused;
+        self.damaged += other.damaged;
+        self.harmless += other.harmless;
     }
 }
 
@@ -49,40 +94,51 @@ impl JournalObserver for NoObserver {
 struct Life {
     disk: SimDisk,
     random: SmallRng,
+    trouble: Trouble,
     salts: Arc<AtomicU64>,
     expected: BTreeMap<TopicIdPartition, (String, Expected)>,
     /// Deleted, but possibly not durably.
     dropped: BTreeMap<TopicIdPartition, (String, Expected)>,
+    logs_max: usize,
+    /// The disk takes nothing more.
+    is_tight: bool,
     topics_made: u128,
     now_ms: i64,
     outcome: Outcome,
 }
 
-/// Runs one seed. `lie` makes the disk claim syncs that did not happen.
-pub fn run_seed(seed: u64, lie: bool) -> Result<Outcome, String> {
+/// Runs one seed.
+pub fn run_seed(seed: u64, trouble: Trouble) -> Result<Outcome, String> {
     let mut random = SmallRng::seed_from_u64(seed);
     let config = SimConfig {
         direct: random.random_bool(0.7),
         ..SimConfig::default()
     };
     let disk = SimDisk::new(seed, config);
+    let logs_max = if random.random_bool(0.1) { 30 } else { 4 };
     let mut life = Life {
         disk,
         random,
+        trouble,
         salts: Arc::new(AtomicU64::new(seed << 20)),
         expected: BTreeMap::new(),
         dropped: BTreeMap::new(),
+        logs_max,
+        is_tight: false,
         topics_made: 0,
         now_ms: 1_000,
         outcome: Outcome::default(),
     };
     for _ in 0..life.random.random_range(2..6) {
-        life.disk.lie_about_sync(lie);
+        life.disk.lie_about_sync(trouble.lies);
         life.run_once()?;
     }
     life.disk.lie_about_sync(false);
-    let opened = life.open()?;
-    match opened {
+    if trouble.rots {
+        life.rot()?;
+        return Ok(life.outcome);
+    }
+    match life.open()? {
         Some((data_dir, _)) => life.verify(&data_dir)?,
         None => return Err("the disk lost power though nobody cut it".into()),
     }
@@ -97,7 +153,7 @@ impl Life {
             journal_files: 3,
             journal_first_file_bytes: 64 << 10,
             writer: WriterConfig {
-                commit_bytes_max: 32 << 10,
+                commit_bytes_max: 4096 << self.random.random_range(0..6),
                 depth: self.random.random_range(1..=4),
                 overlap_bytes_min: 512,
                 seal_after: Duration::from_millis(10),
@@ -115,15 +171,14 @@ impl Life {
         }
     }
 
-    /// Opens the directory; `None` when the power was cut meanwhile.
-    fn open(&mut self) -> Result<Option<(Arc<DataDir>, JournalWriter)>, String> {
+    fn try_open(&mut self) -> Result<(Arc<DataDir>, RecoveryReport), OpenError> {
         let identity = Identity {
             cluster_id: Some("sim".into()),
             node_id: BrokerId::new(1),
             new_directory_id: Uuid::from_u128(1),
             new_cluster_id: Uuid::from_u128(2),
         };
-        let opened = DataDir::open(
+        DataDir::open(
             self.disk.io(),
             Path::new("/data"),
             &identity,
@@ -131,8 +186,12 @@ impl Life {
             &|_| log_config(),
             Arc::new(NoObserver),
             self.now_ms,
-        );
-        match opened {
+        )
+    }
+
+    /// Opens the directory; `None` when the process or the power ended meanwhile.
+    fn open(&mut self) -> Result<Option<(Arc<DataDir>, JournalWriter)>, String> {
+        match self.try_open() {
             Ok((data_dir, report)) => {
                 self.outcome.cuts += u64::from(report.cut.is_some());
                 if !report.damage.is_empty() {
@@ -142,6 +201,13 @@ impl Life {
                 Ok(Some((data_dir, writer)))
             }
             Err(_) if self.disk.is_down() => Ok(None),
+            Err(OpenError::Io { source, .. }) if self.is_tight && is_disk_full(&source) => {
+                // Crashes in a row have used up every file, or there is nothing yet.
+                self.outcome.no_space += 1;
+                self.is_tight = false;
+                self.disk.set_capacity(u64::MAX);
+                self.open()
+            }
             Err(error) => Err(format!("start refused: {error}")),
         }
     }
@@ -151,7 +217,11 @@ impl Life {
         let steps = self.random.random_range(5..120);
         if self.random.random_bool(0.8) {
             let until = self.random.random_range(0..400);
-            self.disk.crash_after(until);
+            if self.random.random_bool(0.3) {
+                self.disk.kill_after(until);
+            } else {
+                self.disk.crash_after(until);
+            }
         }
         if let Some((data_dir, mut writer)) = self.open()? {
             self.verify(&data_dir)?;
@@ -161,13 +231,21 @@ impl Life {
                 }
                 self.step(&data_dir, &mut writer)?;
             }
-            if !self.disk.is_down() && self.random.random_bool(0.3) {
+            let is_online = data_dir.fault().is_none();
+            self.outcome.faults += u64::from(!is_online && !self.disk.is_down());
+            if !self.disk.is_down() && is_online && self.random.random_bool(0.3) {
                 self.stop(&data_dir, &mut writer)?;
             }
             self.observe();
             self.forget_logs();
         }
+        self.disk.clear_faults();
+        if self.random.random_bool(0.5) {
+            self.is_tight = false;
+            self.disk.set_capacity(u64::MAX);
+        }
         if self.disk.is_down() {
+            self.outcome.struck += 1;
             self.disk.restart();
         } else if self.random.random_bool(0.5) {
             self.disk.crash();
@@ -180,9 +258,15 @@ impl Life {
 
     fn step(&mut self, data_dir: &Arc<DataDir>, writer: &mut JournalWriter) -> Result<(), String> {
         self.now_ms += 100;
+        if self.trouble.refuses {
+            self.refuse();
+        }
         let result = match self.random.random_range(0..100) {
-            0..45 => self.append(),
-            45..75 => {
+            0..40 => self.append(),
+            40..44 => self.truncate(),
+            44..46 => self.retry(),
+            46..50 => self.read().map_err(std::io::Error::other),
+            50..75 => {
                 if writer.step() == WriterStep::Idle && self.random.random_bool(0.5) {
                     writer.seal();
                 }
@@ -195,60 +279,187 @@ impl Life {
             95..98 => self.create(data_dir),
             _ => self.drop_one(data_dir),
         };
+        self.outcome.full += u64::from(data_dir.is_full());
         self.observe();
         match result {
-            Err(error) if !PowerLoss::is(&error) && !self.disk.is_down() => {
+            Err(error) if !self.trouble.refuses && !self.disk.is_down() => {
                 Err(format!("a step failed on a sound disk: {error}"))
             }
             _ => Ok(()),
         }
     }
 
+    /// Lets the disk refuse something soon.
+    fn refuse(&mut self) {
+        const PLACES: [&str; 8] = [
+            "journal",
+            ".journal",
+            ".log",
+            "index",
+            "checkpoint",
+            "partition",
+            "-0",
+            "/data",
+        ];
+        const EIO: i32 = 5;
+        const ENOSPC: i32 = 28;
+        match self.random.random_range(0..200) {
+            0..2 => {
+                let place = PLACES[self.random.random_range(0..PLACES.len())];
+                let errno = if self.random.random_bool(0.3) {
+                    EIO
+                } else {
+                    ENOSPC
+                };
+                if self.random.random_bool(0.7) {
+                    self.disk.fail_next_write(place, errno);
+                } else {
+                    self.disk.fail_next_sync(place, errno);
+                }
+            }
+            2..5 => {
+                self.is_tight = true;
+                self.disk.set_capacity(0);
+            }
+            5..12 => {
+                self.is_tight = false;
+                self.disk.set_capacity(u64::MAX);
+            }
+            _ => {}
+        }
+    }
+
+    fn pick(&mut self) -> Option<(Arc<Log>, TopicIdPartition)> {
+        let at = self.random.random_range(0..self.expected.len().max(1));
+        let (partition, (_, expected)) = self.expected.iter().nth(at)?;
+        Some((expected.log.clone()?, *partition))
+    }
+
     fn append(&mut self) -> std::io::Result<()> {
-        let count = self.expected.len();
-        if count == 0 {
+        let Some((log, partition)) = self.pick() else {
             return Ok(());
-        }
-        let at = self.random.random_range(0..count);
+        };
         let records = self.random.random_range(1..5);
-        let padding = if self.random.random_bool(0.1) {
-            6_000
+        let padding = match self.random.random_range(0..50) {
+            0 => 30_000,
+            1..5 => 6_000,
+            _ => self.random.random_range(0..400),
+        };
+        let is_idempotent = self.random.random_bool(0.5);
+        let producer_id = self.random.random_range(0..2);
+        let Some((_, expected)) = self.expected.get_mut(&partition) else {
+            return Ok(());
+        };
+        let base = expected.end();
+        let values: Vec<Vec<u8>> = (0..records)
+            .map(|record| {
+                // Made once: a record written again at an offset that was taken back is another.
+                format!(
+                    "{}-{}-{}-{}",
+                    log.id(),
+                    base + record,
+                    self.now_ms,
+                    "x".repeat(padding)
+                )
+            })
+            .map(String::into_bytes)
+            .collect();
+        let producer = is_idempotent.then(|| {
+            let id = ProducerId::new(producer_id);
+            let last = expected.now.iter().rev().find_map(|batch| {
+                let producer = batch.producer.filter(|producer| producer.id == id)?;
+                Some(producer.base_sequence?.plus(batch.values.len() as i32))
+            });
+            BatchProducer {
+                id,
+                epoch: ProducerEpoch::new(0),
+                base_sequence: Some(last.unwrap_or(Sequence::new(0))),
+            }
+        });
+        let batch = Batch {
+            base,
+            values,
+            producer,
+        };
+        let appended = send(&log, &batch, self.now_ms)?;
+        assert_eq!(appended.base.get(), base as i64);
+        assert!(appended.duplicate.is_none(), "it was never sent before");
+        expected.append(batch);
+        Ok(())
+    }
+
+    /// Sends a batch again that the log has.
+    fn retry(&mut self) -> std::io::Result<()> {
+        let Some((log, partition)) = self.pick() else {
+            return Ok(());
+        };
+        let Some((_, expected)) = self.expected.get(&partition) else {
+            return Ok(());
+        };
+        let written = expected
+            .now
+            .iter()
+            .rev()
+            .find(|batch| batch.producer.is_some());
+        let Some(batch) = written else { return Ok(()) };
+        let appended = send(&log, batch, self.now_ms)?;
+        assert!(
+            appended.duplicate.is_some(),
+            "{log:?}: a retry was written again: {appended:?}"
+        );
+        assert_eq!(appended.base.get(), batch.base as i64);
+        self.outcome.duplicates += 1;
+        Ok(())
+    }
+
+    fn truncate(&mut self) -> std::io::Result<()> {
+        let Some((log, partition)) = self.pick() else {
+            return Ok(());
+        };
+        let Some((_, expected)) = self.expected.get_mut(&partition) else {
+            return Ok(());
+        };
+        let end = expected.end();
+        // Mostly a little, sometimes deep into the segments.
+        let back = if self.random.random_bool(0.7) {
+            end.min(6)
         } else {
-            self.random.random_range(0..400)
+            end
         };
-        let Some((_, expected)) = self.expected.values_mut().nth(at) else {
-            return Ok(());
-        };
-        let Some(log) = expected.log.clone() else {
-            return Ok(());
-        };
-        let mut builder = BatchBuilder::new();
-        let mut values = Vec::new();
-        for record in 0..records {
-            let number = expected.values.len() + record;
-            let value = format!("{}-{number}-{}", log.id(), "x".repeat(padding)).into_bytes();
-            let record = NewRecord {
-                timestamp: self.now_ms,
-                value: Some(&value),
-                ..NewRecord::default()
-            };
-            builder.push(&record);
-            values.push(value);
+        let to = end - self.random.random_range(0..=back);
+        let reached = log
+            .truncate(Offset::new(to as i64))
+            .map_err(std::io::Error::other)?;
+        let reached = usize::try_from(reached.get()).unwrap_or(0);
+        assert!(reached <= to || to >= end);
+        if reached < end {
+            expected.truncate(reached);
+            assert_eq!(expected.end(), reached, "a batch is cut as a whole");
+            self.outcome.truncations += 1;
         }
-        let batch = builder.build();
-        let header = BatchHeader::parse(&batch).map_err(std::io::Error::other)?;
-        match log.append(batch, &header, LeaderEpoch::new(0), self.now_ms, None) {
-            Ok(appended) => {
-                assert_eq!(appended.base.get(), expected.values.len() as i64);
-                expected.values.append(&mut values);
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<(), String> {
+        let Some((_, partition)) = self.pick() else {
+            return Ok(());
+        };
+        let Some((_, expected)) = self.expected.get(&partition) else {
+            return Ok(());
+        };
+        match expected.check_live() {
+            Ok(count) => {
+                self.outcome.read += count as u64;
                 Ok(())
             }
-            Err(error) => Err(std::io::Error::other(error)),
+            Err(_) if self.disk.is_down() => Ok(()),
+            // Reading does not need a disk that can be written.
+            Err(error) => panic!("{error}"),
         }
     }
 
     fn create(&mut self, data_dir: &DataDir) -> std::io::Result<()> {
-        if self.expected.len() >= 4 {
+        if self.expected.len() >= self.logs_max {
             return Ok(());
         }
         self.topics_made += 1;
@@ -257,7 +468,7 @@ impl Life {
             return Ok(());
         };
         // Few names, so that a topic is often made again under the name of a deleted one.
-        let name = format!("topic{}", self.random.random_range(0..3));
+        let name = format!("topic{}", self.random.random_range(0..self.logs_max - 1));
         if self.expected.values().any(|(taken, _)| *taken == name) {
             return Ok(());
         }
@@ -268,18 +479,13 @@ impl Life {
         let log = data_dir
             .create_log(partition, &name, log_config())
             .map_err(std::io::Error::other)?;
-        let expected = Expected {
-            values: Vec::new(),
-            durable: 0,
-            log: Some(log),
-        };
+        let expected = Expected::of(log);
         self.expected.insert(partition, (name, expected));
         Ok(())
     }
 
     fn drop_one(&mut self, data_dir: &DataDir) -> std::io::Result<()> {
-        let at = self.random.random_range(0..self.expected.len().max(1));
-        let Some(partition) = self.expected.keys().nth(at).copied() else {
+        let Some((_, partition)) = self.pick() else {
             return Ok(());
         };
         let Some(removed) = self.expected.remove(&partition) else {
@@ -302,7 +508,7 @@ impl Life {
                 self.outcome.clean += 1;
                 Ok(())
             }
-            Err(_) if self.disk.is_down() => Ok(()),
+            Err(_) if self.disk.is_down() || self.trouble.refuses => Ok(()),
             Err(error) => Err(format!("stop failed on a sound disk: {error}")),
         }
     }
@@ -327,17 +533,14 @@ impl Life {
         let mut gone = Vec::new();
         for (partition, (name, expected)) in &mut self.expected {
             let Some(log) = found.remove(partition) else {
-                if expected.durable > 0 {
-                    return Err(format!(
-                        "{name}: the log is gone, {} were durable",
-                        expected.durable
-                    ));
+                if expected.has_durable() {
+                    return Err(format!("{name}: the log is gone, records were durable"));
                 }
                 gone.push(*partition);
                 continue;
             };
             match expected.verify(&log) {
-                Ok(()) => self.outcome.verified += expected.durable as u64,
+                Ok(count) => self.outcome.verified += count as u64,
                 Err(_) if self.disk.is_down() => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -352,7 +555,7 @@ impl Life {
                 return Err(format!("{log:?} was never created"));
             };
             match expected.verify(&log) {
-                Ok(()) => {}
+                Ok(_) => {}
                 Err(_) if self.disk.is_down() => return Ok(()),
                 Err(error) => return Err(format!("{name}, deletion undone: {error}")),
             }
@@ -364,6 +567,98 @@ impl Life {
         }
         Ok(())
     }
+
+    /// Flips a bit anywhere, and starts: reported or refused, never served; and no business of logs that have nothing there.
+    fn rot(&mut self) -> Result<(), String> {
+        let files: Vec<(PathBuf, usize)> = self
+            .disk
+            .image()
+            .into_iter()
+            .map(|(path, bytes)| (path, bytes.len()))
+            .filter(|(path, len)| *len > 0 && !path.to_string_lossy().contains("-delete"))
+            .collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let (path, len) = &files[self.random.random_range(0..files.len())];
+        let bytes = self.disk.image().remove(path).unwrap_or_default();
+        // Where something is: most of a journal file is zeros.
+        let used: Vec<usize> = (0..*len).filter(|at| bytes[*at] != 0).collect();
+        let at = match used.get(self.random.random_range(0..used.len().max(1))) {
+            Some(at) if self.random.random_bool(0.9) => *at,
+            _ => self.random.random_range(0..*len),
+        };
+        let mask = 1 << self.random.random_range(0..8);
+        self.disk
+            .rot(path, at as u64, mask)
+            .map_err(|error| error.to_string())?;
+        let context = format!("bit {mask:#x} of byte {at} of {}", path.display());
+        let (data_dir, report) = match self.try_open() {
+            Ok(opened) => opened,
+            Err(OpenError::Io { path, source }) => {
+                return Err(format!("{context}: {}: {source}", path.display()));
+            }
+            Err(_) => {
+                self.outcome.refused += 1;
+                return Ok(());
+            }
+        };
+        let in_journal = path.starts_with("/data/journal");
+        let mut is_whole = true;
+        for log in data_dir.logs() {
+            let known = self.expected.get_mut(&log.partition());
+            let Some((_, expected)) = known.or_else(|| self.dropped.get_mut(&log.partition()))
+            else {
+                return Err(format!("{context}: {log:?} was never created"));
+            };
+            let whole = expected
+                .verify_damaged(&log)
+                .map_err(|error| format!("{context}: {error}"))?;
+            let is_its_own = in_journal || path.starts_with(log.dir());
+            if !whole && !is_its_own {
+                return Err(format!("{context}: {log:?} lost something"));
+            }
+            let is_segment = path.extension().is_some_and(|name| name == "log");
+            if !whole && !in_journal && !is_segment {
+                return Err(format!(
+                    "{context}: {log:?} lost something with a file that can be rebuilt"
+                ));
+            }
+            is_whole &= whole;
+        }
+        if in_journal && !is_whole && report.damage.is_empty() && report.cut.is_none() {
+            return Err(format!(
+                "{context}: records are lost and nothing is reported"
+            ));
+        }
+        if is_whole {
+            self.outcome.harmless += 1;
+        } else {
+            self.outcome.damaged += 1;
+        }
+        Ok(())
+    }
+}
+
+fn send(log: &Arc<Log>, batch: &Batch, now_ms: i64) -> std::io::Result<storage::log::Appended> {
+    let mut builder = BatchBuilder::new();
+    if let Some(producer) = batch.producer {
+        builder = builder.producer(producer);
+    }
+    for value in &batch.values {
+        builder.push(&NewRecord {
+            timestamp: now_ms,
+            value: Some(value),
+            ..NewRecord::default()
+        });
+    }
+    let bytes = builder.build();
+    let header = BatchHeader::parse(&bytes).map_err(std::io::Error::other)?;
+    // Now and then another leader.
+    let known = log.latest_epoch().map_or(0, LeaderEpoch::get);
+    let epoch = LeaderEpoch::new(known + i32::from(now_ms % 700 == 0));
+    log.append(bytes, &header, epoch, now_ms, None)
+        .map_err(std::io::Error::other)
 }
 
 fn log_config() -> LogConfig {

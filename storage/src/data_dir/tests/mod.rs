@@ -1,1 +1,6 @@
+//! Tests of a data directory: its files, whose it is, deletion, pressure, and its threads on a real disk.
 
+mod checkpoint_bytes;
+mod identity;
+mod life;
+mod stress;

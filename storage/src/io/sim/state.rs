@@ -46,6 +46,8 @@ pub(super) struct State {
     pub(super) boot: u64,
     pub(super) down: bool,
     pub(super) cut_after: Option<u64>,
+    /// What goes is the process, not the power.
+    pub(super) cut_is_kill: bool,
     pub(super) mutations: u64,
     pub(super) trace: VecDeque<String>,
     pub(super) capacity: u64,
@@ -67,6 +69,7 @@ impl State {
             boot: 0,
             down: false,
             cut_after: None,
+            cut_is_kill: false,
             mutations: 0,
             trace: VecDeque::new(),
             capacity: u64::MAX,
@@ -195,7 +198,7 @@ impl State {
     }
 
     pub(super) fn kill(&mut self) {
-        if self.down {
+        if self.down && !self.cut_is_kill {
             // There is no page cache any more.
             return self.crash();
         }
@@ -227,6 +230,7 @@ impl State {
         self.boot += 1;
         self.down = false;
         self.cut_after = None;
+        self.cut_is_kill = false;
         self.collect();
     }
 

@@ -1,0 +1,170 @@
+//! The checkpoint, byte by byte.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use protocol::model::{
+    LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, TopicId,
+    TopicIdPartition, Uuid,
+};
+
+use crate::data_dir::Checkpoint;
+use crate::journal::{BadBytes, JournalEnd, JournalPosition, LogId};
+use crate::log::{
+    ActiveSegment, CheckpointedLog, DamagedRange, LeaderEpochs, ProducerBatch, ProducerState,
+    Producers,
+};
+
+fn checkpoint() -> Checkpoint {
+    let mut producers = Producers::default();
+    let batch = ProducerBatch {
+        base_sequence: Sequence::new(4),
+        last_sequence: Sequence::new(5),
+        base_offset: Offset::new(30),
+        last_offset: Offset::new(31),
+        timestamp: 1234,
+    };
+    let state = ProducerState {
+        epoch: ProducerEpoch::new(2),
+        batches: VecDeque::from([batch]),
+        last_used_ms: 5678,
+    };
+    producers.restore(ProducerId::new(7), state);
+    let bad = BadBytes {
+        path: PathBuf::from("/x"),
+        offset: 99,
+        what: "known damage",
+    };
+    let damaged = DamagedRange {
+        from: Offset::new(20),
+        to: Offset::new(22),
+        bad,
+    };
+    let log = CheckpointedLog {
+        id: LogId(3),
+        partition: TopicIdPartition {
+            topic_id: TopicId::new(Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff))
+                .expect("an id"),
+            partition: PartitionIndex::new(1),
+        },
+        topic: "orders".into(),
+        position: JournalPosition(500),
+        start: Offset::new(10),
+        written_end: Offset::new(40),
+        high_watermark: Offset::new(39),
+        active: Some(ActiveSegment {
+            base: Offset::new(16),
+            bytes: 1000,
+            index_bytes: 8,
+            time_index_bytes: 12,
+        }),
+        closed_bytes: 2000,
+        damaged: vec![damaged],
+        leader_epochs: LeaderEpochs::from_entries(vec![
+            (LeaderEpoch::new(0), Offset::new(10)),
+            (LeaderEpoch::new(4), Offset::new(33)),
+        ]),
+        producers,
+    };
+    Checkpoint {
+        generation: 6,
+        clean_end: Some(JournalEnd {
+            generation: 7,
+            sequence: 800,
+        }),
+        journal_files: 4,
+        next_log_id: LogId(9),
+        logs: vec![log],
+    }
+}
+
+#[test]
+fn checkpoint_bytes() {
+    let bytes = checkpoint().encode();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        hex,
+        concat!(
+            "484643484b505431",
+            "f7c9b844",
+            "0600000000000000",
+            "01",
+            "0700000000000000",
+            "2003000000000000",
+            "04000000",
+            "0900000000000000",
+            "01000000",
+            // The log.
+            "0300000000000000",
+            "00112233445566778899aabbccddeeff",
+            "01000000",
+            "0600",
+            "6f7264657273",
+            "f401000000000000",
+            "0a00000000000000",
+            "2800000000000000",
+            "2700000000000000",
+            // Its segments.
+            "01",
+            "1000000000000000",
+            "e803000000000000",
+            "0800000000000000",
+            "0c00000000000000",
+            "d007000000000000",
+            // Damage.
+            "01000000",
+            "1400000000000000",
+            "1600000000000000",
+            "6300000000000000",
+            "0200",
+            "2f78",
+            // Leader epochs.
+            "02000000",
+            "00000000",
+            "0a00000000000000",
+            "04000000",
+            "2100000000000000",
+            // Producers.
+            "01000000",
+            "0700000000000000",
+            "0200",
+            "2e16000000000000",
+            "01",
+            "04000000",
+            "05000000",
+            "1e00000000000000",
+            "1f00000000000000",
+            "d204000000000000",
+        )
+    );
+    assert_eq!(Checkpoint::decode(&bytes), Ok(checkpoint()));
+}
+
+#[test]
+fn an_empty_checkpoint_is_read_back() {
+    let empty = Checkpoint::default();
+    assert_eq!(Checkpoint::decode(&empty.encode()), Ok(empty));
+}
+
+#[test]
+fn any_flipped_bit_or_missing_byte_is_noticed() {
+    let bytes = checkpoint().encode();
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(Checkpoint::decode(&flipped).is_err(), "bit {bit}");
+    }
+    for len in 0..bytes.len() {
+        assert!(Checkpoint::decode(&bytes[..len]).is_err(), "{len} bytes");
+    }
+}
+
+#[test]
+fn lengths_are_believed_only_as_far_as_bytes_are_left() {
+    let mut bytes = Checkpoint::default().encode();
+    let at = bytes.len() - 4;
+    bytes[at..].copy_from_slice(&u32::MAX.to_le_bytes());
+    let crc = crc32c::crc32c(&bytes[12..]);
+    bytes[8..12].copy_from_slice(&crc.to_le_bytes());
+    assert!(Checkpoint::decode(&bytes).is_err());
+}
