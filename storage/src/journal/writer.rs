@@ -480,6 +480,19 @@ impl JournalWriter {
     }
 }
 
+/// Whoever waits for an entry that no writer will ever write is told so.
+impl Drop for JournalWriter {
+    fn drop(&mut self) {
+        self.take_queued();
+        if !self.waiting.is_empty() || !self.in_flight.is_empty() {
+            self.fail(
+                "ending the journal",
+                std::io::Error::other("entries are left that are not durable"),
+            );
+        }
+    }
+}
+
 /// Fills `buf` with a whole commit and returns the checksum field of its header. Copies each payload once.
 fn encode_commit(
     buf: &mut AlignedBuf,
