@@ -1,5 +1,6 @@
 //! The life of a broker: open the data, load the metadata, take up the partitions, serve, and stop without losing an answer.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use broker_controller::{ClusterId, ControllerConfig, DirectoryId, IncarnationId}
 use parking_lot::Mutex;
 use protocol::model::{BrokerId, Uuid};
 use storage::data_dir::{DataDir, DataDirConfig, Identity, OpenError, RecoveryReport, Workers};
-use storage::io::{Engine, EngineChoice, open_engine, unsynced::Unsynced};
+use storage::io::{Engine, EngineChoice, Io, open_engine, unsynced::Unsynced};
 use storage::journal::{JournalObserver, ScanError, WriterConfig};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 use crate::admin::{self, AdminState, Readiness};
 use crate::api::{self, Dispatcher, fetch_sessions::FetchSessions};
 use crate::broker::{Broker, Partitions, wall_clock_ms};
-use crate::config::{BrokerConfig, Config, IoEngine};
+use crate::config::{BrokerConfig, Config, IoEngine, TopicConfig};
 use crate::metrics::{JournalMetrics, Metrics, StartReport};
 use crate::net::{ListenerConfig, MemoryBudget, NetConfig, Server};
 use crate::observe::{BrokerScrape, NetworkObserver};
@@ -193,12 +194,13 @@ pub(crate) fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Opened, Ru
         new_cluster_id: Uuid::new_v4(),
     };
     let observer = Arc::new(JournalObservation(Arc::clone(&metrics.journal)));
+    let data_dir_config = fitted(config, io.as_ref());
     let open = || {
         DataDir::open(
             Arc::clone(&io),
             &config.broker.data_dir,
             &identity,
-            data_dir_config(&config.broker),
+            data_dir_config.clone(),
             // Topics' own settings are in the metadata log, which is in this directory: they are set before anything is written.
             &|_| storage::log::LogConfig::default(),
             Arc::clone(&observer) as _,
@@ -320,6 +322,28 @@ fn data_dir_config(config: &BrokerConfig) -> DataDirConfig {
             .unwrap_or(i64::MAX),
         open_files_max: OPEN_FILES_MAX,
     }
+}
+
+/// The journal takes its share of a small disk, and no more.
+fn fitted(config: &Config, io: &dyn Io) -> DataDirConfig {
+    let data_dir = &config.broker.data_dir;
+    let journal = data_dir_config(&config.broker);
+    // At the very first start the directory is not there yet; its disk is.
+    let path = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone());
+    let space = path.ancestors().find_map(|path| io.disk_space(path).ok());
+    let Some(space) = space else { return journal };
+    let configured = journal.journal_file_bytes;
+    let topics = TopicConfig::resolve(&BTreeMap::new(), &config.settings);
+    let fitted = journal.fit_to_disk(space.total, topics.max_message_bytes as u64);
+    if fitted.journal_file_bytes < configured {
+        tracing::info!(
+            disk_bytes = space.total,
+            journal_file_bytes = fitted.journal_file_bytes,
+            configured,
+            "the journal's files are smaller than configured: the disk is small"
+        );
+    }
+    fitted
 }
 
 fn network_config(config: &BrokerConfig) -> (NetConfig, Vec<ListenerConfig>) {

@@ -23,12 +23,14 @@ pub use meta::Meta;
 pub(crate) use meta::read_small;
 pub use pressure::{CHECKPOINT_AT, DELAY_FROM, PRODUCE_DELAY_MAX, produce_delay};
 pub use recovery::RecoveryReport;
+pub use size::JOURNAL_DISK_SHARE;
 pub use workers::Workers;
 
 mod checkpoint;
 mod meta;
 mod pressure;
 mod recovery;
+mod size;
 #[cfg(test)]
 mod tests;
 mod workers;

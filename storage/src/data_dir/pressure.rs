@@ -12,7 +12,7 @@ pub const DELAY_FROM: f64 = 0.75;
 /// The longest delay of a produce request, when the journal is full.
 pub const PRODUCE_DELAY_MAX: Duration = Duration::from_millis(250);
 
-/// How long a produce request waits before it is appended, at that [`super::DataDir::pressure`]: nothing below
+/// How long the answer to a produce request is held back, at that [`super::DataDir::pressure`]: nothing below
 /// [`DELAY_FROM`], then growing with the square of what is over it.
 pub fn produce_delay(pressure: f64) -> Duration {
     let over = ((pressure - DELAY_FROM) / (1.0 - DELAY_FROM)).clamp(0.0, 1.0);

@@ -4,6 +4,8 @@
 //! high watermark. On one replica that is when the journal has it on stable media, so that an answer always means that.
 //! Retries of an idempotent producer are answered with their first offset, once that is durable (KIP-98).
 //! Topics by name up to version 12, by id in 13 (KIP-516).
+//! While the disk is full nothing is taken, with an error that clients retry; and when the disk does not keep up, answers are delayed
+//! before the journal is full, so that producers slow down.
 //!
 //! Not supported: transactional ids and batches; they get an error that is not retriable.
 
@@ -17,6 +19,7 @@ use protocol::messages::{ApiKey, ProduceResponse, TopicName};
 use protocol::wire::WireError;
 use protocol::wire::produce::{ProducePartition, ProduceRequest, ProduceTopic, TopicRef};
 use protocol::wire::versions::VersionRange;
+use storage::data_dir::produce_delay;
 use storage::log::Hold;
 
 use super::topics::{find_partition, id_of, known_id, text};
@@ -50,7 +53,8 @@ fn handle(mut call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         .unwrap_or(Err(WireError::Malformed("the decoder failed")))?;
     let acks = request.acks;
     let wait_max = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-    let refused = refuse_whole(&request);
+    let refused = refuse_whole(&request, call.broker);
+    let delay = produce_delay(call.broker.data_dir.pressure());
     // The frame stays in memory as long as a tail holds a batch of it, and so does its place in the budget.
     let hold = call
         .connection
@@ -60,7 +64,7 @@ fn handle(mut call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let outcomes: Vec<TopicOutcome> = request
         .topics
         .into_iter()
-        .map(|topic| append_topic(&mut call, topic, refused, hold.as_ref(), now_ms))
+        .map(|topic| append_topic(&mut call, topic, refused.as_ref(), hold.as_ref(), now_ms))
         .collect();
     if acks == 0 {
         return Ok(match first_error(&outcomes) {
@@ -72,7 +76,15 @@ fn handle(mut call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
                 )),
                 error: code,
             }),
-            None => Answer::Silent,
+            None if delay.is_zero() => Answer::Silent,
+            // It holds up what comes after it on the connection, and so the client.
+            None => Answer::later(async move {
+                tokio::time::sleep(delay).await;
+                Response {
+                    bytes: crate::net::ResponseBytes::empty(),
+                    error: ErrorCode::None,
+                }
+            }),
         });
     }
     let head = call.head;
@@ -90,26 +102,34 @@ fn handle(mut call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         if tokio::time::timeout(wait_max, wait.all()).await.is_ok() {
             journal.on_durable(appended.elapsed());
         }
+        if !delay.is_zero() {
+            tokio::time::sleep_until((appended + delay).into()).await;
+        }
         respond(&head, outcomes, wait.codes())
     }))
 }
 
-/// What is wrong with the request as a whole.
-fn refuse_whole(request: &ProduceRequest) -> Option<ErrorCode> {
+/// Why nothing of the request can be taken.
+fn refuse_whole(request: &ProduceRequest, broker: &Broker) -> Option<Refusal> {
     if !(-1..=1).contains(&request.acks) {
-        return Some(ErrorCode::InvalidRequiredAcks);
+        return Some(ErrorCode::InvalidRequiredAcks.into());
     }
-    // Fatal to the producer, as no transaction can ever succeed here.
-    request
-        .transactional_id
-        .as_ref()
-        .map(|_| ErrorCode::TransactionalIdAuthorizationFailed)
+    if request.transactional_id.is_some() {
+        // Fatal to the producer, as no transaction can ever succeed here.
+        return Some(ErrorCode::TransactionalIdAuthorizationFailed.into());
+    }
+    // Clients try this again, and there may be space by then.
+    broker.data_dir.is_full().then(|| Refusal {
+        code: ErrorCode::KafkaStorageError,
+        message: Some("The disk is full".into()),
+        log_start: None,
+    })
 }
 
 fn append_topic(
     call: &mut Call<'_>,
     topic: ProduceTopic,
-    refused: Option<ErrorCode>,
+    refused: Option<&Refusal>,
     hold: Option<&Hold>,
     now_ms: i64,
 ) -> TopicOutcome {
@@ -124,13 +144,12 @@ fn append_topic(
         .map(|partition| {
             let index = partition.partition_index;
             let found = match (refused, id) {
-                (Some(code), _) | (None, Err(code)) => Err(code),
-                (None, Ok(id)) => find_partition(broker, id, index),
+                (Some(refused), _) => Err(refused.clone()),
+                (None, Err(code)) => Err(code.into()),
+                (None, Ok(id)) => find_partition(broker, id, index).map_err(Refusal::from),
             };
-            let result = match found {
-                Ok(found) => append(&found, partition, call.head.version, hold, now_ms),
-                Err(code) => Err(code.into()),
-            };
+            let result =
+                found.and_then(|found| append(&found, partition, call.head.version, hold, now_ms));
             Outcome { index, result }
         })
         .collect();

@@ -25,8 +25,6 @@ use waiters::Waiters;
 pub use waiters::{FetchWait, ProduceWait};
 
 mod append;
-#[cfg(test)]
-mod tests;
 mod waiters;
 
 pub use append::{ProducedBatch, Refusal};

@@ -3,4 +3,5 @@
 mod checkpoint_bytes;
 mod identity;
 mod life;
+mod size;
 mod stress;
