@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
 use broker_controller::{MetadataDelta, MetadataImage};
 use parking_lot::{Mutex, RwLock};
 use protocol::ErrorCode;
@@ -61,7 +60,7 @@ pub struct Partitions {
     metrics: Arc<Metrics>,
     by_id: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
     /// The configuration of each topic here, resolved.
-    configs: ArcSwap<HashMap<TopicId, Arc<TopicConfig>>>,
+    configs: RwLock<HashMap<TopicId, Arc<TopicConfig>>>,
 }
 
 impl Partitions {
@@ -78,7 +77,7 @@ impl Partitions {
             settings,
             metrics,
             by_id: RwLock::default(),
-            configs: ArcSwap::default(),
+            configs: RwLock::default(),
         }
     }
 
@@ -159,16 +158,11 @@ impl Partitions {
     }
 
     fn config_of(&self, image: &MetadataImage, id: TopicId, name: &str) -> Arc<TopicConfig> {
-        if let Some(config) = self.configs.load().get(&id) {
+        if let Some(config) = self.configs.read().get(&id) {
             return Arc::clone(config);
         }
         let config = Arc::new(self.topic_config(image, name));
-        self.configs.rcu(|configs| {
-            let mut configs = HashMap::clone(configs);
-            configs.insert(id, Arc::clone(&config));
-            configs
-        });
-        config
+        Arc::clone(self.configs.write().entry(id).or_insert(config))
     }
 
     fn reconfigure(&self, image: &MetadataImage, name: &str) {
@@ -189,11 +183,7 @@ impl Partitions {
     }
 
     fn forget_config(&self, id: TopicId) {
-        self.configs.rcu(|configs| {
-            let mut configs = HashMap::clone(configs);
-            configs.remove(&id);
-            configs
-        });
+        self.configs.write().remove(&id);
     }
 
     fn delete(&self, id: TopicIdPartition, topic: &str) {

@@ -18,6 +18,7 @@ mod file;
 mod journal_definitions;
 mod listener;
 mod log_definitions;
+mod not_yet;
 mod print;
 mod reference;
 mod settings;

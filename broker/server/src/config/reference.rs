@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::accepted::ACCEPTED_WITHOUT_EFFECT;
 use super::broker_definitions::BROKER_SECTIONS;
 use super::definition::{Definition, KafkaDefault};
+use super::not_yet::is_not_yet;
 use super::topic_definitions::{TOPIC_DEFINITIONS, Unit};
 
 const HEAD: &str = "\
@@ -66,6 +67,9 @@ impl Page {
         let mut notes = vec![definition.importance.name().to_owned()];
         if definition.dynamic && follows.is_none() {
             notes.push("dynamic".to_owned());
+        }
+        if is_not_yet(definition.name) {
+            notes.push("no effect yet".to_owned());
         }
         match definition.kafka_default {
             KafkaDefault::Same => {}

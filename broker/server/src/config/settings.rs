@@ -8,6 +8,7 @@ use super::broker::BrokerConfig;
 use super::broker_definitions::BROKER_SECTIONS;
 use super::definition::{Check, ConfigType, Definition};
 use super::error::{ConfigError, Origin, Problem};
+use super::not_yet::is_not_yet;
 use super::suggest::nearest;
 use super::topic_definitions::topic_definition;
 use super::value::{Reason, Value, parse};
@@ -190,12 +191,25 @@ impl Settings {
             .accepted
             .values()
             .map(|setting| format!("{}: {} has no effect here", setting.origin, setting.name));
+        let not_yet = self
+            .honoured()
+            .filter(|setting| !setting.is_default() && is_not_yet(setting.definition.name))
+            .map(|setting| {
+                format!(
+                    "{}: {} has no effect yet",
+                    setting.origin, setting.definition.name
+                )
+            });
         let unsafe_no_sync = broker.journal.unsafe_no_sync.then(|| {
             "journal.unsafe.no.sync is on: ACKNOWLEDGED RECORDS ARE NOT ON DISK and are lost with \
              the power; this is for tests only"
                 .to_owned()
         });
-        unsafe_no_sync.into_iter().chain(no_effect).collect()
+        unsafe_no_sync
+            .into_iter()
+            .chain(no_effect)
+            .chain(not_yet)
+            .collect()
     }
 }
 

@@ -1,0 +1,68 @@
+//! The settings that are checked, kept and shown, and do nothing yet. Setting one of them for the broker is answered with a warning.
+
+/// Names of the broker's and of topics' settings.
+const NOT_YET: &[&str] = &[
+    // Retention: nothing is deleted for its age or size.
+    "retention.bytes",
+    "retention.ms",
+    "log.retention.bytes",
+    "log.retention.check.interval.ms",
+    "log.retention.hours",
+    "log.retention.minutes",
+    "log.retention.ms",
+    "log.roll.jitter.hours",
+    "log.roll.jitter.ms",
+    "log.segment.delete.delay.ms",
+    "file.delete.delay.ms",
+    "segment.jitter.ms",
+    // Compaction: nothing is compacted.
+    "cleanup.policy",
+    "delete.retention.ms",
+    "log.cleaner.delete.retention.ms",
+    "log.cleaner.max.compaction.lag.ms",
+    "log.cleaner.min.cleanable.ratio",
+    "log.cleaner.min.compaction.lag.ms",
+    "log.cleanup.policy",
+    "max.compaction.lag.ms",
+    "min.cleanable.dirty.ratio",
+    "min.compaction.lag.ms",
+    // Recompression: batches stay as they were sent.
+    "compression.gzip.level",
+    "compression.type",
+    "compression.zstd.level",
+    // The page cache is never what an acknowledgement rests on.
+    "flush.messages",
+    "flush.ms",
+    "log.flush.interval.messages",
+    "log.flush.interval.ms",
+    "log.flush.scheduler.interval.ms",
+    // Replication: there is one node.
+    "min.insync.replicas",
+    "unclean.leader.election.enable",
+    // Transactions, and the forgetting of producers.
+    "producer.id.expiration.ms",
+    "transaction.max.timeout.ms",
+    "transactional.id.expiration.ms",
+];
+
+/// Whether a setting does nothing yet.
+pub(super) fn is_not_yet(name: &str) -> bool {
+    NOT_YET.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Settings, topic_definition};
+    use super::NOT_YET;
+
+    #[test]
+    fn every_name_is_one_of_a_setting() {
+        let settings = Settings::defaults();
+        for name in NOT_YET {
+            let is_brokers = settings
+                .honoured()
+                .any(|setting| setting.definition.name == *name);
+            assert!(is_brokers || topic_definition(name).is_some(), "{name}");
+        }
+    }
+}
