@@ -5,7 +5,6 @@
 //! what they send, and a [`history`] compares all of that with all that can be read afterwards. The
 //! cases that cargo runs are under `cases/`.
 
-pub mod client;
 mod failure;
 pub mod history;
 mod life;

@@ -10,7 +10,6 @@ use std::{
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use crate::{
-    client::Connection,
     failure::{Failure, Finding},
     history::{History, ReadBack, TopicPartition},
     load::{Ending, Writer, WriterKind, WriterReport},
@@ -19,6 +18,7 @@ use crate::{
     topics::Topics,
     victim::Victim,
 };
+use client::Connection;
 
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const FIRST_TOPICS: [i32; 3] = [4, 2, 1];

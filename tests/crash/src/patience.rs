@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::client::ClientError;
+use client::ClientError;
 
 /// A broker may be ready before each of its parts is, Apache Kafka in particular.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -2,10 +2,8 @@
 
 use protocol::model::Offset;
 
-use crate::{
-    client::{ClientError, Connection, OffsetSpec, Topic},
-    history::ReadBack,
-};
+use crate::history::ReadBack;
+use client::{ClientError, Connection, OffsetSpec, Topic};
 
 const FETCH_BYTES_MAX: i32 = 8 << 20;
 

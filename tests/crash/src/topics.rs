@@ -4,11 +4,8 @@ use std::collections::BTreeMap;
 
 use protocol::{ErrorCode, model::Uuid};
 
-use crate::{
-    client::{ClientError, Connection, Topic},
-    failure::Failure,
-    patience::until_answered,
-};
+use crate::{failure::Failure, patience::until_answered};
+use client::{ClientError, Connection, Topic};
 
 /// The topics that were made, and those whose making was cut short.
 #[derive(Debug, Default)]

@@ -7,10 +7,8 @@ use protocol::{
 };
 use rand::{Rng, rngs::SmallRng};
 
-use crate::{
-    client::ProducerIdAndEpoch,
-    history::{BatchId, VALUE_BYTES_MIN},
-};
+use crate::history::{BatchId, VALUE_BYTES_MIN};
+use client::ProducerIdAndEpoch;
 
 const BATCH_BYTES_MAX: usize = 200_000;
 

@@ -13,10 +13,10 @@ use super::{
     lane::{BATCHES_IN_FLIGHT_MAX, Batch, Lane},
 };
 use crate::{
-    client::{ClientError, Connection, PartitionBatch, ProducerIdAndEpoch, Topic},
     history::{BatchId, Event, TopicPartition},
     patience::until_answered,
 };
+use client::{ClientError, Connection, PartitionBatch, ProducerIdAndEpoch, Topic};
 
 /// Longer than a broker on a busy machine is silent.
 const SILENCE_MAX: Duration = Duration::from_secs(30);

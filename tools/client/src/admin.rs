@@ -9,7 +9,7 @@ use protocol::{
     model::Uuid,
 };
 
-use super::{ClientError, Connection, error::check};
+use crate::{ClientError, Connection, error::check};
 
 const TIMEOUT_MS: i32 = 30_000;
 
@@ -25,7 +25,7 @@ pub struct Topic {
 }
 
 impl Topic {
-    pub(super) fn wire_name(&self) -> TopicName {
+    pub(crate) fn wire_name(&self) -> TopicName {
         TopicName(StrBytes::from_string(self.name.clone()))
     }
 }

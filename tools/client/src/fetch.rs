@@ -11,7 +11,7 @@ use protocol::{
     model::Offset,
 };
 
-use super::{ClientError, Connection, Topic, error::check};
+use crate::{ClientError, Connection, Topic, error::check};
 
 const CONSUMER: i32 = -1;
 /// No fetch session: the epoch of a full request that does not ask for one (KIP-227).

@@ -1,6 +1,6 @@
 //! A small blocking client on one connection to one broker.
 //!
-//! It does what a test needs and a real client hides: requests are pipelined by the caller, nothing
+//! It does what tests and tools need and a real client hides: requests are pipelined by the caller, nothing
 //! is retried, and batches, producer ids and sequences are the caller's own.
 //!
 //! - [`Connection`]: versions agreed once, then [`send`](Connection::send) and

@@ -12,7 +12,7 @@ use protocol::{
     model::{Offset, ProducerEpoch, ProducerId},
 };
 
-use super::{
+use crate::{
     ClientError, Connection, Topic,
     error::{check, error_code},
 };

@@ -44,7 +44,7 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    pub(super) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> ClientError {
+    pub(crate) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> ClientError {
         move |source| ClientError::Io { doing, source }
     }
 
@@ -55,13 +55,13 @@ impl ClientError {
 }
 
 /// Turns the error code of an answer into an error.
-pub(super) fn check(doing: &'static str, code: i16) -> Result<(), ClientError> {
+pub(crate) fn check(doing: &'static str, code: i16) -> Result<(), ClientError> {
     match error_code(code)? {
         ErrorCode::None => Ok(()),
         code => Err(ClientError::Refused { doing, code }),
     }
 }
 
-pub(super) fn error_code(code: i16) -> Result<ErrorCode, ClientError> {
+pub(crate) fn error_code(code: i16) -> Result<ErrorCode, ClientError> {
     Ok(ErrorCode::try_from(code)?)
 }

@@ -16,7 +16,7 @@ use protocol::{
     },
 };
 
-use super::{ClientError, error::check};
+use crate::{ClientError, error::check};
 
 /// Larger than any answer to a fetch as this client asks for it.
 const RESPONSE_BYTES_MAX: usize = 128 << 20;
@@ -126,7 +126,7 @@ impl Connection {
 
     fn agree_on_versions(&mut self) -> Result<(), ClientError> {
         let request = ApiVersionsRequest::default()
-            .with_client_software_name(StrBytes::from_static_str("holdfast-tests"))
+            .with_client_software_name(StrBytes::from_static_str("holdfast-client"))
             .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
         // Version 3 is known to every broker since Kafka 2.4.
         self.send_at(3, &request)?;

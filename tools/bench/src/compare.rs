@@ -1,0 +1,153 @@
+//! Two brokers in turn on the same machine, the same load: medians, and their ratio with its spread.
+
+use std::time::Duration;
+
+use peer::{ApacheKafka, ApacheKafkaConfig, Holdfast, HoldfastConfig};
+use serde::Serialize;
+
+use crate::process::{self, Usage};
+use crate::produce::{self, ProduceLoad};
+use crate::summary::{Costs, Summary};
+use crate::{BenchError, consume, topic};
+
+/// A broker gets this long to finish what it left for later.
+const IDLE_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// What one round measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Round {
+    /// Of producing.
+    pub produce: Summary,
+    /// Of reading all of it back.
+    pub consume: Option<Summary>,
+}
+
+/// A broker to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// Holdfast, with its defaults.
+    Holdfast,
+    /// Apache Kafka, with its defaults: it acknowledges from memory.
+    Apache,
+}
+
+/// A running broker.
+pub enum Running {
+    /// Holdfast.
+    Holdfast(Box<Holdfast>),
+    /// Apache Kafka.
+    Apache(Box<ApacheKafka>),
+}
+
+impl Running {
+    /// Starts one broker.
+    pub fn start(target: Target) -> Result<Running, BenchError> {
+        Ok(match target {
+            Target::Holdfast => {
+                Running::Holdfast(Box::new(Holdfast::start(HoldfastConfig::default())?))
+            }
+            Target::Apache => {
+                Running::Apache(Box::new(ApacheKafka::start(ApacheKafkaConfig::default())?))
+            }
+        })
+    }
+
+    /// Where clients find it.
+    pub fn bootstrap(&self) -> String {
+        match self {
+            Running::Holdfast(broker) => peer::Cluster::bootstrap(broker.as_ref()),
+            Running::Apache(broker) => peer::Cluster::bootstrap(broker.as_ref()),
+        }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Option<u32> {
+        match self {
+            Running::Holdfast(broker) => Some(broker.pid()),
+            Running::Apache(broker) => broker.pid(1),
+        }
+    }
+}
+
+/// Produces to a topic of its own, and reads it back if that is wanted.
+pub fn round(
+    bootstrap: &str,
+    pid: Option<u32>,
+    topic_name: &str,
+    partitions: i32,
+    load: &ProduceLoad,
+    read_back: bool,
+) -> Result<Round, BenchError> {
+    let topic = topic::create(bootstrap, topic_name, partitions)?;
+    let (produced, costs) = metered(pid, || produce::run(bootstrap, &topic, load))?;
+    let consume = if read_back {
+        let all = produced.records_in_all;
+        let (consumed, costs) = metered(pid, || consume::run(bootstrap, &topic, all))?;
+        Some(Summary::of_consume(&consumed, costs))
+    } else {
+        None
+    };
+    Ok(Round {
+        produce: Summary::of_produce(&produced, load.record_bytes, costs),
+        consume,
+    })
+}
+
+/// Runs something, and says what it cost the broker, what it put off included, and this process.
+fn metered<T>(
+    pid: Option<u32>,
+    run: impl FnOnce() -> Result<T, BenchError>,
+) -> Result<(T, Costs), BenchError> {
+    let own = std::process::id();
+    let own_before = Usage::of(own)?;
+    let before = pid.map(Usage::of).transpose()?;
+    let result = run()?;
+    let own_after = Usage::of(own)?;
+    let broker = match (pid, before) {
+        (Some(pid), Some(before)) => {
+            process::wait_until_idle(pid, IDLE_WAIT_MAX)?;
+            Some((before, Usage::of(pid)?))
+        }
+        _ => None,
+    };
+    let costs = Costs {
+        broker,
+        client_cpu_seconds: own_after.cpu_seconds - own_before.cpu_seconds,
+    };
+    Ok((result, costs))
+}
+
+/// The middle of some numbers; of an even count, the lower of the two in the middle.
+pub fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len().checked_sub(1)? / 2).copied()
+}
+
+/// Ratios of the rounds of two targets that ran side by side: their median, the least and the greatest.
+pub fn ratio(ours: &[f64], theirs: &[f64]) -> Option<(f64, f64, f64)> {
+    let ratios: Vec<f64> = ours
+        .iter()
+        .zip(theirs)
+        .map(|(ours, theirs)| ours / theirs)
+        .collect();
+    let least = ratios.iter().copied().min_by(f64::total_cmp)?;
+    let greatest = ratios.iter().copied().max_by(f64::total_cmp)?;
+    Some((median(&ratios)?, least, greatest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_and_the_spread() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&[]), None);
+        assert_eq!(
+            ratio(&[1.0, 4.0, 3.0], &[2.0, 2.0, 2.0]),
+            Some((1.5, 0.5, 2.0))
+        );
+    }
+}

@@ -1,0 +1,19 @@
+//! A load generator for any cluster that speaks the Kafka protocol, and what it measures.
+//!
+//! - [`schedule`]: when each request is due, whatever the answers do (open loop).
+//! - [`produce`]: requests of batches that were built beforehand; latency counts from when a request was due.
+//! - [`consume`]: a topic read from start to end.
+//! - [`process`]: CPU time, memory and bytes written of a broker on this machine.
+//! - [`compare`]: several brokers in turn, medians and ratios.
+
+pub mod compare;
+pub mod consume;
+mod error;
+mod link;
+pub mod process;
+pub mod produce;
+pub mod schedule;
+pub mod summary;
+pub mod topic;
+
+pub use error::BenchError;

@@ -1,0 +1,246 @@
+//! `holdfast-bench`: measures a cluster that speaks the Kafka protocol.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bench::BenchError;
+use bench::compare::{Round, Running, Target, median, ratio, round};
+use bench::produce::ProduceLoad;
+use bench::schedule::Arrivals;
+use bench::summary::Summary;
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "holdfast-bench",
+    version,
+    about = "Measures clusters that speak the Kafka protocol"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Loads one cluster
+    Run {
+        /// HOST:PORT of a broker
+        #[arg(long)]
+        bootstrap: String,
+        /// The broker's process, if it is on this machine: for its CPU time and memory
+        #[arg(long)]
+        pid: Option<u32>,
+        #[command(flatten)]
+        load: Load,
+    },
+    /// Starts Holdfast and Apache Kafka and loads them in turn
+    Compare {
+        /// Rounds of each
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Rounds before that do not count, of each
+        #[arg(long, default_value_t = 1)]
+        warm_up_rounds: usize,
+        #[command(flatten)]
+        load: Load,
+    },
+}
+
+/// The load.
+#[derive(Args, Clone)]
+struct Load {
+    /// Partitions of the topic, which is made for the run
+    #[arg(long, default_value_t = 6)]
+    partitions: i32,
+    /// Bytes of a record
+    #[arg(long, default_value_t = 1024)]
+    record_bytes: usize,
+    /// Records of a batch; a request is one batch
+    #[arg(long, default_value_t = 1)]
+    batch_records: usize,
+    /// Connections
+    #[arg(long, default_value_t = 2)]
+    producers: usize,
+    /// Records per second of all producers together, whatever the answers do; 0 is as fast as answers come
+    #[arg(long, default_value_t = 0.0)]
+    rate: f64,
+    /// Requests arrive independently of each other, not at equal distances
+    #[arg(long)]
+    poisson: bool,
+    /// Requests of a connection without an answer, at most
+    #[arg(long, default_value_t = 64)]
+    window: usize,
+    /// Acknowledgements: all, or 1
+    #[arg(long, default_value = "all", value_parser = acks)]
+    acks: i16,
+    /// Seconds before the measurement
+    #[arg(long, default_value_t = 5.0)]
+    warm_up: f64,
+    /// Seconds that are measured
+    #[arg(long, default_value_t = 20.0)]
+    duration: f64,
+    /// Reads everything back afterwards
+    #[arg(long)]
+    read_back: bool,
+    /// Writes the results as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Without acknowledgements there is nothing to measure.
+fn acks(text: &str) -> Result<i16, String> {
+    match text {
+        "all" | "-1" => Ok(-1),
+        "1" => Ok(1),
+        _ => Err("expected all or 1".to_owned()),
+    }
+}
+
+impl Load {
+    fn produce_load(&self) -> ProduceLoad {
+        let per_second = self.rate / self.batch_records as f64;
+        ProduceLoad {
+            record_bytes: self.record_bytes,
+            batch_records: self.batch_records.max(1),
+            producers: self.producers.max(1),
+            arrivals: match (self.rate > 0.0, self.poisson) {
+                (false, _) => Arrivals::Unlimited,
+                (true, false) => Arrivals::Fixed { per_second },
+                (true, true) => Arrivals::Poisson { per_second },
+            },
+            window: self.window.max(1),
+            acks: self.acks,
+            warm_up: Duration::from_secs_f64(self.warm_up),
+            duration: Duration::from_secs_f64(self.duration),
+            seed: 1,
+        }
+    }
+
+    fn round(&self, bootstrap: &str, pid: Option<u32>, topic: &str) -> Result<Round, BenchError> {
+        round(
+            bootstrap,
+            pid,
+            topic,
+            self.partitions,
+            &self.produce_load(),
+            self.read_back,
+        )
+    }
+
+    fn save(&self, rounds: &BTreeMap<&str, Vec<Round>>) -> Result<(), BenchError> {
+        let Some(path) = &self.json else {
+            return Ok(());
+        };
+        let failed = |source| BenchError::Io {
+            doing: "write the results",
+            source,
+        };
+        let json = serde_json::to_string_pretty(rounds).map_err(|error| failed(error.into()))?;
+        std::fs::write(path, json + "\n").map_err(failed)
+    }
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run {
+            bootstrap,
+            pid,
+            load,
+        } => run(&bootstrap, pid, &load),
+        Command::Compare {
+            rounds,
+            warm_up_rounds,
+            load,
+        } => compare(rounds, warm_up_rounds, &load),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("holdfast-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(bootstrap: &str, pid: Option<u32>, load: &Load) -> Result<(), BenchError> {
+    let topic = format!("bench-{}", std::process::id());
+    let round = load.round(bootstrap, pid, &topic)?;
+    print_one("produce", &round.produce);
+    if let Some(consume) = &round.consume {
+        print_one("consume", consume);
+    }
+    load.save(&BTreeMap::from([("target", vec![round])]))
+}
+
+fn print_one(what: &str, summary: &Summary) {
+    println!("{what}");
+    for (name, value) in summary.figures() {
+        if let Some(value) = value {
+            println!("  {name:<24} {value:>12.3}");
+        }
+    }
+}
+
+fn compare(rounds: usize, warm_up_rounds: usize, load: &Load) -> Result<(), BenchError> {
+    let mut brokers = Vec::new();
+    for target in [Target::Holdfast, Target::Apache] {
+        brokers.push(Running::start(target)?);
+    }
+    let names = ["holdfast", "apache"];
+    let mut results: BTreeMap<&str, Vec<Round>> = BTreeMap::new();
+    for number in 0..warm_up_rounds + rounds {
+        for (name, broker) in names.iter().zip(&brokers) {
+            let topic = format!("bench-{number}");
+            let round = load.round(&broker.bootstrap(), broker.pid(), &topic)?;
+            let is_counted = number >= warm_up_rounds;
+            let word = if is_counted { "round" } else { "warm-up" };
+            let produce = &round.produce;
+            eprintln!(
+                "{word} {number} {name}: {:.0} records/s, p99 {:.2} ms, {:.2} CPU s/GB",
+                produce.records_per_second,
+                produce.p99_ms.unwrap_or_default(),
+                produce.cpu_seconds_per_gb.unwrap_or_default()
+            );
+            if is_counted {
+                results.entry(name).or_default().push(round);
+            }
+        }
+    }
+    print_table("produce", &results, |round| Some(&round.produce));
+    if load.read_back {
+        print_table("consume", &results, |round| round.consume.as_ref());
+    }
+    load.save(&results)
+}
+
+/// Medians of both, and the ratio of rounds that ran side by side, with the least and the greatest.
+fn print_table(
+    what: &str,
+    results: &BTreeMap<&str, Vec<Round>>,
+    summary: fn(&Round) -> Option<&Summary>,
+) {
+    println!(
+        "{what:<24} {:>14} {:>14}   ratio (least - greatest)",
+        "holdfast", "apache"
+    );
+    let figures = Summary::default().figures();
+    for (at, (figure, _)) in figures.iter().enumerate() {
+        let values = |name: &str| -> Vec<f64> {
+            let rounds = results.get(name).into_iter().flatten();
+            rounds
+                .filter_map(|round| summary(round)?.figures()[at].1)
+                .collect()
+        };
+        let (ours, theirs) = (values("holdfast"), values("apache"));
+        let (Some(our), Some(their)) = (median(&ours), median(&theirs)) else {
+            continue;
+        };
+        let (middle, least, greatest) = ratio(&ours, &theirs).unwrap_or_default();
+        println!(
+            "{figure:<24} {our:>14.3} {their:>14.3}   {middle:.3} ({least:.3} - {greatest:.3})"
+        );
+    }
+}

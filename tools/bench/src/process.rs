@@ -1,0 +1,83 @@
+//! What the system says of a process: for a broker on this machine, and for the load generator itself.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::BenchError;
+
+/// What a process has used since it started.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Usage {
+    /// CPU time in seconds, user and system.
+    pub cpu_seconds: f64,
+    /// The most memory it ever had resident, in bytes.
+    pub resident_bytes_max: u64,
+    /// Bytes it caused to be written to devices.
+    pub written_bytes: u64,
+}
+
+impl Usage {
+    /// Of the process `pid`.
+    pub fn of(pid: u32) -> Result<Usage, BenchError> {
+        let read = |name: &str| {
+            std::fs::read_to_string(format!("/proc/{pid}/{name}"))
+                .map_err(BenchError::io("read a process's usage"))
+        };
+        let ticks = cpu_ticks(&read("stat")?);
+        let ticks = ticks.ok_or(BenchError::Unexpected("/proc/PID/stat is not understood"))?;
+        Ok(Usage {
+            cpu_seconds: ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
+            resident_bytes_max: field(&read("status")?, "VmHWM:").unwrap_or(0) * 1024,
+            written_bytes: field(&read("io")?, "write_bytes:").unwrap_or(0),
+        })
+    }
+}
+
+/// Waits until the process uses less than a hundredth of a CPU, so that what it left for later counts as well; at most
+/// `limit`. False when the limit ended it.
+pub fn wait_until_idle(pid: u32, limit: Duration) -> Result<bool, BenchError> {
+    const LOOK: Duration = Duration::from_millis(1500);
+    let deadline = Instant::now() + limit;
+    let mut before = Usage::of(pid)?;
+    while Instant::now() < deadline {
+        std::thread::sleep(LOOK);
+        let now = Usage::of(pid)?;
+        if now.cpu_seconds - before.cpu_seconds <= LOOK.as_secs_f64() / 100.0 {
+            return Ok(true);
+        }
+        before = now;
+    }
+    Ok(false)
+}
+
+/// User and system time, behind the name in parentheses, which may hold anything.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11);
+    let user: u64 = times.next()?.parse().ok()?;
+    let system: u64 = times.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_confuse_the_fields() {
+        let stat = "42 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 300 45 0 0 20";
+        assert_eq!(cpu_ticks(stat), Some(345));
+    }
+
+    #[test]
+    fn the_own_process_has_used_something() {
+        let usage = Usage::of(std::process::id()).unwrap();
+        assert!(usage.resident_bytes_max > 100_000);
+    }
+}

@@ -1,0 +1,369 @@
+//! Producing: batches are built before the run, so that the load generator costs little beside the broker.
+//!
+//! Each producer is a connection with a thread that sends and a thread that receives. It goes round the partitions, one batch a
+//! request. Latency counts from when a request was due ([`Latencies::from_due`]); beside it stands the time from when it was really sent
+//! ([`Latencies::from_sent`]). Where the two differ much, the load generator or a full window was late.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use client::Topic;
+use hdrhistogram::Histogram;
+use parking_lot::{Condvar, Mutex};
+use protocol::ErrorCode;
+use protocol::batch::{BatchBuilder, NewRecord};
+use protocol::codec::StrBytes;
+use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use protocol::messages::{ApiKey, ProduceRequest, ProduceResponse, TopicName};
+use protocol::wire::{decode_body, encode_request_frame};
+use rand::rngs::SmallRng;
+use rand::{RngCore, SeedableRng};
+
+use crate::link::{self, Receiver, Sender, set_correlation_id};
+use crate::schedule::{Arrivals, Schedule};
+use crate::{BenchError, topic};
+
+/// The newest version that names topics, which every broker has.
+const VERSION_MAX: i16 = 12;
+const TIMEOUT_MS: i32 = 30_000;
+/// Requests that are due are sent together up to so many bytes.
+const SEND_BYTES_MAX: usize = 256 << 10;
+
+/// What is produced.
+#[derive(Clone, Debug)]
+pub struct ProduceLoad {
+    /// Bytes of a record's value.
+    pub record_bytes: usize,
+    /// Records of a batch, which is a request.
+    pub batch_records: usize,
+    /// Connections.
+    pub producers: usize,
+    /// When requests of all producers together are due.
+    pub arrivals: Arrivals,
+    /// Requests of a producer without an answer, at most.
+    pub window: usize,
+    /// -1 (all) or 1. With 0 there would be no answers to measure.
+    pub acks: i16,
+    /// Measured after this.
+    pub warm_up: Duration,
+    /// How long is measured.
+    pub duration: Duration,
+    /// Of record bytes and arrivals.
+    pub seed: u64,
+}
+
+/// Latencies in microseconds.
+#[derive(Clone, Debug)]
+pub struct Latencies {
+    /// From when the request was due to its answer.
+    pub from_due: Histogram<u64>,
+    /// From when it was sent to its answer.
+    pub from_sent: Histogram<u64>,
+}
+
+impl Latencies {
+    fn new() -> Latencies {
+        // Three significant digits, and as wide as it must be.
+        let histogram =
+            || Histogram::new(3).unwrap_or_else(|_| unreachable!("three digits are allowed"));
+        Latencies {
+            from_due: histogram(),
+            from_sent: histogram(),
+        }
+    }
+}
+
+/// What a run gave.
+#[derive(Clone, Debug)]
+pub struct Produced {
+    /// Requests acknowledged while it was measured.
+    pub requests: u64,
+    /// Records of these.
+    pub records: u64,
+    /// Bytes of their values.
+    pub bytes: u64,
+    /// How long it was measured.
+    pub elapsed: Duration,
+    /// Records acknowledged in all, warm-up included.
+    pub records_in_all: u64,
+    /// Their latencies.
+    pub latencies: Latencies,
+}
+
+/// A request that has no answer yet.
+struct Sent {
+    due: Instant,
+    sent: Instant,
+}
+
+#[derive(Default)]
+struct Flight {
+    requests: VecDeque<Sent>,
+    no_more: bool,
+    broken: bool,
+}
+
+/// Between the thread that sends and the one that receives.
+#[derive(Default)]
+struct Pipe {
+    flight: Mutex<Flight>,
+    changed: Condvar,
+}
+
+/// Produces to all partitions of a topic that one broker leads.
+pub fn run(bootstrap: &str, topic: &Topic, load: &ProduceLoad) -> Result<Produced, BenchError> {
+    let version = topic::version(bootstrap, ApiKey::Produce, VERSION_MAX)?;
+    let requests = build_requests(topic, load, version)?;
+    let start = Instant::now();
+    let results = std::thread::scope(|scope| {
+        let producers: Vec<_> = (0..load.producers)
+            .map(|number| {
+                let requests = &requests;
+                scope.spawn(move || produce(bootstrap, requests, load, version, number, start))
+            })
+            .collect();
+        producers
+            .into_iter()
+            .map(|producer| {
+                producer
+                    .join()
+                    .unwrap_or(Err(BenchError::Unexpected("a producer panicked")))
+            })
+            .collect::<Vec<_>>()
+    });
+    let mut sum = Produced {
+        requests: 0,
+        records: 0,
+        bytes: 0,
+        elapsed: load.duration,
+        records_in_all: 0,
+        latencies: Latencies::new(),
+    };
+    for result in results {
+        let (latencies, in_all) = result?;
+        sum.requests += latencies.from_due.len();
+        sum.records_in_all += in_all * load.batch_records as u64;
+        let merged = sum.latencies.from_due.add(&latencies.from_due);
+        merged
+            .and_then(|()| sum.latencies.from_sent.add(&latencies.from_sent))
+            .map_err(|_| BenchError::Unexpected("histograms cannot be added"))?;
+    }
+    sum.records = sum.requests * load.batch_records as u64;
+    sum.bytes = sum.records * load.record_bytes as u64;
+    Ok(sum)
+}
+
+/// A request for each partition.
+fn build_requests(
+    topic: &Topic,
+    load: &ProduceLoad,
+    version: i16,
+) -> Result<Vec<Vec<u8>>, BenchError> {
+    let mut random = SmallRng::seed_from_u64(load.seed);
+    let name = TopicName(StrBytes::from_string(topic.name.clone()));
+    let requests = (0..topic.partitions).map(|partition| {
+        let mut batch = BatchBuilder::new();
+        for _ in 0..load.batch_records {
+            let mut value = vec![0; load.record_bytes];
+            random.fill_bytes(&mut value);
+            batch.push(&NewRecord {
+                timestamp: now_ms(),
+                value: Some(&value),
+                ..NewRecord::default()
+            });
+        }
+        let data = PartitionProduceData::default()
+            .with_index(partition)
+            .with_records(Some(batch.build().freeze()));
+        let data = TopicProduceData::default()
+            .with_name(name.clone())
+            .with_partition_data(vec![data]);
+        let request = ProduceRequest::default()
+            .with_acks(load.acks)
+            .with_timeout_ms(TIMEOUT_MS)
+            .with_topic_data(vec![data]);
+        Ok(encode_request_frame(version, 0, Some("holdfast-bench"), &request)?.to_vec())
+    });
+    requests.collect()
+}
+
+fn produce(
+    bootstrap: &str,
+    requests: &[Vec<u8>],
+    load: &ProduceLoad,
+    version: i16,
+    number: usize,
+    start: Instant,
+) -> Result<(Latencies, u64), BenchError> {
+    let (sender, mut receiver) = link::open(bootstrap)?;
+    let pipe = Pipe::default();
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            let sent = send(sender, requests, load, number, start, &pipe);
+            let mut flight = pipe.flight.lock();
+            flight.no_more = true;
+            flight.broken |= sent.is_err();
+            pipe.changed.notify_all();
+            sent
+        });
+        let received = receive(&mut receiver, load, version, start, &pipe);
+        if received.is_err() {
+            pipe.flight.lock().broken = true;
+            pipe.changed.notify_all();
+        }
+        let sent = sending
+            .join()
+            .unwrap_or(Err(BenchError::Unexpected("a sender panicked")));
+        sent.and(received)
+    })
+}
+
+fn send(
+    mut sender: Sender,
+    requests: &[Vec<u8>],
+    load: &ProduceLoad,
+    number: usize,
+    start: Instant,
+    pipe: &Pipe,
+) -> Result<(), BenchError> {
+    let mut schedule = Schedule::new(shared_out(load), load.seed.wrapping_add(number as u64));
+    let end = load.warm_up + load.duration;
+    let mut next = number;
+    let mut correlation_id = 0;
+    let mut bytes = Vec::with_capacity(SEND_BYTES_MAX);
+    loop {
+        let due = schedule.due();
+        if due.unwrap_or_else(|| start.elapsed()) >= end {
+            return Ok(());
+        }
+        if let Some(wait) = due.and_then(|due| due.checked_sub(start.elapsed())) {
+            std::thread::sleep(wait);
+        }
+        if !wait_for_room(pipe, load.window) {
+            return Ok(());
+        }
+        bytes.clear();
+        let now = Instant::now();
+        let mut flight = pipe.flight.lock();
+        // All that is due by now goes out in one write.
+        while bytes.len() < SEND_BYTES_MAX && flight.requests.len() < load.window {
+            let due = schedule.due().map_or(now, |due| start + due);
+            if due > now || due >= start + end {
+                break;
+            }
+            let request = &requests[next % requests.len()];
+            let at = bytes.len();
+            bytes.extend_from_slice(request);
+            set_correlation_id(&mut bytes[at..], correlation_id);
+            correlation_id = correlation_id.wrapping_add(1);
+            next += load.producers;
+            flight.requests.push_back(Sent { due, sent: now });
+            schedule.advance();
+        }
+        pipe.changed.notify_all();
+        drop(flight);
+        sender.send(&bytes)?;
+    }
+}
+
+/// A producer's share of all arrivals.
+fn shared_out(load: &ProduceLoad) -> Arrivals {
+    let producers = load.producers as f64;
+    match load.arrivals {
+        Arrivals::Fixed { per_second } => Arrivals::Fixed {
+            per_second: per_second / producers,
+        },
+        Arrivals::Poisson { per_second } => Arrivals::Poisson {
+            per_second: per_second / producers,
+        },
+        Arrivals::Unlimited => Arrivals::Unlimited,
+    }
+}
+
+/// False when the connection is of no use any more.
+fn wait_for_room(pipe: &Pipe, window: usize) -> bool {
+    let mut flight = pipe.flight.lock();
+    while flight.requests.len() >= window && !flight.broken {
+        pipe.changed.wait(&mut flight);
+    }
+    !flight.broken
+}
+
+fn receive(
+    receiver: &mut Receiver,
+    load: &ProduceLoad,
+    version: i16,
+    start: Instant,
+    pipe: &Pipe,
+) -> Result<(Latencies, u64), BenchError> {
+    let mut latencies = Latencies::new();
+    let measured_from = start + load.warm_up;
+    let mut expected = 0;
+    loop {
+        {
+            let mut flight = pipe.flight.lock();
+            while flight.requests.is_empty() && !flight.no_more && !flight.broken {
+                pipe.changed.wait(&mut flight);
+            }
+            if flight.requests.is_empty() || flight.broken {
+                return Ok((latencies, expected as u64));
+            }
+        }
+        let (id, body) = receiver.receive()?;
+        let answered = Instant::now();
+        if id != expected {
+            return Err(BenchError::Unexpected("answers are out of order"));
+        }
+        expected += 1;
+        check(body, version)?;
+        let sent = {
+            let mut flight = pipe.flight.lock();
+            let sent = flight.requests.pop_front();
+            pipe.changed.notify_all();
+            sent.ok_or(BenchError::Unexpected("an answer to nothing"))?
+        };
+        if sent.due >= measured_from {
+            latencies
+                .from_due
+                .saturating_record(micros(answered - sent.due));
+            latencies
+                .from_sent
+                .saturating_record(micros(answered - sent.sent));
+        }
+    }
+}
+
+fn check(body: bytes::Bytes, version: i16) -> Result<(), BenchError> {
+    // A flexible header ends with its tagged fields, of which there are none.
+    let body = match ApiKey::Produce.response_header_version(version) {
+        0 => body,
+        _ => body.slice(1..),
+    };
+    let answer: ProduceResponse = decode_body(body, version)?;
+    let partitions = answer
+        .responses
+        .iter()
+        .flat_map(|topic| &topic.partition_responses);
+    for partition in partitions {
+        if partition.error_code != 0 {
+            let code = ErrorCode::from_code(partition.error_code);
+            let code = code.unwrap_or(ErrorCode::UnknownServerError);
+            return Err(BenchError::Refused {
+                doing: "a produce request",
+                code,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}

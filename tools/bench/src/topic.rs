@@ -1,0 +1,37 @@
+//! The topic that is written to.
+
+use std::time::{Duration, Instant};
+
+use client::{Connection, Topic};
+use protocol::messages::ApiKey;
+
+use crate::BenchError;
+
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+const CREATION_MAX: Duration = Duration::from_secs(30);
+const LOOK_UP_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Creates a topic, and waits until its partitions have leaders.
+pub fn create(bootstrap: &str, name: &str, partitions: i32) -> Result<Topic, BenchError> {
+    let mut connection = connect(bootstrap)?;
+    connection.create_topic(name, partitions)?;
+    let deadline = Instant::now() + CREATION_MAX;
+    loop {
+        match connection.topic(name) {
+            Ok(topic) if topic.partitions == partitions => return Ok(topic),
+            Err(error) if Instant::now() >= deadline => return Err(error.into()),
+            // The protocol has no event for it.
+            _ => std::thread::sleep(LOOK_UP_INTERVAL),
+        }
+    }
+}
+
+/// The version of an API to speak with a broker, at most `max`.
+pub(crate) fn version(bootstrap: &str, api: ApiKey, max: i16) -> Result<i16, BenchError> {
+    Ok(connect(bootstrap)?.version(api)?.min(max))
+}
+
+fn connect(bootstrap: &str) -> Result<Connection, BenchError> {
+    let first = bootstrap.split(',').next().unwrap_or(bootstrap);
+    Ok(Connection::connect(first, "holdfast-bench", SILENCE_MAX)?)
+}

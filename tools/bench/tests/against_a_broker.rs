@@ -1,0 +1,43 @@
+//! A short load on a real broker: what is counted is what is there.
+
+use std::time::Duration;
+
+use bench::produce::ProduceLoad;
+use bench::schedule::Arrivals;
+use bench::{consume, produce, topic};
+use peer::{Cluster, Holdfast, HoldfastConfig};
+
+fn load(arrivals: Arrivals) -> ProduceLoad {
+    ProduceLoad {
+        record_bytes: 100,
+        batch_records: 3,
+        producers: 2,
+        arrivals,
+        window: 8,
+        acks: -1,
+        warm_up: Duration::from_millis(200),
+        duration: Duration::from_millis(800),
+        seed: 1,
+    }
+}
+
+#[test]
+fn what_is_counted_is_what_is_there() {
+    let broker = Holdfast::start(HoldfastConfig::default()).unwrap();
+    let bootstrap = broker.bootstrap();
+
+    let made = topic::create(&bootstrap, "fixed", 4).unwrap();
+    let rate = Arrivals::Fixed { per_second: 100.0 };
+    let produced = produce::run(&bootstrap, &made, &load(rate)).unwrap();
+    // An open loop sends what is due, however slow the broker and this machine are.
+    assert_eq!((produced.requests, produced.records_in_all), (80, 300));
+    assert_eq!(produced.latencies.from_due.len(), 80);
+    let consumed = consume::run(&bootstrap, &made, produced.records_in_all).unwrap();
+    assert_eq!(consumed.records, 300);
+
+    let made = topic::create(&bootstrap, "unlimited", 4).unwrap();
+    let produced = produce::run(&bootstrap, &made, &load(Arrivals::Unlimited)).unwrap();
+    assert!(produced.requests > 0);
+    let consumed = consume::run(&bootstrap, &made, produced.records_in_all).unwrap();
+    assert_eq!(consumed.records, produced.records_in_all);
+}
