@@ -65,7 +65,7 @@ impl Running {
     pub fn pid(&self) -> Option<u32> {
         match self {
             Running::Holdfast(broker) => Some(broker.pid()),
-            Running::Apache(broker) => broker.pid(1),
+            Running::Apache(broker) => broker.pid(0),
         }
     }
 }
@@ -100,13 +100,14 @@ fn metered<T>(
     run: impl FnOnce() -> Result<T, BenchError>,
 ) -> Result<(T, Costs), BenchError> {
     let own = std::process::id();
+    let idle_share = pid.map(process::share_of_cpu).transpose()?;
     let own_before = Usage::of(own)?;
     let before = pid.map(Usage::of).transpose()?;
     let result = run()?;
     let own_after = Usage::of(own)?;
-    let broker = match (pid, before) {
-        (Some(pid), Some(before)) => {
-            process::wait_until_idle(pid, IDLE_WAIT_MAX)?;
+    let broker = match (pid, before.zip(idle_share)) {
+        (Some(pid), Some((before, idle_share))) => {
+            process::wait_until_idle(pid, idle_share, IDLE_WAIT_MAX)?;
             Some((before, Usage::of(pid)?))
         }
         _ => None,

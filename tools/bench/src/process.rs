@@ -34,19 +34,25 @@ impl Usage {
     }
 }
 
-/// Waits until the process uses less than a hundredth of a CPU, so that what it left for later counts as well; at most
-/// `limit`. False when the limit ended it.
-pub fn wait_until_idle(pid: u32, limit: Duration) -> Result<bool, BenchError> {
-    const LOOK: Duration = Duration::from_millis(1500);
+/// How long a process is looked at to see how busy it is.
+const LOOK: Duration = Duration::from_millis(1500);
+
+/// The share of a CPU that a process uses now. A JVM is never quite idle.
+pub fn share_of_cpu(pid: u32) -> Result<f64, BenchError> {
+    let before = Usage::of(pid)?;
+    std::thread::sleep(LOOK);
+    let used = Usage::of(pid)?.cpu_seconds - before.cpu_seconds;
+    Ok(used / LOOK.as_secs_f64())
+}
+
+/// Waits until the process is as idle as `idle_share` says it can be, within a hundredth of a CPU, so that what it left for later
+/// counts as well; at most `limit`. False when the limit ended it.
+pub fn wait_until_idle(pid: u32, idle_share: f64, limit: Duration) -> Result<bool, BenchError> {
     let deadline = Instant::now() + limit;
-    let mut before = Usage::of(pid)?;
     while Instant::now() < deadline {
-        std::thread::sleep(LOOK);
-        let now = Usage::of(pid)?;
-        if now.cpu_seconds - before.cpu_seconds <= LOOK.as_secs_f64() / 100.0 {
+        if share_of_cpu(pid)? <= idle_share + 0.01 {
             return Ok(true);
         }
-        before = now;
     }
     Ok(false)
 }

@@ -73,6 +73,16 @@ impl Latencies {
     }
 }
 
+impl Latencies {
+    fn record(&mut self, from_due: Duration, from_sent: Duration) -> Result<(), BenchError> {
+        // The histograms grow with what they are given.
+        self.from_due
+            .record(micros(from_due))
+            .and_then(|()| self.from_sent.record(micros(from_sent)))
+            .map_err(|_| BenchError::Unexpected("a latency does not fit its histogram"))
+    }
+}
+
 /// What a run gave.
 #[derive(Clone, Debug)]
 pub struct Produced {
@@ -323,12 +333,7 @@ fn receive(
             sent.ok_or(BenchError::Unexpected("an answer to nothing"))?
         };
         if sent.due >= measured_from {
-            latencies
-                .from_due
-                .saturating_record(micros(answered - sent.due));
-            latencies
-                .from_sent
-                .saturating_record(micros(answered - sent.sent));
+            latencies.record(answered - sent.due, answered - sent.sent)?;
         }
     }
 }
@@ -366,4 +371,18 @@ fn now_ms() -> i64 {
     since.map_or(0, |since| {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stall_is_recorded_as_long_as_it_was() {
+        let mut latencies = Latencies::new();
+        latencies
+            .record(Duration::from_secs(40), Duration::from_millis(3))
+            .unwrap();
+        assert!(latencies.from_due.max() >= 40_000_000);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use client::{Connection, Topic};
+use client::{ClientError, Connection, OffsetSpec, Topic};
 use protocol::messages::ApiKey;
 
 use crate::BenchError;
@@ -11,19 +11,27 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 const CREATION_MAX: Duration = Duration::from_secs(30);
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Creates a topic, and waits until its partitions have leaders.
+/// Creates a topic, and waits until the leaders of its partitions know that they are.
 pub fn create(bootstrap: &str, name: &str, partitions: i32) -> Result<Topic, BenchError> {
     let mut connection = connect(bootstrap)?;
     connection.create_topic(name, partitions)?;
     let deadline = Instant::now() + CREATION_MAX;
     loop {
-        match connection.topic(name) {
+        match usable(&mut connection, name) {
             Ok(topic) if topic.partitions == partitions => return Ok(topic),
             Err(error) if Instant::now() >= deadline => return Err(error.into()),
             // The protocol has no event for it.
             _ => std::thread::sleep(LOOK_UP_INTERVAL),
         }
     }
+}
+
+fn usable(connection: &mut Connection, name: &str) -> Result<Topic, ClientError> {
+    let topic = connection.topic(name)?;
+    for partition in 0..topic.partitions {
+        connection.list_offset(&topic, partition, OffsetSpec::Latest)?;
+    }
+    Ok(topic)
 }
 
 /// The version of an API to speak with a broker, at most `max`.
