@@ -15,11 +15,22 @@ use crate::data_dir::{DataDir, DataDirConfig, Identity, OpenError, RecoveryRepor
 use crate::io::sim::{SimConfig, SimDisk};
 use crate::io::{BLOCK, OpenOptions};
 use crate::journal::format::{CommitHeader, FIRST_COMMIT, FileHeader};
-use crate::journal::{JournalObserver, JournalWriter, WriterConfig, WriterStep};
+use crate::journal::{
+    DurableListener, JournalFault, JournalObserver, JournalPosition, JournalWriter, WriterConfig,
+    WriterStep,
+};
 use crate::log::{AppendError, Appended, Log, LogConfig, ReadError, TailRead};
 
 /// Where the data directory is.
 pub const ROOT: &str = "/data";
+
+/// Who does not care.
+pub struct Nobody;
+
+impl DurableListener for Nobody {
+    fn on_durable(&self, _: JournalPosition) {}
+    fn on_fault(&self, _: &JournalFault) {}
+}
 
 pub struct NoObserver;
 
@@ -70,6 +81,9 @@ pub fn node_on(disk: SimDisk) -> Node {
             tail_bytes_max: 1 << 20,
             write_behind_ms: 1000,
             open_files_max: 100,
+            retention_check_ms: 300_000,
+            clock_jump_pause_ms: 86_400_000,
+            producer_expiration_ms: i64::MAX,
         },
         log_config: LogConfig::default(),
     }

@@ -55,6 +55,8 @@ fn what_was_durable_survives_every_crash() {
         sum.verified,
         sum.truncations,
         sum.duplicates,
+        sum.deleted,
+        sum.starts,
         sum.read,
     ];
     assert!(

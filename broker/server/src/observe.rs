@@ -36,6 +36,7 @@ impl Scrape for BrokerScrape {
         let usage = broker.data_dir.journal_usage();
         let tail_bytes = broker.data_dir.tails().bytes() as u64;
         let space = broker.data_dir.disk_space().unwrap_or_default();
+        let deleted = broker.data_dir.retention().deleted();
         samples.storage(StorageSample {
             journal_bytes_used: usage.live,
             journal_bytes_capacity: usage.capacity,
@@ -44,6 +45,9 @@ impl Scrape for BrokerScrape {
             disk_bytes_free: space.available,
             disk_bytes_capacity: space.total,
             offline: broker.data_dir.fault().is_some(),
+            deleted_segments: deleted.segments,
+            deleted_bytes: deleted.bytes,
+            retention_paused: broker.data_dir.retention().is_paused(),
         });
         let image = broker.metadata.image();
         samples.controller(ControllerSample {

@@ -318,10 +318,16 @@ fn data_dir_config(config: &BrokerConfig) -> DataDirConfig {
             salt: Arc::new(rand::random),
         },
         tail_bytes_max: config.logs.tail_bytes_max,
-        write_behind_ms: i64::try_from(config.logs.write_behind_age.as_millis())
-            .unwrap_or(i64::MAX),
+        write_behind_ms: millis(config.logs.write_behind_age),
         open_files_max: OPEN_FILES_MAX,
+        retention_check_ms: millis(config.logs.retention_check_interval),
+        clock_jump_pause_ms: millis(config.logs.clock_jump_pause),
+        producer_expiration_ms: millis(config.producers.producer_id_expiration),
     }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The journal takes its share of a small disk, and no more.

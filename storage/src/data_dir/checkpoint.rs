@@ -4,20 +4,22 @@
 //!
 //! | bytes | what |
 //! |---:|---|
-//! | 8 | magic `HFCHKPT1` (the last digit is the version) |
+//! | 8 | magic `HFCHKPT2` (the last digit is the version) |
 //! | 4 | CRC-32C of everything after this field |
 //! | 8 | generation of the journal file from which a recovery reads; 0: none was opened yet |
 //! | 1+8+8 | clean stop: 1, generation and sequence of the last commit; else 0, 0, 0 |
 //! | 4 | journal files there were: a recovery misses one that is gone |
+//! | 8 | the wall clock then, in milliseconds since the epoch |
 //! | 8 | the id the next log gets |
 //! | 4 | logs |
 //! | | each log: id 8, topic id 16, partition 4, topic 2+n, position 8, start 8, written end 8, high watermark 8, |
-//! | | active segment 1+8+8+8+8 (present, base, bytes of log, index and time index), bytes of the other segments 8, |
+//! | | active segment 1+8+8+8+8 (present, base, bytes of log, index and time index), |
+//! | | bytes of the other segments with records from the start on 8, |
 //! | | damaged ranges 4 x (from 8, to 8, offset in file 8, path 2+n), |
 //! | | leader epochs 4 x (epoch 4, start 8), |
 //! | | producers 4 x (id 8, epoch 2, last used 8, batches 1 x (first sequence 4, last 4, first offset 8, last 8, timestamp 8)) |
 //!
-//! Evolution: a new layout gets a new magic; the reader keeps the old one for a release.
+//! Evolution: a new layout gets a new magic; the reader keeps the old one for a release. Version 1 had no clock.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +35,8 @@ use crate::log::{
     Producers,
 };
 
-const MAGIC: &[u8; 8] = b"HFCHKPT1";
+const MAGIC: &[u8; 8] = b"HFCHKPT2";
+const MAGIC_1: &[u8; 8] = b"HFCHKPT1";
 const BODY: usize = 12;
 
 /// A checkpoint's contents.
@@ -45,6 +48,8 @@ pub struct Checkpoint {
     pub clean_end: Option<JournalEnd>,
     /// Journal files there were.
     pub journal_files: u32,
+    /// What the wall clock said, in milliseconds since the epoch; `None` where it was not noted.
+    pub written_ms: Option<i64>,
     /// The id the next log gets.
     pub next_log_id: LogId,
     /// Every log.
@@ -68,6 +73,7 @@ impl Checkpoint {
         put_u64(&mut out, clean.map_or(0, |end| end.generation));
         put_u64(&mut out, clean.map_or(0, |end| end.sequence));
         out.extend_from_slice(&self.journal_files.to_le_bytes());
+        put_u64(&mut out, self.written_ms.unwrap_or(-1).cast_unsigned());
         put_u64(&mut out, self.next_log_id.0);
         put_len(&mut out, self.logs.len());
         for log in &self.logs {
@@ -83,14 +89,18 @@ impl Checkpoint {
         if bytes.len() < BODY {
             return Err("it is too short");
         }
-        if &bytes[..8] != MAGIC {
-            return Err("it is of an unknown format");
-        }
+        let has_clock = match bytes.first_chunk() {
+            Some(MAGIC) => true,
+            Some(MAGIC_1) => false,
+            _ => return Err("it is of an unknown format"),
+        };
         if crc32c::crc32c(&bytes[BODY..]).to_le_bytes() != bytes[8..12] {
             return Err("its checksum is wrong");
         }
         let mut input = Input(&bytes[BODY..]);
-        let checkpoint = input.checkpoint().ok_or("its contents make no sense")?;
+        let checkpoint = input
+            .checkpoint(has_clock)
+            .ok_or("its contents make no sense")?;
         if input.0.is_empty() {
             Ok(checkpoint)
         } else {
@@ -207,7 +217,7 @@ impl Input<'_> {
         (0..len).map(|_| item(self)).collect()
     }
 
-    fn checkpoint(&mut self) -> Option<Checkpoint> {
+    fn checkpoint(&mut self, has_clock: bool) -> Option<Checkpoint> {
         let generation = self.u64()?;
         let is_clean = self.flag()?;
         let end = JournalEnd {
@@ -218,6 +228,10 @@ impl Input<'_> {
             generation,
             clean_end: is_clean.then_some(end),
             journal_files: u32::from_le_bytes(self.array()?),
+            written_ms: match has_clock {
+                true => Some(self.i64()?).filter(|written| *written >= 0),
+                false => None,
+            },
             next_log_id: LogId(self.u64()?),
             logs: self.list(Self::log)?,
         })

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use protocol::model::{BrokerId, TopicIdPartition};
@@ -23,6 +23,8 @@ pub use meta::Meta;
 pub(crate) use meta::read_small;
 pub use pressure::{CHECKPOINT_AT, DELAY_FROM, PRODUCE_DELAY_MAX, produce_delay};
 pub use recovery::RecoveryReport;
+pub use retention::RetentionStatus;
+pub use retention_clock::{ABSENCE_MAX_MS, JUMP_MIN_MS};
 pub use size::JOURNAL_DISK_SHARE;
 pub use workers::Workers;
 
@@ -30,6 +32,8 @@ mod checkpoint;
 mod meta;
 mod pressure;
 mod recovery;
+mod retention;
+mod retention_clock;
 mod size;
 #[cfg(test)]
 mod tests;
@@ -62,6 +66,12 @@ pub struct DataDirConfig {
     pub write_behind_ms: i64,
     /// Partition files open at once.
     pub open_files_max: usize,
+    /// Between two looks for segments to delete, in milliseconds.
+    pub retention_check_ms: i64,
+    /// After a jump of the wall clock nothing is deleted for its age for so long, in milliseconds.
+    pub clock_jump_pause_ms: i64,
+    /// An idempotent producer that has been silent for so long is forgotten, in milliseconds.
+    pub producer_expiration_ms: i64,
 }
 
 /// Who the directory must belong to.
@@ -191,6 +201,13 @@ pub struct DataDir {
     any_file: Arc<dyn IoFile>,
     /// The disk had no space for what was to be written behind, and has not had any since.
     full: AtomicBool,
+    /// A checkpoint is to be written soon, however empty the journal.
+    checkpoint_wanted: AtomicBool,
+    retention: RetentionStatus,
+    /// What the wall clock last said, in milliseconds since the epoch.
+    seen_ms: AtomicI64,
+    /// What it said when the last checkpoint before the start was written.
+    last_seen_ms: Option<i64>,
     /// Directories of deleted logs whose deletion is durable.
     garbage: Arc<Mutex<Vec<PathBuf>>>,
 }
@@ -363,6 +380,7 @@ impl DataDir {
     ///
     /// A full disk ([`is_disk_full`]) may be tried again later. Any other error takes the directory offline.
     pub fn write_behind(&self, now_ms: i64) -> io::Result<usize> {
+        self.seen_ms.store(now_ms, Ordering::Relaxed);
         let mut waiting = self.environment.waiting.take();
         let moved = self.check_online().and_then(|()| {
             let moved = self.write_waiting(&waiting, now_ms);
@@ -454,6 +472,7 @@ impl DataDir {
     }
 
     fn write_checkpoint(&self, clean_end: Option<JournalEnd>) -> io::Result<usize> {
+        let number = self.environment.checkpoints.begin();
         // A log that is not in this list is opened at `position` or later, so its entries are kept.
         let (logs, position, next_log_id) = {
             let logs = self.logs.read();
@@ -480,6 +499,7 @@ impl DataDir {
             generation: self.journal_files.generation_of(needed_from),
             clean_end,
             journal_files: self.journal_files.made(),
+            written_ms: Some(self.seen_ms.load(Ordering::Relaxed)),
             next_log_id,
             logs: lines,
         };
@@ -488,6 +508,7 @@ impl DataDir {
             &Checkpoint::path(&self.path),
             &checkpoint.encode(),
         )?;
+        self.environment.checkpoints.end(number);
         let released = self.journal_files.release_before(needed_from);
         if released > 0 {
             self.environment.journal.wake();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 
 use parking_lot::{Mutex, RwLock};
 use protocol::batch::BatchHeader;
@@ -11,7 +11,9 @@ use protocol::model::{TopicIdPartition, base64_uuid};
 
 use super::checkpoint::Checkpoint;
 use super::meta::{self, Meta};
-use super::{DataDir, DataDirConfig, Identity, Logs, OpenError, deleted_dir, log_dir};
+use super::{
+    DataDir, DataDirConfig, Identity, Logs, OpenError, RetentionStatus, deleted_dir, log_dir,
+};
 use crate::io::{Io, OpenOptions};
 use crate::journal::{
     BadBytes, EntryKind, JournalFiles, JournalObserver, JournalPosition, JournalQueue,
@@ -19,7 +21,8 @@ use crate::journal::{
 };
 use crate::log::descriptors::Descriptors;
 use crate::log::{
-    BatchBytes, DirtyCount, Log, LogConfig, LogEnvironment, TailBudget, WaitingLogs, is_disk_full,
+    BatchBytes, CheckpointCount, DirtyCount, Log, LogConfig, LogEnvironment, TailBudget,
+    WaitingLogs, is_disk_full,
 };
 
 /// What opening found and did.
@@ -97,6 +100,8 @@ pub(super) fn open(
         tails: Arc::new(TailBudget::default()),
         waiting: Arc::new(WaitingLogs::default()),
         dirty: Arc::new(DirtyCount::default()),
+        condemned: Arc::new(WaitingLogs::default()),
+        checkpoints: Arc::new(CheckpointCount::default()),
     };
     let start = ScanStart {
         directory_id: meta.directory_id,
@@ -104,6 +109,7 @@ pub(super) fn open(
         clean_end: checkpoint.clean_end,
         files: checkpoint.journal_files,
     };
+    let last_seen_ms = checkpoint.written_ms;
     let mut replay = Replay::new(path, checkpoint, config_of, environment.clone(), now_ms);
     let mut scanned = scan(io.as_ref(), &journal_dir, start, &mut |entry| {
         replay.visit(&entry);
@@ -155,6 +161,10 @@ pub(super) fn open(
         writer: Mutex::new(None),
         checkpointing: Mutex::new(()),
         full: AtomicBool::new(false),
+        checkpoint_wanted: AtomicBool::new(false),
+        retention: RetentionStatus::default(),
+        seen_ms: AtomicI64::new(now_ms),
+        last_seen_ms,
         garbage: Arc::new(Mutex::new(garbage)),
         config,
     });

@@ -3,19 +3,23 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::retention_clock::{ClockReading, RetentionClock};
 use super::{CHECKPOINT_AT, DataDir};
 use crate::journal::JournalEnd;
-use crate::log::is_disk_full;
+use crate::log::{RetentionTime, is_disk_full};
 
 /// How often tails are looked at, when nobody asks earlier.
 const TICK: Duration = Duration::from_millis(100);
 
 /// After a failure to make a journal file, such as on a full disk, the next try comes so many ticks later.
 const GROW_AGAIN_TICKS: u32 = 50;
+
+/// The first look for segments to delete comes so long after the start, in milliseconds: clients come first.
+const RETENTION_FIRST_MS: i64 = 30_000;
 
 struct Shared {
     data_dir: Arc<DataDir>,
@@ -86,9 +90,11 @@ impl Workers {
         });
         let behind = Arc::clone(&shared);
         let checkpoints = Arc::clone(&shared);
+        let retention = Arc::clone(&shared);
         let others = vec![
             spawn("write-behind", move || write_behind(&behind))?,
             spawn("checkpoint", move || checkpoint(&checkpoints))?,
+            spawn("retention", move || retain(&retention))?,
         ];
         let journal = spawn("journal", move || writer.run())?;
         Ok(Workers {
@@ -164,6 +170,7 @@ fn checkpoint(shared: &Shared) {
                 }
             }
         }
+        due |= data_dir.takes_checkpoint_wish();
         let usage = data_dir.journal_usage();
         if due || data_dir.is_full() || usage.live as f64 >= usage.capacity as f64 * CHECKPOINT_AT {
             match data_dir.checkpoint(None) {
@@ -174,6 +181,45 @@ fn checkpoint(shared: &Shared) {
         }
         if let Err(error) = data_dir.remove_dropped() {
             tracing::warn!(%error, "cannot remove the files of a deleted partition");
+        }
+    }
+}
+
+fn retain(shared: &Shared) {
+    let data_dir = &shared.data_dir;
+    let config = &data_dir.config;
+    let since = Instant::now();
+    let monotonic_ms = || i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
+    let mut clock = RetentionClock::new(data_dir.last_seen_ms, config.clock_jump_pause_ms);
+    let mut due_ms = config.retention_check_ms.min(RETENTION_FIRST_MS);
+    let mut is_stuck = false;
+    while !shared.wait() {
+        if data_dir.fault().is_some() {
+            return;
+        }
+        let now_ms = monotonic_ms();
+        if now_ms >= due_ms {
+            let reading = clock.observe((shared.now_ms)(), now_ms);
+            if let ClockReading::Jumped(ahead_ms) = reading {
+                tracing::error!(
+                    ahead_ms,
+                    pause_ms = config.clock_jump_pause_ms,
+                    "the wall clock has jumped ahead: nothing is deleted for its age for a while"
+                );
+            }
+            data_dir.retain(RetentionTime {
+                wall_ms: reading.trusted(),
+                monotonic_ms: now_ms,
+            });
+            due_ms = monotonic_ms().saturating_add(config.retention_check_ms);
+        }
+        match data_dir.remove_condemned(now_ms) {
+            Ok(()) => is_stuck = false,
+            Err(error) => {
+                if !std::mem::replace(&mut is_stuck, true) {
+                    tracing::warn!(%error, "cannot remove the files of deleted segments");
+                }
+            }
         }
     }
 }

@@ -151,31 +151,4 @@ impl Log {
             duplicate: None,
         })
     }
-
-    /// Moves the log's start forward: records before `start` are gone for good. Done means: queued for the journal.
-    pub fn advance_start(self: &Arc<Self>, start: Offset) -> Result<(), JournalFault> {
-        let mut state = self.state();
-        if start <= state.offsets.start {
-            return Ok(());
-        }
-        assert!(
-            start <= state.offsets.durable_end,
-            "a log starts within what is durable"
-        );
-        let entry = Entry {
-            kind: EntryKind::NewLogStart,
-            log_id: self.id,
-            leader_epoch: None,
-            offset: start,
-            end: Offset::ZERO,
-            payload: Bytes::new(),
-        };
-        self.environment
-            .journal
-            .push(entry, Arc::clone(self) as _)?;
-        state.offsets.start = start;
-        state.leader_epochs.start_at(start);
-        state.check();
-        Ok(())
-    }
 }

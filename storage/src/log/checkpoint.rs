@@ -1,10 +1,14 @@
 //! A log's part in a checkpoint: what was written behind and must be synced, and what a recovery will find then.
 
 use std::io;
+use std::sync::Arc;
+
+use protocol::model::Offset;
 
 use super::Log;
 use super::disk::{ActiveSegment, Directory, DirtySegment, Disk, SyncFailed, write_side_file};
 use super::restore::CheckpointedLog;
+use super::segment::Segment;
 
 /// What was written and is not synced yet, with its descriptors. When it is dropped before it is [`Unsynced::done`], it is the log's
 /// again, for the next checkpoint: an error elsewhere, such as a full disk, must not leave it unsynced.
@@ -67,8 +71,15 @@ impl Log {
         if closing {
             disk.close_time_index(&self.environment.dirty)?;
         }
+        if !matches!(disk.directory, Directory::Open) {
+            if let Some(line) = self.checkpoint_line(&disk) {
+                return Ok(Some((line, self.take_unsynced_of(&mut disk)?)));
+            }
+            // How many bytes it has from its new start on is not known before it is opened.
+            self.make_ready(&mut disk)?;
+        }
         let unsynced = self.take_unsynced_of(&mut disk)?;
-        Ok(Some((self.checkpoint_line(&disk), unsynced)))
+        Ok(self.checkpoint_line(&disk).map(|line| (line, unsynced)))
     }
 
     /// Takes what is not synced, for who syncs it at once.
@@ -98,12 +109,20 @@ impl Log {
         })
     }
 
-    fn checkpoint_line(&self, disk: &Disk) -> CheckpointedLog {
+    /// `None` for a log that has not been opened and begins later than when it was restored.
+    fn checkpoint_line(&self, disk: &Disk) -> Option<CheckpointedLog> {
         let state = self.state();
         let (active, closed_bytes) = match &disk.directory {
             Directory::Unopened {
+                active: None,
+                closed_bytes,
+                ..
+            } => (None, *closed_bytes),
+            Directory::Unopened { start, .. } if *start != state.offsets.start => return None,
+            Directory::Unopened {
                 active,
                 closed_bytes,
+                ..
             } => (*active, *closed_bytes),
             Directory::Unmade => (None, 0),
             Directory::Open => {
@@ -123,8 +142,8 @@ impl Log {
                     }),
                     (None, None) => None,
                 };
-                let all: u64 = state.segments.iter().map(|segment| segment.bytes()).sum();
-                (active, all - active.map_or(0, |active| active.bytes))
+                let start = state.offsets.start;
+                (active, closed_bytes_from(start, &state.segments))
             }
         };
         let position = match (&disk.cut, state.tail.front()) {
@@ -132,7 +151,7 @@ impl Log {
             (None, Some(oldest)) => oldest.position,
             (None, None) => self.environment.journal.next_position(),
         };
-        CheckpointedLog {
+        Some(CheckpointedLog {
             id: self.id,
             partition: self.partition,
             topic: self.topic.clone(),
@@ -145,6 +164,15 @@ impl Log {
             damaged: state.damaged.clone(),
             leader_epochs: disk.leader_epochs.clone(),
             producers: disk.producers.clone(),
-        }
+        })
     }
+}
+
+/// Bytes of all segments but the last that have records from `start` on.
+pub(super) fn closed_bytes_from(start: Offset, segments: &[Arc<Segment>]) -> u64 {
+    segments
+        .windows(2)
+        .filter(|pair| pair[1].base() > start)
+        .map(|pair| pair[0].bytes())
+        .sum()
 }

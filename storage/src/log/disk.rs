@@ -1,5 +1,6 @@
 //! The side of a log that writes files: what is known of its directory, the active segment, and what is not synced.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,10 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use protocol::batch::BatchHeader;
 use protocol::model::Offset;
 
+use super::retention::Condemned;
 use super::segment::{IndexBuilder, KnownGap, Segment, SegmentError};
 use super::{LeaderEpochs, LogConfig, Producers, index};
 use crate::io::{Io, IoFile, OpenOptions};
-use crate::journal::JournalPosition;
+use crate::journal::{JournalPosition, LogId};
 
 /// The active segment as a checkpoint found it, synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +36,10 @@ pub(super) enum Directory {
     Unopened {
         /// The active segment.
         active: Option<ActiveSegment>,
-        /// Bytes of all other segments.
+        /// Bytes of the other segments with records from `start` on.
         closed_bytes: u64,
+        /// The log's start then: segments that end by it may be there or not.
+        start: Offset,
     },
     /// Open.
     Open,
@@ -65,6 +69,8 @@ pub(super) struct Disk {
     pub(super) producers: Producers,
     pub(super) cut: Option<PendingCut>,
     pub(super) dirty: Vec<DirtySegment>,
+    /// Deleted segments whose files are still there, oldest first.
+    pub(super) condemned: VecDeque<Condemned>,
     pub(super) names_changed: bool,
     pub(super) epochs_changed: bool,
     pub(super) dropped: bool,
@@ -148,7 +154,7 @@ pub fn is_disk_full(error: &io::Error) -> bool {
 
 impl Disk {
     pub(super) fn new_log() -> Disk {
-        Disk::with(
+        Disk::restored(
             Directory::Unmade,
             Offset::ZERO,
             LeaderEpochs::default(),
@@ -156,25 +162,8 @@ impl Disk {
         )
     }
 
+    /// A log whose directory holds what `directory` says.
     pub(super) fn restored(
-        active: Option<ActiveSegment>,
-        closed_bytes: u64,
-        end: Offset,
-        leader_epochs: LeaderEpochs,
-        producers: Producers,
-    ) -> Disk {
-        Disk::with(
-            Directory::Unopened {
-                active,
-                closed_bytes,
-            },
-            end,
-            leader_epochs,
-            producers,
-        )
-    }
-
-    fn with(
         directory: Directory,
         end: Offset,
         leader_epochs: LeaderEpochs,
@@ -188,6 +177,7 @@ impl Disk {
             producers,
             cut: None,
             dirty: Vec::new(),
+            condemned: VecDeque::new(),
             names_changed: false,
             epochs_changed: false,
             dropped: false,
@@ -317,6 +307,7 @@ impl Appender {
     /// The segment as it will be, for who decides how much goes into it.
     pub(super) fn plan(&self) -> Plan {
         Plan {
+            owner: self.segment.owner(),
             base: self.segment.base(),
             bytes: self.segment.bytes(),
             first_timestamp: self.first_timestamp,
@@ -348,6 +339,7 @@ impl Appender {
 
 /// A segment with the batches that are about to be written to it.
 pub(super) struct Plan {
+    owner: LogId,
     base: Offset,
     bytes: u64,
     first_timestamp: Option<i64>,
@@ -362,12 +354,25 @@ impl Plan {
             return false;
         }
         let bytes = self.bytes + header.size_in_bytes as u64;
+        let age_max = config.segment_ms - self.jitter_ms(config);
         let aged = self
             .first_timestamp
-            .is_some_and(|first| header.max_timestamp.saturating_sub(first) > config.segment_ms);
+            .is_some_and(|first| header.max_timestamp.saturating_sub(first) > age_max);
         let index_full = self.index_bytes + index::OFFSET_ENTRY as u64 > config.segment_index_bytes;
         let too_far = header.last_offset().since(self.base) > i64::from(i32::MAX);
         bytes > config.segment_bytes || bytes > i32::MAX as u64 || aged || index_full || too_far
+    }
+
+    /// Kafka's `LogConfig.randomSegmentJitter`, but always the same for a segment, so that writing it again rolls at the same place.
+    fn jitter_ms(&self, config: &LogConfig) -> i64 {
+        let bound = config.segment_jitter_ms.min(config.segment_ms);
+        if bound <= 0 {
+            return 0;
+        }
+        let mut name = [0; 16];
+        name[..8].copy_from_slice(&self.owner.0.to_le_bytes());
+        name[8..].copy_from_slice(&self.base.get().to_le_bytes());
+        i64::from(crc32c::crc32c(&name)) % bound
     }
 
     pub(super) fn add(&mut self, header: &BatchHeader, config: &LogConfig) {

@@ -24,6 +24,7 @@ pub use leader_epochs::LeaderEpochs;
 pub use producers::{ProducerBatch, ProducerError, ProducerState, Producers, SequenceCheck};
 pub use read::{ReadError, TailRead, TimestampedOffset};
 pub use restore::{CheckpointedLog, ReplayError};
+pub use retention::{Retained, RetentionTime};
 pub use tail::{BatchBytes, TailBatch};
 pub use truncate::TruncateError;
 
@@ -37,6 +38,7 @@ mod open;
 mod producers;
 mod read;
 mod restore;
+mod retention;
 pub mod segment;
 mod tail;
 #[cfg(test)]
@@ -58,10 +60,25 @@ pub struct LogConfig {
     pub segment_bytes: u64,
     /// `segment.ms`: a segment is closed when a batch is so much newer than its first.
     pub segment_ms: i64,
+    /// `segment.jitter.ms`: up to so much earlier, different for each segment.
+    pub segment_jitter_ms: i64,
     /// `index.interval.bytes`.
     pub index_interval_bytes: u64,
     /// `segment.index.bytes`: a segment is closed before its offset index grows beyond.
     pub segment_index_bytes: u64,
+    /// What is deleted for its age or size; `None` unless `cleanup.policy` has `delete`.
+    pub retention: Option<Retention>,
+    /// `file.delete.delay.ms`: the files of a deleted segment stay so long, for readers that are at work on them.
+    pub file_delete_delay_ms: i64,
+}
+
+/// How much of a log is kept. `None` is without bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// `retention.ms`: a segment is deleted when its newest record is older.
+    pub ms: Option<i64>,
+    /// `retention.bytes`: the oldest segments are deleted as long as those that stay have at least so many bytes.
+    pub bytes: Option<u64>,
 }
 
 impl LogConfig {
@@ -74,8 +91,11 @@ impl Default for LogConfig {
         LogConfig {
             segment_bytes: 1 << 30,
             segment_ms: 604_800_000,
+            segment_jitter_ms: 0,
             index_interval_bytes: LogConfig::DEFAULT_INDEX_INTERVAL,
             segment_index_bytes: 10 << 20,
+            retention: None,
+            file_delete_delay_ms: 60_000,
         }
     }
 }
@@ -109,12 +129,12 @@ impl TailBudget {
     }
 }
 
-/// The logs that have something in their tail: who looks for work need not look at all of them.
+/// The logs that have work waiting: who does it need not look at all of them.
 #[derive(Debug, Default)]
 pub struct WaitingLogs(Mutex<Vec<LogId>>);
 
 impl WaitingLogs {
-    fn push(&self, log: LogId) {
+    pub(super) fn push(&self, log: LogId) {
         self.0.lock().push(log);
     }
 
@@ -152,6 +172,38 @@ pub struct LogEnvironment {
     pub waiting: Arc<WaitingLogs>,
     /// The count of files that are not synced.
     pub dirty: Arc<DirtyCount>,
+    /// The logs that have files of deleted segments.
+    pub condemned: Arc<WaitingLogs>,
+    /// The count of checkpoints.
+    pub checkpoints: Arc<CheckpointCount>,
+}
+
+/// Which checkpoints there have been since the start.
+#[derive(Debug, Default)]
+pub struct CheckpointCount {
+    begun: AtomicU64,
+    durable: AtomicU64,
+}
+
+impl CheckpointCount {
+    /// A checkpoint begins: what changes from now on may or may not be in it. Returns its number.
+    pub fn begin(&self) -> u64 {
+        self.begun.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// The checkpoint of that number is durable.
+    pub fn end(&self, number: u64) {
+        self.durable.fetch_max(number, Ordering::AcqRel);
+    }
+
+    /// The first checkpoint that certainly has in it what is so now.
+    pub(super) fn next(&self) -> u64 {
+        self.begun.load(Ordering::Acquire) + 1
+    }
+
+    pub(super) fn is_durable(&self, number: u64) -> bool {
+        self.durable.load(Ordering::Acquire) >= number
+    }
 }
 
 /// Offsets whose records are known to be unreadable.
@@ -192,8 +244,10 @@ struct State {
     listed: bool,
     /// The last journal position known durable.
     durable_through: Option<JournalPosition>,
-    /// Goes up with each truncation, so that a reader knows that its segments changed under it.
-    truncations: u64,
+    /// Goes up when segments are cut or deleted, so that a reader knows that they changed under it.
+    cuts: u64,
+    /// The journal's entry of the latest new start; `None` when a recovery has read it.
+    start_position: Option<JournalPosition>,
     dropped: bool,
 }
 
@@ -208,6 +262,13 @@ impl State {
                 at
             }
         })
+    }
+
+    /// Moves the start forward: what lies before it is gone for good.
+    fn set_start(&mut self, start: Offset) {
+        self.offsets.start = start;
+        self.leader_epochs.start_at(start);
+        self.damaged.retain(|range| range.to > start);
     }
 
     fn check(&self) {
@@ -288,7 +349,8 @@ impl Log {
                 oldest_tail_ms: None,
                 listed: false,
                 durable_through: None,
-                truncations: 0,
+                cuts: 0,
+                start_position: None,
                 dropped: false,
             }),
             disk: Mutex::new(Disk::new_log()),

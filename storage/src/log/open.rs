@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use protocol::model::Offset;
 
+use super::checkpoint::closed_bytes_from;
 use super::disk::{ActiveSegment, Appender, Directory, Disk, cut_to, write_side_file};
 use super::segment::{Segment, SegmentError, base_of};
 use super::{DamagedRange, Log};
@@ -45,8 +46,9 @@ impl Log {
             Directory::Unopened {
                 active: Some(active),
                 closed_bytes,
+                start,
             } => {
-                self.open_segments(disk, active, closed_bytes)?;
+                self.open_segments(disk, active, closed_bytes, start)?;
             }
         }
         disk.directory = Directory::Open;
@@ -81,10 +83,14 @@ impl Log {
         disk: &mut Disk,
         checkpointed: ActiveSegment,
         closed_bytes: u64,
+        start: Offset,
     ) -> io::Result<()> {
         let cut = disk.cut.as_ref().map(|cut| cut.to);
         let newest = cut.map_or(checkpointed.base, |to| to.min(checkpointed.base));
         let io = self.environment.files.io();
+        if !io.exists(&self.dir)? {
+            return self.lose_directory(disk, cut.unwrap_or(disk.end));
+        }
         let mut segments = Vec::new();
         let mut present = BTreeSet::new();
         for entry in io.read_dir(&self.dir)? {
@@ -104,7 +110,7 @@ impl Log {
             segments.push(Arc::new(self.segment(checkpointed.base, 0)));
         }
         let last = segments.last().cloned();
-        self.state().segments = segments;
+        self.state().segments = segments.clone();
         // Side files may be ahead of what counts, or behind it; indexes may have to be made.
         disk.names_changed = true;
         disk.epochs_changed = true;
@@ -119,7 +125,33 @@ impl Log {
             }
             (None, _) => None,
         };
-        self.check_closed(disk, closed)?;
+        if closed != Some(closed_bytes_from(start, &segments)) {
+            self.check_closed(disk)?;
+        }
+        self.finish_cut(disk);
+        Ok(())
+    }
+
+    /// The log's directory is gone, though a checkpoint has seen it: what it held, up to `end`, was acknowledged and is lost.
+    fn lose_directory(&self, disk: &mut Disk, end: Offset) -> io::Result<()> {
+        let start = self.offsets().start;
+        if start < end {
+            let bad = BadBytes {
+                path: self.dir.clone(),
+                offset: 0,
+                what: "the log's directory is missing",
+            };
+            self.add_damage(
+                &mut self.state(),
+                DamagedRange {
+                    from: start,
+                    to: end,
+                    bad,
+                },
+            );
+        }
+        self.make_directory(disk)?;
+        disk.epochs_changed = true;
         self.finish_cut(disk);
         Ok(())
     }
@@ -162,8 +194,10 @@ impl Log {
         let interval = self.config.lock().index_interval_bytes;
         let end = disk.cut.as_ref().map_or(disk.end, |cut| cut.to);
         let gap = |from, to| self.is_known_gap(from, to);
-        // Resuming may cut the indexes or build them again.
-        disk.writable(segment, &self.environment.dirty)?;
+        if !checkpointed.is_some_and(|known| is_as_checkpointed(segment, known)) {
+            // Resuming may cut the indexes or build them again.
+            disk.writable(segment, &self.environment.dirty)?;
+        }
         match Appender::resume(segment, end, checkpointed, interval, &gap) {
             Ok(appender) => disk.active = Some(appender),
             Err(SegmentError::Io(error)) => return Err(error),
@@ -188,6 +222,8 @@ impl Log {
             return Err(error);
         }
         segment.set_bytes(valid);
+        // What lies before the log's start may be gone.
+        let valid_end = valid_end.max(self.offsets().start);
         if valid_end >= end {
             return Ok(());
         }
@@ -207,22 +243,14 @@ impl Log {
         Ok(())
     }
 
-    /// Compares the segments before the last with what the checkpoint says they hold. Where that differs, each must reach
-    /// the next.
-    fn check_closed(&self, disk: &Disk, expected_bytes: Option<u64>) -> io::Result<()> {
+    /// The segments before the last do not have the bytes that the checkpoint says, or may not have: each must reach the next.
+    fn check_closed(&self, disk: &Disk) -> io::Result<()> {
         let (segments, start) = {
             let state = self.state();
             (state.segments.clone(), state.offsets.start)
         };
-        let count = segments.len().saturating_sub(1);
-        let found: u64 = segments[..count]
-            .iter()
-            .map(|segment| segment.bytes())
-            .sum();
-        if expected_bytes == Some(found) {
-            return Ok(());
-        }
-        let first = segments.first().map_or(disk.end, |segment| segment.base());
+        let end = disk.cut.as_ref().map_or(disk.end, |cut| cut.to);
+        let first = segments.first().map_or(end, |segment| segment.base());
         if first > start && !self.is_known_gap(start, first) {
             let bad = BadBytes {
                 path: self.dir.clone(),
@@ -292,6 +320,18 @@ impl Log {
         disk.active = active;
         closed
     }
+}
+
+/// Whether the files of a segment have the lengths that a checkpoint says.
+fn is_as_checkpointed(segment: &Segment, known: ActiveSegment) -> bool {
+    let has = |extension: &str, bytes: u64| {
+        let file = segment.file(extension);
+        file.and_then(|file| file.len())
+            .is_ok_and(|len| len == bytes)
+    };
+    has("log", known.bytes)
+        && has("index", known.index_bytes)
+        && has("timeindex", known.time_index_bytes)
 }
 
 pub(super) fn deleted() -> io::Error {

@@ -105,9 +105,9 @@ impl Log {
                 Some(segment) => self.read_segment(segment, offset, end, max_bytes).map(Some),
                 None => self.read_journaled(snapshot.journaled.as_ref(), end),
             };
-            let (dropped, truncations) = {
+            let (dropped, cuts) = {
                 let state = self.state();
-                (state.dropped, state.truncations)
+                (state.dropped, state.cuts)
             };
             if dropped {
                 // Whatever was read may be of a log made again under the same name.
@@ -116,7 +116,7 @@ impl Log {
             match read {
                 // Truncated, or written behind and its journal file reused, while it was read: look again.
                 Ok(None) => {}
-                Err(_) if truncations != snapshot.truncations => {}
+                Err(_) if cuts != snapshot.cuts => {}
                 Ok(Some(batches)) => return Ok(batches),
                 Err(error) => return Err(error),
             }
@@ -149,7 +149,7 @@ impl Log {
             segment,
             journaled,
             end,
-            truncations: state.truncations,
+            cuts: state.cuts,
         })
     }
 
@@ -173,13 +173,13 @@ impl Log {
     ) -> Result<Option<TimestampedOffset>, ReadError> {
         self.ensure_segments_are_open()?;
         loop {
-            let before = self.state().truncations;
+            let before = self.state().cuts;
             let found = find(self);
             let state = self.state();
             if state.dropped {
                 return Err(deleted().into());
             }
-            if state.truncations == before {
+            if state.cuts == before {
                 return found;
             }
         }
@@ -293,7 +293,7 @@ impl Log {
     }
 
     /// A closed segment is passed over when its time index says so: that it is whole is made sure of once.
-    fn check_times_of(&self, segment: &Arc<Segment>) -> Result<(), ReadError> {
+    pub(super) fn check_times_of(&self, segment: &Arc<Segment>) -> Result<(), ReadError> {
         let gap = |from, to| self.is_known_gap(from, to);
         match segment.times_are_whole(&gap) {
             Ok(true) => Ok(()),
@@ -447,12 +447,12 @@ struct Snapshot {
     segment: Option<Arc<Segment>>,
     journaled: Option<TailBatch>,
     end: Offset,
-    truncations: u64,
+    cuts: u64,
 }
 
 impl State {
     /// The segments that hold records; others wait for a truncation to be done to the files.
-    fn segments_in_use(&self) -> Vec<Arc<Segment>> {
+    pub(super) fn segments_in_use(&self) -> Vec<Arc<Segment>> {
         let in_use = |segment: &&Arc<Segment>| segment.base() < self.offsets.written_end;
         self.segments.iter().filter(in_use).cloned().collect()
     }

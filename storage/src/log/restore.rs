@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use protocol::batch::BatchHeader;
 use protocol::model::{Offset, TopicIdPartition};
 
-use super::disk::{ActiveSegment, Disk};
+use super::disk::{ActiveSegment, Directory, Disk};
 use super::tail::{BatchBytes, TailBatch};
 use super::{DamagedRange, LeaderEpochs, Log, LogConfig, LogEnvironment, Producers};
 use crate::journal::{BadBytes, JournalPosition, LogId};
@@ -78,12 +78,19 @@ impl Log {
             state.leader_epochs = line.leader_epochs.clone();
             state.producers = line.producers.clone();
             state.damaged = line.damaged;
+            // Epochs are those of the files, which may begin before it.
+            state
+                .leader_epochs
+                .start_at(line.start.min(line.written_end));
         }
         let bytes = line.closed_bytes + line.active.map_or(0, |active| active.bytes);
         log.unopened_bytes.store(bytes, Ordering::Relaxed);
         *log.disk.lock() = Disk::restored(
-            line.active,
-            line.closed_bytes,
+            Directory::Unopened {
+                active: line.active,
+                closed_bytes: line.closed_bytes,
+                start: line.start,
+            },
             line.written_end,
             line.leader_epochs,
             line.producers,
@@ -150,8 +157,7 @@ impl Log {
     pub(crate) fn replay_start(&self, start: Offset) {
         let mut state = self.state();
         if start > state.offsets.start && start <= state.offsets.end {
-            state.offsets.start = start;
-            state.leader_epochs.start_at(start);
+            state.set_start(start);
         }
     }
 }

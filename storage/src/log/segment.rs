@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use protocol::batch::{BatchHeader, HEADER_BYTES, batches, verify_crc};
 use protocol::model::Offset;
 
@@ -28,6 +29,17 @@ pub struct Segment {
     index_is_bad: AtomicBool,
     /// The time index has been found whole since the start of the process.
     times_are_checked: AtomicBool,
+    /// The greatest timestamp, of a closed segment, once somebody looked it up.
+    newest: Mutex<Option<Newest>>,
+}
+
+/// The greatest timestamp of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Newest {
+    /// Its length then.
+    pub(super) bytes: u64,
+    /// In milliseconds; `None` when its records have no time.
+    pub(super) timestamp: Option<i64>,
 }
 
 /// Whether a log knows why `from..to` is missing between two batches: those records are known to be damaged.
@@ -84,7 +96,13 @@ impl Segment {
             bytes: AtomicU64::new(bytes),
             index_is_bad: AtomicBool::new(false),
             times_are_checked: AtomicBool::new(false),
+            newest: Mutex::new(None),
         }
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> LogId {
+        self.owner
     }
 
     /// The offset its name says; no record in it is earlier.
@@ -99,6 +117,16 @@ impl Segment {
 
     pub(super) fn set_bytes(&self, bytes: u64) {
         self.bytes.store(bytes, Ordering::Release);
+    }
+
+    /// What [`Segment::set_newest`] was told, if the segment is as long as then.
+    pub(super) fn newest(&self) -> Option<Newest> {
+        let newest = *self.newest.lock();
+        newest.filter(|newest| newest.bytes == self.bytes())
+    }
+
+    pub(super) fn set_newest(&self, newest: Newest) {
+        *self.newest.lock() = Some(newest);
     }
 
     /// The path of one of its files.

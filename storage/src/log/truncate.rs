@@ -104,6 +104,8 @@ impl Log {
         state.oldest_tail_ms = state.tail.front().map(|batch| batch.appended_ms);
         state.pending.retain(|(_, end)| *end <= to);
         state.offsets.end = to;
+        // The batch that held the start is gone as a whole: Kafka's `UnifiedLog.truncateTo`.
+        state.offsets.start = state.offsets.start.min(to);
         state.offsets.durable_end = state.offsets.durable_end.min(to);
         state.offsets.written_end = state.offsets.written_end.min(to);
         state.leader_epochs.truncate_to(to);
@@ -111,7 +113,7 @@ impl Log {
         for range in &mut state.damaged {
             range.to = range.to.min(to);
         }
-        state.truncations += 1;
+        state.cuts += 1;
         state.check();
         self.set_high_watermark(self.high_watermark().min(to));
         let mut producers = match file_producers {

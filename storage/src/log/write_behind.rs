@@ -56,6 +56,7 @@ impl Log {
         disk.dropped = true;
         disk.active = None;
         disk.dirty.clear();
+        disk.condemned.clear();
         let mut state = self.state();
         state.dropped = true;
         let freed = state.tail.remove_from(Offset::ZERO);
@@ -184,7 +185,7 @@ impl Log {
     /// Closes the active segment and opens one at `base`, with a snapshot of the producers as they are there.
     pub(super) fn roll(&self, disk: &mut Disk, base: Offset) -> io::Result<()> {
         disk.close_time_index(&self.environment.dirty)?;
-        if disk.active.is_some() {
+        if disk.active.is_some() || disk.producers.iter().len() > 0 {
             let snapshot = disk.producers.to_snapshot();
             let path = self.dir.join(file_name(base, "snapshot"));
             disk.names_changed = true;

@@ -16,8 +16,11 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use storage::data_dir::{DataDir, DataDirConfig, Identity, OpenError, RecoveryReport};
 use storage::io::sim::{SimConfig, SimDisk};
-use storage::journal::{JournalObserver, JournalWriter, WriterConfig, WriterStep};
-use storage::log::{Log, LogConfig, is_disk_full};
+use storage::journal::{
+    DurableListener, JournalFault, JournalObserver, JournalPosition, JournalWriter, WriterConfig,
+    WriterStep,
+};
+use storage::log::{Log, LogConfig, Retention, RetentionTime, is_disk_full};
 
 use super::model::{Batch, Expected};
 
@@ -53,6 +56,10 @@ pub struct Outcome {
     pub duplicates: u64,
     /// Directories that went offline.
     pub faults: u64,
+    /// Segments deleted by retention.
+    pub deleted: u64,
+    /// Starts moved by hand.
+    pub starts: u64,
     /// Times the disk was found to be full.
     pub full: u64,
     /// Starts that a full disk refused.
@@ -77,12 +84,22 @@ impl Outcome {
         self.truncations += other.truncations;
         self.duplicates += other.duplicates;
         self.faults += other.faults;
+        self.deleted += other.deleted;
+        self.starts += other.starts;
         self.full += other.full;
         self.no_space += other.no_space;
         self.refused += other.refused;
         self.damaged += other.damaged;
         self.harmless += other.harmless;
     }
+}
+
+/// Who does not care.
+struct Nobody;
+
+impl DurableListener for Nobody {
+    fn on_durable(&self, _: JournalPosition) {}
+    fn on_fault(&self, _: &JournalFault) {}
 }
 
 struct NoObserver;
@@ -100,6 +117,7 @@ struct Life {
     /// Deleted, but possibly not durably.
     dropped: BTreeMap<TopicIdPartition, (String, Expected)>,
     logs_max: usize,
+    log_config: LogConfig,
     /// The disk takes nothing more.
     is_tight: bool,
     topics_made: u128,
@@ -115,6 +133,7 @@ pub fn run_seed(seed: u64, trouble: Trouble) -> Result<Outcome, String> {
         ..SimConfig::default()
     };
     let disk = SimDisk::new(seed, config);
+    let log_config = log_config(&mut random);
     let logs_max = if random.random_bool(0.1) { 30 } else { 4 };
     let mut life = Life {
         disk,
@@ -124,6 +143,7 @@ pub fn run_seed(seed: u64, trouble: Trouble) -> Result<Outcome, String> {
         expected: BTreeMap::new(),
         dropped: BTreeMap::new(),
         logs_max,
+        log_config,
         is_tight: false,
         topics_made: 0,
         now_ms: 1_000,
@@ -168,6 +188,9 @@ impl Life {
             tail_bytes_max: self.random.random_range(1..64) << 10,
             write_behind_ms: 1_000,
             open_files_max: self.random.random_range(1..40),
+            retention_check_ms: 300_000,
+            clock_jump_pause_ms: 86_400_000,
+            producer_expiration_ms: i64::MAX,
         }
     }
 
@@ -183,7 +206,7 @@ impl Life {
             Path::new("/data"),
             &identity,
             self.config(),
-            &|_| log_config(),
+            &|_| self.log_config.clone(),
             Arc::new(NoObserver),
             self.now_ms,
         )
@@ -262,7 +285,12 @@ impl Life {
             self.refuse();
         }
         let result = match self.random.random_range(0..100) {
-            0..40 => self.append(),
+            0..38 => self.append(),
+            38..39 => self.advance_start(),
+            39..40 => {
+                self.retain(data_dir);
+                Ok(())
+            }
             40..44 => self.truncate(),
             44..46 => self.retry(),
             46..50 => self.read().map_err(std::io::Error::other),
@@ -275,7 +303,8 @@ impl Life {
             75..85 => data_dir.write_behind(self.now_ms).map(|_| ()),
             85..90 => data_dir.checkpoint(None).map(|_| ()),
             90..93 => data_dir.grow_journal().map(|_| ()),
-            93..95 => data_dir.remove_dropped().map(|_| ()),
+            93..94 => data_dir.remove_dropped().map(|_| ()),
+            94..95 => data_dir.remove_condemned(self.now_ms),
             95..98 => self.create(data_dir),
             _ => self.drop_one(data_dir),
         };
@@ -366,7 +395,7 @@ impl Life {
             .collect();
         let producer = is_idempotent.then(|| {
             let id = ProducerId::new(producer_id);
-            let last = expected.now.iter().rev().find_map(|batch| {
+            let last = expected.now.batches.iter().rev().find_map(|batch| {
                 let producer = batch.producer.filter(|producer| producer.id == id)?;
                 Some(producer.base_sequence?.plus(batch.values.len() as i32))
             });
@@ -376,12 +405,15 @@ impl Life {
                 base_sequence: Some(last.unwrap_or(Sequence::new(0))),
             }
         });
+        // Now and then another leader.
+        let epoch = expected.now.batches.last().map_or(0, |last| last.epoch);
         let batch = Batch {
             base,
             values,
+            epoch: epoch + i32::from(self.now_ms % 700 == 0),
             producer,
         };
-        let appended = send(&log, &batch, self.now_ms)?;
+        let appended = send(&log, &batch, batch.epoch, self.now_ms)?;
         assert_eq!(appended.base.get(), base as i64);
         assert!(appended.duplicate.is_none(), "it was never sent before");
         expected.append(batch);
@@ -398,11 +430,13 @@ impl Life {
         };
         let written = expected
             .now
+            .batches
             .iter()
             .rev()
             .find(|batch| batch.producer.is_some());
         let Some(batch) = written else { return Ok(()) };
-        let appended = send(&log, batch, self.now_ms)?;
+        let epoch = expected.now.batches.last().map_or(0, |last| last.epoch);
+        let appended = send(&log, batch, epoch, self.now_ms)?;
         assert!(
             appended.duplicate.is_some(),
             "{log:?}: a retry was written again: {appended:?}"
@@ -431,13 +465,65 @@ impl Life {
             .truncate(Offset::new(to as i64))
             .map_err(std::io::Error::other)?;
         let reached = usize::try_from(reached.get()).unwrap_or(0);
-        assert!(reached <= to || to >= end);
+        assert!(reached <= to.max(expected.start()) || to >= end);
         if reached < end {
             expected.truncate(reached);
             assert_eq!(expected.end(), reached, "a batch is cut as a whole");
             self.outcome.truncations += 1;
         }
         Ok(())
+    }
+
+    fn advance_start(&mut self) -> std::io::Result<()> {
+        let Some((log, partition)) = self.pick() else {
+            return Ok(());
+        };
+        let Some((_, expected)) = self.expected.get_mut(&partition) else {
+            return Ok(());
+        };
+        let durable_end = log.offsets().durable_end.get() as usize;
+        let start = self
+            .random
+            .random_range(expected.start()..=durable_end.max(expected.start()));
+        let moved = log
+            .advance_start(Offset::new(start as i64), Arc::new(Nobody))
+            .map_err(std::io::Error::other)?;
+        if moved.is_some() {
+            expected.starts_at(start);
+            self.outcome.starts += 1;
+        }
+        Ok(())
+    }
+
+    fn retain(&mut self, data_dir: &DataDir) {
+        let logs = self
+            .expected
+            .values_mut()
+            .filter_map(|(_, expected)| Some((expected.log.clone()?, expected)));
+        let mut before = Vec::new();
+        for (log, expected) in logs {
+            log.set_high_watermark(log.offsets().durable_end);
+            before.push((log.size_bytes(), log, expected));
+        }
+        let retained = data_dir.retain(RetentionTime {
+            wall_ms: self.random.random_bool(0.5).then_some(self.now_ms),
+            monotonic_ms: self.now_ms,
+        });
+        self.outcome.deleted += retained.segments;
+        for (bytes, log, expected) in before {
+            let start = log.offsets().start.get() as usize;
+            if start == expected.start() {
+                continue;
+            }
+            expected.starts_at(start);
+            let retention = self.log_config.retention.unwrap_or_default();
+            let kept = retention.bytes.is_some_and(|kept| log.size_bytes() >= kept);
+            assert!(
+                kept || retention.ms.is_some(),
+                "{log:?}: {} bytes of {bytes} are left",
+                log.size_bytes()
+            );
+        }
     }
 
     fn read(&mut self) -> Result<(), String> {
@@ -477,7 +563,7 @@ impl Life {
             partition: PartitionIndex::new(0),
         };
         let log = data_dir
-            .create_log(partition, &name, log_config())
+            .create_log(partition, &name, self.log_config.clone())
             .map_err(std::io::Error::other)?;
         let expected = Expected::of(log);
         self.expected.insert(partition, (name, expected));
@@ -640,7 +726,12 @@ impl Life {
     }
 }
 
-fn send(log: &Arc<Log>, batch: &Batch, now_ms: i64) -> std::io::Result<storage::log::Appended> {
+fn send(
+    log: &Arc<Log>,
+    batch: &Batch,
+    epoch: i32,
+    now_ms: i64,
+) -> std::io::Result<storage::log::Appended> {
     let mut builder = BatchBuilder::new();
     if let Some(producer) = batch.producer {
         builder = builder.producer(producer);
@@ -654,18 +745,24 @@ fn send(log: &Arc<Log>, batch: &Batch, now_ms: i64) -> std::io::Result<storage::
     }
     let bytes = builder.build();
     let header = BatchHeader::parse(&bytes).map_err(std::io::Error::other)?;
-    // Now and then another leader.
-    let known = log.latest_epoch().map_or(0, LeaderEpoch::get);
-    let epoch = LeaderEpoch::new(known + i32::from(now_ms % 700 == 0));
-    log.append(bytes, &header, epoch, now_ms, None)
+    log.append(bytes, &header, LeaderEpoch::new(epoch), now_ms, None)
         .map_err(std::io::Error::other)
 }
 
-fn log_config() -> LogConfig {
+fn log_config(random: &mut SmallRng) -> LogConfig {
+    let retention = random.random_bool(0.6).then(|| Retention {
+        ms: random.random_bool(0.5).then_some(2_000),
+        bytes: random
+            .random_bool(0.5)
+            .then(|| random.random_range(0..100) << 10),
+    });
     LogConfig {
         segment_bytes: 16 << 10,
+        segment_jitter_ms: 1_000,
         index_interval_bytes: 512,
         segment_index_bytes: 1 << 10,
+        retention,
+        file_delete_delay_ms: random.random_range(0..2_000),
         ..LogConfig::default()
     }
 }

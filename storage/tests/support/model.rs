@@ -14,6 +14,8 @@ pub struct Batch {
     pub base: usize,
     /// Its records.
     pub values: Vec<Vec<u8>>,
+    /// The leader epoch it was written in.
+    pub epoch: i32,
     /// Who wrote it.
     pub producer: Option<BatchProducer>,
 }
@@ -29,10 +31,49 @@ impl Batch {
 enum Change {
     Append(Batch),
     Truncate(usize),
+    Start(usize),
 }
 
-/// What a log holds: its batches, in order.
-pub type Content = Vec<Batch>;
+/// What a log holds.
+#[derive(Clone, Debug, Default)]
+pub struct Content {
+    /// Every batch there was and was not taken back, in order.
+    pub batches: Vec<Batch>,
+    /// The first offset that can be read.
+    pub start: usize,
+}
+
+impl Content {
+    fn end(&self) -> usize {
+        self.batches.last().map_or(0, Batch::end)
+    }
+
+    fn value_at(&self, offset: usize) -> Option<&Vec<u8>> {
+        let at = self.batches.partition_point(|batch| batch.end() <= offset);
+        value_in(self.batches.get(at)?, offset)
+    }
+
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Append(batch) => self.batches.push(batch.clone()),
+            Change::Truncate(to) => {
+                self.batches.retain(|batch| batch.end() <= *to);
+                self.start = self.start.min(*to);
+            }
+            Change::Start(start) => self.start = *start,
+        }
+    }
+
+    /// Whether a log with these ends and records is this one, wherever it starts.
+    fn is(&self, start: usize, end: usize, read: &[(i64, Vec<u8>)]) -> bool {
+        self.end() == end
+            && start <= end
+            && read.len() == end - start
+            && (start..end).zip(read).all(|(at, (offset, value))| {
+                at as i64 == *offset && self.value_at(at) == Some(value)
+            })
+    }
+}
 
 /// What a log should hold.
 #[derive(Debug, Default)]
@@ -62,24 +103,38 @@ impl Expected {
 
     /// The offset after the last record.
     pub fn end(&self) -> usize {
-        self.now.last().map_or(0, Batch::end)
+        self.now.end()
+    }
+
+    /// The first offset that can be read.
+    pub fn start(&self) -> usize {
+        self.now.start
     }
 
     /// Whether anything was seen to be durable.
     pub fn has_durable(&self) -> bool {
-        !self.settled.is_empty() || self.durable > 0
+        !self.settled.batches.is_empty() || self.durable > 0
     }
 
     /// Notes an append.
     pub fn append(&mut self, batch: Batch) {
-        self.now.push(batch.clone());
-        self.changes.push(Change::Append(batch));
+        self.change(Change::Append(batch));
+    }
+
+    /// Notes that the log begins later.
+    pub fn starts_at(&mut self, start: usize) {
+        assert!(start >= self.now.start, "a start moves forward");
+        self.change(Change::Start(start));
+    }
+
+    fn change(&mut self, change: Change) {
+        self.now.apply(&change);
+        self.changes.push(change);
     }
 
     /// Notes a truncation.
     pub fn truncate(&mut self, to: usize) {
-        self.now.retain(|batch| batch.end() <= to);
-        self.changes.push(Change::Truncate(to));
+        self.change(Change::Truncate(to));
         self.was_truncated = true;
     }
 
@@ -94,7 +149,7 @@ impl Expected {
                     self.durable = self.durable.max(at + 1);
                     return;
                 }
-                Change::Append(_) => {}
+                Change::Append(_) | Change::Start(_) => {}
                 Change::Truncate(_) => return,
             }
         }
@@ -104,8 +159,8 @@ impl Expected {
     pub fn check_live(&self) -> Result<usize, String> {
         let Some(log) = &self.log else { return Ok(0) };
         let read = read_values(log)?;
-        for (at, (offset, value)) in read.iter().enumerate() {
-            if *offset != at as i64 || value_at(&self.now, at) != Some(value) {
+        for (at, (offset, value)) in (self.now.start..).zip(&read) {
+            if *offset != at as i64 || self.now.value_at(at) != Some(value) {
                 return Err(format!(
                     "{log:?}: record {at} is not what was appended: {offset}"
                 ));
@@ -118,29 +173,42 @@ impl Expected {
     /// was done beyond is forgotten. Returns the records compared.
     pub fn verify(&mut self, log: &Log) -> Result<usize, String> {
         let read = read_values(log)?;
-        let Some(content) = self.find(&read, self.durable) else {
-            let at_least = self
-                .content_after(self.durable)
-                .last()
-                .map_or(0, Batch::end);
+        let offsets = log.offsets();
+        let ends = (
+            offsets.start.get() as usize,
+            offsets.durable_end.get() as usize,
+        );
+        let candidates = self.find(ends, &read, self.durable);
+        if candidates.is_empty() {
+            let certain = self.content_after(self.durable);
             let first_wrong = read
                 .iter()
-                .position(|(at, value)| value_at(&self.now, *at as usize) != Some(value));
+                .position(|(at, value)| self.now.value_at(*at as usize) != Some(value));
             return Err(format!(
-                "{log:?}: {} records are there, the first wrong one is {first_wrong:?}; {at_least} were durable, {} were appended",
+                "{log:?}: {} records of {ends:?} are there, the first wrong one is {first_wrong:?}; {:?} were durable, {:?} were appended",
                 read.len(),
-                self.end(),
+                (certain.start, certain.end()),
+                (self.now.start, self.end()),
             ));
-        };
-        self.settle(content);
-        self.check_producers(log)?;
-        Ok(read.len())
+        }
+        // Where nothing is left to read, the producers tell which one it is.
+        let mut wrong = None;
+        for content in candidates {
+            match self.check_producers(&content, log) {
+                Ok(()) => {
+                    self.settle(content);
+                    return Ok(read.len());
+                }
+                Err(error) => wrong = Some(error),
+            }
+        }
+        Err(wrong.unwrap_or_default())
     }
 
     /// As [`Expected::verify`] on a disk with damage: whatever is served is right. Returns whether all of it is.
     pub fn verify_damaged(&mut self, log: &Log) -> Result<bool, String> {
         let mut is_whole = true;
-        for at in 0..log.offsets().end.get() {
+        for at in log.offsets().start.get()..log.offsets().end.get() {
             let read = read_at(log, Offset::new(at), log.offsets().end);
             let chunks = match read {
                 Ok(chunks) if chunks.is_empty() => {
@@ -156,17 +224,17 @@ impl Expected {
             for (offset, value) in values_of(&chunks)? {
                 let was_appended = self.changes.iter().any(|change| match change {
                     Change::Append(batch) => value_in(batch, offset as usize) == Some(&value),
-                    Change::Truncate(_) => false,
+                    Change::Truncate(_) | Change::Start(_) => false,
                 });
                 let at = offset as usize;
-                if !was_appended && value_at(&self.settled, at) != Some(&value) {
+                if !was_appended && self.settled.value_at(at) != Some(&value) {
                     return Err(format!("{log:?}: record {offset} was never appended there"));
                 }
             }
         }
         let end = usize::try_from(log.offsets().end.get()).unwrap_or(0);
         let is_long_enough = (self.durable..=self.changes.len())
-            .any(|changes| end >= self.content_after(changes).last().map_or(0, Batch::end));
+            .any(|changes| end >= self.content_after(changes).end());
         Ok(is_whole && is_long_enough)
     }
 
@@ -180,26 +248,38 @@ impl Expected {
     fn content_after(&self, changes: usize) -> Content {
         let mut content = self.settled.clone();
         for change in &self.changes[..changes] {
-            apply(&mut content, change);
+            content.apply(change);
         }
         content
     }
 
-    fn find(&self, read: &[(i64, Vec<u8>)], from: usize) -> Option<Content> {
-        let mut content = self.content_after(from);
-        let mut changes = self.changes[from..].iter();
-        loop {
-            if is_same(&content, read) {
-                return Some(content);
-            }
-            apply(&mut content, changes.next()?);
+    fn find(
+        &self,
+        (start, end): (usize, usize),
+        read: &[(i64, Vec<u8>)],
+        from: usize,
+    ) -> Vec<Content> {
+        let mut next = self.content_after(from);
+        let mut contents = vec![next.clone()];
+        for change in &self.changes[from..] {
+            next.apply(change);
+            contents.push(next.clone());
         }
+        // A checkpoint may say where the log starts before the journal does.
+        if !contents.iter().any(|content| content.start == start) {
+            return Vec::new();
+        }
+        contents.retain(|content| content.is(start, end, read));
+        for content in &mut contents {
+            content.start = start;
+        }
+        contents
     }
 
-    fn check_producers(&self, log: &Log) -> Result<(), String> {
+    fn check_producers(&self, content: &Content, log: &Log) -> Result<(), String> {
         let producers = log.producers();
         let mut written: Vec<(BatchProducer, Vec<&Batch>)> = Vec::new();
-        for batch in &self.now {
+        for batch in &content.batches {
             let Some(producer) = batch.producer else {
                 continue;
             };
@@ -240,34 +320,8 @@ impl Expected {
     }
 }
 
-fn apply(content: &mut Content, change: &Change) {
-    match change {
-        Change::Append(batch) => content.push(batch.clone()),
-        Change::Truncate(to) => content.retain(|batch| batch.end() <= *to),
-    }
-}
-
 fn value_in(batch: &Batch, offset: usize) -> Option<&Vec<u8>> {
     batch.values.get(offset.checked_sub(batch.base)?)
-}
-
-fn value_at(content: &Content, offset: usize) -> Option<&Vec<u8>> {
-    let at = content.partition_point(|batch| batch.end() <= offset);
-    value_in(content.get(at)?, offset)
-}
-
-fn is_same(content: &Content, read: &[(i64, Vec<u8>)]) -> bool {
-    let values = content.iter().flat_map(|batch| {
-        batch
-            .values
-            .iter()
-            .enumerate()
-            .map(|(at, value)| (batch.base + at, value))
-    });
-    content.last().map_or(0, Batch::end) == read.len()
-        && values
-            .zip(read)
-            .all(|((at, value), (offset, found))| at as i64 == *offset && value == found)
 }
 
 /// Reads every record of a log, checks offsets and checksums, and returns the values in order.
@@ -286,6 +340,8 @@ fn read_values(log: &Log) -> Result<Vec<(i64, Vec<u8>)>, String> {
         at = Offset::new(last + 1);
         values.extend(more);
     }
+    // A batch is read whole, also where the log begins within it.
+    values.retain(|(offset, _)| *offset >= log.offsets().start.get());
     Ok(values)
 }
 

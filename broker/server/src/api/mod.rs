@@ -26,6 +26,7 @@ pub mod api_versions;
 pub mod configs;
 mod controller;
 pub mod create_topics;
+pub mod delete_records;
 pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
@@ -49,6 +50,7 @@ pub const APIS: &[Api] = &[
     api_versions::API,
     create_topics::API,
     delete_topics::API,
+    delete_records::API,
     init_producer_id::API,
     describe_configs::API,
     describe_cluster::API,

@@ -100,6 +100,8 @@ pub struct TopicLimits {
 pub struct LogConfig {
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval: Duration,
+    /// `log.retention.clock.jump.pause.ms`.
+    pub clock_jump_pause: Duration,
     /// `log.tail.bytes.max`: memory for the ends of all logs.
     pub tail_bytes_max: usize,
     /// `log.write.behind.ms`.
@@ -193,6 +195,7 @@ impl BrokerConfig {
             topics: TopicLimits::from_settings(settings),
             logs: LogConfig {
                 retention_check_interval: settings.millis("log.retention.check.interval.ms"),
+                clock_jump_pause: settings.millis("log.retention.clock.jump.pause.ms"),
                 tail_bytes_max: settings.number("log.tail.bytes.max"),
                 write_behind_age: settings.millis("log.write.behind.ms"),
             },

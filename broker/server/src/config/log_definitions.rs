@@ -120,6 +120,16 @@ pub(super) const LOGS: &[Definition] = &[
     )
     .at_least(1),
     Definition::new(
+        "log.retention.clock.jump.pause.ms",
+        Long,
+        Some("86400000"),
+        "After the wall clock has jumped ahead nothing is deleted for its age for so long, so that \
+         somebody can see to the clock. Deletion by size goes on.",
+    )
+    .at_least(0)
+    .low()
+    .own(),
+    Definition::new(
         "log.segment.delete.delay.ms",
         Long,
         Some("60000"),

@@ -2,19 +2,6 @@
 
 /// Names of the broker's and of topics' settings.
 const NOT_YET: &[&str] = &[
-    // Retention: nothing is deleted for its age or size.
-    "retention.bytes",
-    "retention.ms",
-    "log.retention.bytes",
-    "log.retention.check.interval.ms",
-    "log.retention.hours",
-    "log.retention.minutes",
-    "log.retention.ms",
-    "log.roll.jitter.hours",
-    "log.roll.jitter.ms",
-    "log.segment.delete.delay.ms",
-    "file.delete.delay.ms",
-    "segment.jitter.ms",
     // Compaction: nothing is compacted.
     "cleanup.policy",
     "delete.retention.ms",
@@ -39,8 +26,7 @@ const NOT_YET: &[&str] = &[
     // Replication: there is one node.
     "min.insync.replicas",
     "unclean.leader.election.enable",
-    // Transactions, and the forgetting of producers.
-    "producer.id.expiration.ms",
+    // Transactions.
     "transaction.max.timeout.ms",
     "transactional.id.expiration.ms",
 ];

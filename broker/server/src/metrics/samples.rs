@@ -46,6 +46,12 @@ pub struct StorageSample {
     pub disk_bytes_capacity: u64,
     /// Whether it failed.
     pub offline: bool,
+    /// Segments that retention has deleted since the start.
+    pub deleted_segments: u64,
+    /// Bytes of them.
+    pub deleted_bytes: u64,
+    /// Whether retention by age pauses because of the clock.
+    pub retention_paused: bool,
 }
 
 /// The metadata quorum, as this node sees it.
@@ -203,9 +209,29 @@ impl StorageSample {
                 "Data directories that failed.",
                 u64::from(self.offline),
             ),
+            (
+                "holdfast_retention_paused",
+                "1 while nothing is deleted for its age, since the clock has jumped.",
+                u64::from(self.retention_paused),
+            ),
         ];
         for (name, help, value) in gauges {
             out.gauge(name, help).value(&[], value);
+        }
+        let counters = [
+            (
+                "holdfast_retention_deleted_segments_total",
+                "Segments that retention has deleted.",
+                self.deleted_segments,
+            ),
+            (
+                "holdfast_retention_deleted_bytes_total",
+                "Bytes of those segments.",
+                self.deleted_bytes,
+            ),
+        ];
+        for (name, help, value) in counters {
+            out.counter(name, help).value(&[], value);
         }
     }
 }

@@ -15,7 +15,7 @@ use protocol::batch::BatchHeader;
 use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
 use storage::journal::JournalFault;
 use storage::log::{
-    AppendError, Appended, Hold, Log, LogListener, ProducerError, ReadError, TailRead,
+    AppendError, Appended, Hold, Log, LogListener, ProducerError, ReadError, Retention, TailRead,
 };
 
 use crate::config::TopicConfig;
@@ -25,6 +25,7 @@ use waiters::Waiters;
 pub use waiters::{FetchWait, ProduceWait};
 
 mod append;
+mod delete_records;
 mod waiters;
 
 pub use append::{ProducedBatch, Refusal};
@@ -343,5 +344,11 @@ pub fn log_config(config: &TopicConfig) -> storage::log::LogConfig {
         segment_ms: config.segment_ms,
         index_interval_bytes: u64::from(config.index_interval_bytes),
         segment_index_bytes: u64::from(config.segment_index_bytes),
+        segment_jitter_ms: config.segment_jitter_ms,
+        retention: config.cleanup_policy.delete.then_some(Retention {
+            ms: config.retention_ms,
+            bytes: config.retention_bytes,
+        }),
+        file_delete_delay_ms: config.file_delete_delay_ms,
     }
 }

@@ -9,4 +9,5 @@ mod invalid_batches;
 mod operating;
 mod protocol_flow;
 mod refusals;
+mod retention;
 mod support;

@@ -3,5 +3,6 @@
 mod checkpoint_bytes;
 mod identity;
 mod life;
+mod retention_clock;
 mod size;
 mod stress;

@@ -3,6 +3,7 @@
 mod damage;
 mod files;
 mod producers;
+mod retention;
 mod segments;
 mod timestamps;
 mod truncation;
@@ -30,6 +31,7 @@ fn fill(running: &mut Running, topic: &str, records: usize) {
         append_at(&log, number * 10, 0, &[value.as_bytes()]).expect("it is appended");
         running.commit();
     }
+    log.set_high_watermark(log.offsets().durable_end);
     running.dir.checkpoint(None).expect("a checkpoint");
 }
 

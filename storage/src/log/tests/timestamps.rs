@@ -1,9 +1,11 @@
 //! Look-ups by time against a log that is searched from front to back.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use protocol::model::Offset;
 
-use crate::fixture::{append_at, node};
+use crate::fixture::{Nobody, append_at, node};
 use crate::log::{LogConfig, TimestampedOffset};
 
 #[derive(Clone, Debug)]
@@ -70,7 +72,7 @@ proptest! {
         running.commit();
         let log = running.log("a");
         let start = start.min(log.offsets().end.get());
-        log.advance_start(Offset::new(start)).expect("online");
+        log.advance_start(Offset::new(start), Arc::new(Nobody)).expect("online");
         for end in [log.offsets().end.get(), log.offsets().end.get() / 2] {
             let end_offset = Offset::new(end);
             for time in (-1..62).map(|time| time * 10 - 5) {
