@@ -19,7 +19,7 @@ use crate::journal::{
     DurableListener, JournalFault, JournalObserver, JournalPosition, JournalWriter, WriterConfig,
     WriterStep,
 };
-use crate::log::{AppendError, Appended, Log, LogConfig, ReadError, TailRead};
+use crate::log::{AppendError, Appended, Durability, Log, LogConfig, ReadError, TailRead};
 
 /// Where the data directory is.
 pub const ROOT: &str = "/data";
@@ -186,6 +186,10 @@ impl Node {
 
 impl Running {
     pub fn create(&self, topic: &str) -> Arc<Log> {
+        self.create_with(topic, Durability::Fsync)
+    }
+
+    pub fn create_with(&self, topic: &str, durability: Durability) -> Arc<Log> {
         let id = topic
             .bytes()
             .fold(7_u128, |id, byte| id * 131 + u128::from(byte));
@@ -194,7 +198,7 @@ impl Running {
             partition: PartitionIndex::new(0),
         };
         self.dir
-            .create_log(partition, topic, self.log_config.clone())
+            .create_log(partition, topic, durability, self.log_config.clone())
             .expect("it is created")
     }
 
@@ -206,9 +210,12 @@ impl Running {
             .expect("the log is there")
     }
 
-    /// Makes everything appended durable.
+    /// Makes everything appended durable, or writes it to the page cache.
     pub fn commit(&mut self) {
         while self.writer.step() == WriterStep::Progress {}
+        if self.dir.fault().is_none() {
+            self.dir.write_waiting_page_cache(0).expect("space");
+        }
     }
 
     pub fn seal(&mut self) {

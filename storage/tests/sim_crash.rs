@@ -56,6 +56,7 @@ fn what_was_durable_survives_every_crash() {
         sum.truncations,
         sum.duplicates,
         sum.deleted,
+        sum.unjournaled,
         sum.starts,
         sum.read,
     ];

@@ -86,7 +86,7 @@ pub trait ConfigValidator {
     /// `KafkaConfigSchema.getDefault` has it.
     fn default_value(&self, resource_type: ResourceType, key: &str) -> Option<String>;
 
-    /// Whether `configs` may be all that is set for a resource. `existing` is what is set now.
+    /// Whether `configs` may be all that is set for a resource. `existing` is what is set now; for a topic that is being created, the same.
     fn validate(
         &self,
         resource: &ConfigResource,

@@ -139,10 +139,12 @@ impl Partitions {
         let config = self.config_of(image, topic.topic_id(), topic.name());
         let log = match self.data_dir.log(id) {
             Some(log) => log,
-            None => match self
-                .data_dir
-                .create_log(id, topic.name(), log_config(&config))
-            {
+            None => match self.data_dir.create_log(
+                id,
+                topic.name(),
+                config.durability,
+                log_config(&config),
+            ) {
                 Ok(log) => log,
                 Err(error) => {
                     tracing::error!(topic = %topic.name(), partition = %id.partition, %error, "cannot create the log of a partition");

@@ -12,14 +12,14 @@
 //! | 8 | the wall clock then, in milliseconds since the epoch |
 //! | 8 | the id the next log gets |
 //! | 4 | logs |
-//! | | each log: id 8, topic id 16, partition 4, topic 2+n, position 8, start 8, written end 8, high watermark 8, |
+//! | | each log: id 8, durability 1 (0 fsync, 1 os), topic id 16, partition 4, topic 2+n, position 8, start 8, written end 8, high watermark 8, |
 //! | | active segment 1+8+8+8+8 (present, base, bytes of log, index and time index), |
 //! | | bytes of the other segments with records from the start on 8, |
 //! | | damaged ranges 4 x (from 8, to 8, offset in file 8, path 2+n), |
 //! | | leader epochs 4 x (epoch 4, start 8), |
 //! | | producers 4 x (id 8, epoch 2, last used 8, batches 1 x (first sequence 4, last 4, first offset 8, last 8, timestamp 8)) |
 //!
-//! Evolution: a new layout gets a new magic; the reader keeps the old one for a release. Version 1 had no clock.
+//! Evolution: a new layout gets a new magic; the reader keeps the old one for a release. Version 1 had neither the clock nor the durability.
 
 use std::path::{Path, PathBuf};
 
@@ -31,8 +31,8 @@ use uuid::Uuid;
 
 use crate::journal::{BadBytes, JournalEnd, JournalPosition, LogId};
 use crate::log::{
-    ActiveSegment, CheckpointedLog, DamagedRange, LeaderEpochs, ProducerBatch, ProducerState,
-    Producers,
+    ActiveSegment, CheckpointedLog, DamagedRange, Durability, LeaderEpochs, ProducerBatch,
+    ProducerState, Producers,
 };
 
 const MAGIC: &[u8; 8] = b"HFCHKPT2";
@@ -111,6 +111,7 @@ impl Checkpoint {
 
 fn encode_log(out: &mut Vec<u8>, log: &CheckpointedLog) {
     put_u64(out, log.id.0);
+    out.push(u8::from(log.durability == Durability::Os));
     out.extend_from_slice(log.partition.topic_id.get().as_bytes());
     out.extend_from_slice(&log.partition.partition.get().to_le_bytes());
     put_text(out, &log.topic);
@@ -233,12 +234,16 @@ impl Input<'_> {
                 false => None,
             },
             next_log_id: LogId(self.u64()?),
-            logs: self.list(Self::log)?,
+            logs: self.list(|input| input.log(!has_clock))?,
         })
     }
 
-    fn log(&mut self) -> Option<CheckpointedLog> {
+    fn log(&mut self, is_version_1: bool) -> Option<CheckpointedLog> {
         let id = LogId(self.u64()?);
+        let durability = match is_version_1 || !self.flag()? {
+            true => Durability::Fsync,
+            false => Durability::Os,
+        };
         let topic_id = TopicId::new(Uuid::from_bytes(self.array()?))?;
         let partition = PartitionIndex::from_wire(self.i32()?)?;
         let topic = self.text()?;
@@ -271,6 +276,7 @@ impl Input<'_> {
                 partition,
             },
             topic,
+            durability,
             position,
             start,
             written_end,

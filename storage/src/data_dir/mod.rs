@@ -30,6 +30,7 @@ pub use workers::Workers;
 
 mod checkpoint;
 mod meta;
+mod page_cache;
 mod pressure;
 mod recovery;
 mod retention;
@@ -44,7 +45,9 @@ use crate::journal::{
     DurableListener, Entry, EntryKind, JournalEnd, JournalFault, JournalFiles, JournalObserver,
     JournalPosition, JournalUsage, JournalWriter, LogId, OpenEntry, ScanError, WriterConfig,
 };
-use crate::log::{Log, LogConfig, LogEnvironment, SyncFailed, TailBudget, Unsynced, is_disk_full};
+use crate::log::{
+    Durability, Log, LogConfig, LogEnvironment, SyncFailed, TailBudget, Unsynced, is_disk_full,
+};
 
 /// Over so many files that are not synced, the whole file system is.
 const SINGLE_SYNCS_MAX: usize = 256;
@@ -312,6 +315,7 @@ impl DataDir {
         &self,
         partition: TopicIdPartition,
         topic: &str,
+        durability: Durability,
         config: LogConfig,
     ) -> Result<Arc<Log>, LogChangeError> {
         let mut logs = self.logs.write();
@@ -324,13 +328,20 @@ impl DataDir {
             id,
             partition,
             topic,
+            durability,
             &self.log_dir(topic, partition),
             config,
             self.environment.clone(),
         ));
-        self.environment
+        let kind = match durability {
+            Durability::Fsync => EntryKind::Open,
+            Durability::Os => EntryKind::OpenUnjournaled,
+        };
+        let position = self
+            .environment
             .journal
-            .push(life_entry(EntryKind::Open, &log), Arc::clone(&log) as _)?;
+            .push(life_entry(kind, &log), Arc::clone(&log) as _)?;
+        log.set_open_position(position);
         logs.next_id = LogId(id.0 + 1);
         logs.insert(Arc::clone(&log));
         Ok(log)
@@ -484,6 +495,7 @@ impl DataDir {
             )
         };
         let mut needed_from = position;
+        self.environment.page_cache.begin_checkpoint();
         let mut lines = Vec::with_capacity(logs.len());
         let mut unsynced = Vec::new();
         for log in &logs {
@@ -531,6 +543,7 @@ impl DataDir {
                     let fault = JournalFault { what, error: Arc::new(error) };
                     tracing::error!(what, error = %fault.error, path = %self.path.display(), "data directory goes offline");
                     self.environment.journal.fail(&fault);
+                    self.fail_page_cache(&fault);
                     io::Error::other(fault)
                 });
             }

@@ -21,8 +21,8 @@ use crate::journal::{
 };
 use crate::log::descriptors::Descriptors;
 use crate::log::{
-    BatchBytes, CheckpointCount, DirtyCount, Log, LogConfig, LogEnvironment, TailBudget,
-    WaitingLogs, is_disk_full,
+    BatchBytes, CheckpointCount, DirtyCount, Durability, Log, LogConfig, LogEnvironment, PageCache,
+    TailBudget, WaitingLogs, is_disk_full,
 };
 
 /// What opening found and did.
@@ -102,6 +102,7 @@ pub(super) fn open(
         dirty: Arc::new(DirtyCount::default()),
         condemned: Arc::new(WaitingLogs::default()),
         checkpoints: Arc::new(CheckpointCount::default()),
+        page_cache: Arc::new(PageCache::default()),
     };
     let start = ScanStart {
         directory_id: meta.directory_id,
@@ -135,6 +136,9 @@ pub(super) fn open(
     report.batches = replay.batches;
     report.logs = replay.logs.by_id.len();
     let garbage = replay.settle_directories(io.as_ref()).map_err(at(path))?;
+    for log in replay.logs.by_id.values() {
+        log.salvage(now_ms).map_err(at(log.dir()))?;
+    }
 
     let journal_files = Arc::new(JournalFiles::new(
         Arc::clone(&io),
@@ -352,7 +356,8 @@ impl<'a> Replay<'a> {
         }
         let log = self.logs.by_id.get(&entry.log_id).cloned();
         match (entry.kind, log) {
-            (EntryKind::Open, None) => self.open(entry),
+            (EntryKind::Open, None) => self.open(entry, Durability::Fsync),
+            (EntryKind::OpenUnjournaled, None) => self.open(entry, Durability::Os),
             (EntryKind::Append, Some(log)) => self.append(&log, entry),
             (EntryKind::Truncate, Some(log)) => {
                 if let Err(error) = log.replay_truncate(entry.position, entry.offset) {
@@ -362,11 +367,11 @@ impl<'a> Replay<'a> {
             (EntryKind::NewLogStart, Some(log)) => log.replay_start(entry.offset),
             (EntryKind::Drop, log) => self.drop_log(log.as_deref(), entry),
             // Of a log dropped before the checkpoint, or opened before it.
-            (_, None) | (EntryKind::Open, Some(_)) => {}
+            (_, None) | (EntryKind::Open | EntryKind::OpenUnjournaled, Some(_)) => {}
         }
     }
 
-    fn open(&mut self, entry: &ScannedEntry<'_>) {
+    fn open(&mut self, entry: &ScannedEntry<'_>, durability: Durability) {
         // An id the checkpoint has given out already is one whose log it knows to be gone.
         if entry.log_id < self.logs.next_id {
             return;
@@ -390,6 +395,7 @@ impl<'a> Replay<'a> {
             entry.log_id,
             partition,
             &open.topic,
+            durability,
             &dir,
             config,
             self.environment.clone(),

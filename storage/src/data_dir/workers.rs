@@ -91,10 +91,12 @@ impl Workers {
         let behind = Arc::clone(&shared);
         let checkpoints = Arc::clone(&shared);
         let retention = Arc::clone(&shared);
+        let page_cache = Arc::clone(&shared);
         let others = vec![
             spawn("write-behind", move || write_behind(&behind))?,
             spawn("checkpoint", move || checkpoint(&checkpoints))?,
             spawn("retention", move || retain(&retention))?,
+            spawn("page-cache", move || write_page_cache(&page_cache))?,
         ];
         let journal = spawn("journal", move || writer.run())?;
         Ok(Workers {
@@ -109,6 +111,7 @@ impl Workers {
     pub fn stop(self) -> io::Result<()> {
         *self.shared.stop.lock() = true;
         self.shared.stopped.notify_all();
+        self.shared.data_dir.environment.page_cache.wake();
         for thread in self.others {
             join(thread)?;
         }
@@ -172,7 +175,8 @@ fn checkpoint(shared: &Shared) {
         }
         due |= data_dir.takes_checkpoint_wish();
         let usage = data_dir.journal_usage();
-        if due || data_dir.is_full() || usage.live as f64 >= usage.capacity as f64 * CHECKPOINT_AT {
+        let to_recover = usage.live.max(data_dir.unsynced_page_cache_bytes());
+        if due || data_dir.is_full() || to_recover as f64 >= usage.capacity as f64 * CHECKPOINT_AT {
             match data_dir.checkpoint(None) {
                 Ok(_) => due = false,
                 Err(error) if is_disk_full(&error) => due = true,
@@ -220,6 +224,28 @@ fn retain(shared: &Shared) {
                     tracing::warn!(%error, "cannot remove the files of deleted segments");
                 }
             }
+        }
+    }
+}
+
+fn write_page_cache(shared: &Shared) {
+    let data_dir = &shared.data_dir;
+    loop {
+        let waiting = data_dir.environment.page_cache.wait(TICK);
+        // What is left is written by the last checkpoint.
+        let stops = *shared.stop.lock();
+        match data_dir.write_page_cache(waiting, (shared.now_ms)()) {
+            Ok(()) => {}
+            // The other thread says so.
+            Err(error) if is_disk_full(&error) => {
+                if shared.wait() {
+                    return;
+                }
+            }
+            Err(_) => return,
+        }
+        if stops {
+            return;
         }
     }
 }

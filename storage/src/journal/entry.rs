@@ -19,6 +19,8 @@ pub enum EntryKind {
     NewLogStart,
     /// The log was deleted. The payload is its [`OpenEntry`].
     Drop,
+    /// A log was created whose records are never in the journal. The payload is an [`OpenEntry`].
+    OpenUnjournaled,
 }
 
 impl EntryKind {
@@ -30,6 +32,7 @@ impl EntryKind {
             EntryKind::Truncate => 3,
             EntryKind::NewLogStart => 4,
             EntryKind::Drop => 5,
+            EntryKind::OpenUnjournaled => 6,
         }
     }
 
@@ -41,6 +44,7 @@ impl EntryKind {
             3 => Some(EntryKind::Truncate),
             4 => Some(EntryKind::NewLogStart),
             5 => Some(EntryKind::Drop),
+            6 => Some(EntryKind::OpenUnjournaled),
             _ => None,
         }
     }
@@ -63,7 +67,7 @@ pub struct Entry {
     pub payload: Bytes,
 }
 
-/// The payload of [`EntryKind::Open`]: topic id (16 bytes), partition (4, little-endian), topic name (the rest, UTF-8).
+/// The payload of the entries that open and drop a log: topic id (16 bytes), partition (4, little-endian), topic name (the rest, UTF-8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenEntry {
     /// The topic.

@@ -108,6 +108,15 @@ impl JournalQueue {
         self.inner.lock().next_position
     }
 
+    /// The same, unless the directory is offline.
+    pub fn position_if_online(&self) -> Result<JournalPosition, JournalFault> {
+        let inner = self.inner.lock();
+        match &inner.fault {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(inner.next_position),
+        }
+    }
+
     /// Wakes the writer if it sleeps, for a reason other than an entry.
     pub fn wake(&self) {
         let mut inner = self.inner.lock();

@@ -7,9 +7,9 @@ use bytes::{Bytes, BytesMut};
 use protocol::batch::{BatchHeader, set_base_offset, set_partition_leader_epoch};
 use protocol::model::{LeaderEpoch, Offset};
 
-use super::Log;
 use super::producers::{ProducerBatch, ProducerError, SequenceCheck};
 use super::tail::{BatchBytes, TailBatch};
+use super::{Durability, Log};
 use crate::journal::{DurableListener, Entry, EntryKind, JournalFault};
 
 /// Something to keep for as long as the batch's bytes are in memory, such as the permit that bounds them.
@@ -62,7 +62,7 @@ impl AsRef<[u8]> for Held {
 impl Log {
     /// Appends a batch as the leader of `epoch`. The batch has been validated; `header` is its header.
     ///
-    /// Done means: it has its offsets, can be read by nobody yet, and is queued for the journal. Writes base offset and epoch into the
+    /// Done means: it has its offsets, can be read by nobody yet, and is queued for the journal, or for the page cache. Writes base offset and epoch into the
     /// batch in place; copies nothing.
     pub fn append(
         self: &Arc<Self>,
@@ -120,16 +120,23 @@ impl Log {
             Some(hold) => Bytes::from_owner(Held { bytes, _hold: hold }),
             None => bytes,
         };
-        let entry = Entry {
-            kind: EntryKind::Append,
-            log_id: self.id,
-            leader_epoch: Some(epoch),
-            offset: base,
-            end,
-            payload: bytes.clone(),
+        let position = match self.durability {
+            Durability::Fsync => {
+                let entry = Entry {
+                    kind: EntryKind::Append,
+                    log_id: self.id,
+                    leader_epoch: Some(epoch),
+                    offset: base,
+                    end,
+                    payload: bytes.clone(),
+                };
+                let listener: Arc<dyn DurableListener> = Arc::clone(self) as _;
+                let position = self.environment.journal.push(entry, listener)?;
+                state.pending.push_back((position, end));
+                position
+            }
+            Durability::Os => self.environment.journal.position_if_online()?,
         };
-        let listener: Arc<dyn DurableListener> = Arc::clone(self) as _;
-        let position = self.environment.journal.push(entry, listener)?;
         state.leader_epochs.on_append(epoch, base);
         state.producers.on_append(&header, now_ms);
         self.environment.tails.add(bytes.len());
@@ -141,7 +148,6 @@ impl Log {
             bytes: BatchBytes::Memory(bytes),
         });
         self.list(&mut state);
-        state.pending.push_back((position, end));
         state.offsets.end = end;
         state.check();
         Ok(Appended {

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use protocol::model::Offset;
 
-use super::Log;
 use super::disk::{ActiveSegment, Directory, DirtySegment, Disk, SyncFailed, write_side_file};
 use super::restore::CheckpointedLog;
 use super::segment::Segment;
+use super::{Durability, Log};
 
 /// What was written and is not synced yet, with its descriptors. When it is dropped before it is [`Unsynced::done`], it is the log's
 /// again, for the next checkpoint: an error elsewhere, such as a full disk, must not leave it unsynced.
 pub struct Unsynced<'a> {
     log: &'a Log,
-    segments: Vec<DirtySegment>,
+    segments: Vec<Arc<DirtySegment>>,
     names_changed: bool,
 }
 
@@ -146,7 +146,11 @@ impl Log {
                 (active, closed_bytes_from(start, &state.segments))
             }
         };
-        let position = match (&disk.cut, state.tail.front()) {
+        let oldest_journaled = match self.durability {
+            Durability::Fsync => state.tail.front(),
+            Durability::Os => None,
+        };
+        let position = match (&disk.cut, oldest_journaled) {
             (Some(cut), _) => cut.replay_from,
             (None, Some(oldest)) => oldest.position,
             (None, None) => self.environment.journal.next_position(),
@@ -155,6 +159,7 @@ impl Log {
             id: self.id,
             partition: self.partition,
             topic: self.topic.clone(),
+            durability: self.durability,
             position,
             start: state.offsets.start,
             written_end: disk.end,

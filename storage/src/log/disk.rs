@@ -68,9 +68,17 @@ pub(super) struct Disk {
     pub(super) leader_epochs: LeaderEpochs,
     pub(super) producers: Producers,
     pub(super) cut: Option<PendingCut>,
-    pub(super) dirty: Vec<DirtySegment>,
+    pub(super) dirty: Vec<Arc<DirtySegment>>,
+    /// Of these, and of those a checkpoint is about to sync, the ones that `flush.messages` and `flush.ms` have not synced yet.
+    pub(super) unflushed: Vec<Arc<DirtySegment>>,
     /// Deleted segments whose files are still there, oldest first.
     pub(super) condemned: VecDeque<Condemned>,
+    /// Records written since the last sync that `flush.messages` or `flush.ms` asked for.
+    pub(super) unsynced_records: u64,
+    /// Names were made since then.
+    pub(super) names_unflushed: bool,
+    /// When that was first noticed, for `flush.ms`.
+    pub(super) unsynced_since_ms: Option<i64>,
     pub(super) names_changed: bool,
     pub(super) epochs_changed: bool,
     pub(super) dropped: bool,
@@ -177,7 +185,11 @@ impl Disk {
             producers,
             cut: None,
             dirty: Vec::new(),
+            unflushed: Vec::new(),
             condemned: VecDeque::new(),
+            unsynced_records: 0,
+            names_unflushed: false,
+            unsynced_since_ms: None,
             names_changed: false,
             epochs_changed: false,
             dropped: false,
@@ -189,7 +201,7 @@ impl Disk {
         &mut self,
         segment: &Arc<Segment>,
         count: &Arc<DirtyCount>,
-    ) -> io::Result<&DirtySegment> {
+    ) -> io::Result<&Arc<DirtySegment>> {
         let known = self
             .dirty
             .iter()
@@ -197,8 +209,10 @@ impl Disk {
         let at = match known {
             Some(at) => at,
             None => {
-                self.dirty
-                    .push(DirtySegment::new(Arc::clone(segment), Arc::clone(count))?);
+                self.dirty.push(Arc::new(DirtySegment::new(
+                    Arc::clone(segment),
+                    Arc::clone(count),
+                )?));
                 self.dirty.len() - 1
             }
         };

@@ -21,6 +21,7 @@ pub use append::{AppendError, Appended, Hold};
 pub use checkpoint::Unsynced;
 pub use disk::{ActiveSegment, DirtyCount, SyncFailed, is_disk_full};
 pub use leader_epochs::LeaderEpochs;
+pub use page_cache::PageCache;
 pub use producers::{ProducerBatch, ProducerError, ProducerState, Producers, SequenceCheck};
 pub use read::{ReadError, TailRead, TimestampedOffset};
 pub use restore::{CheckpointedLog, ReplayError};
@@ -35,10 +36,12 @@ mod disk;
 pub mod index;
 mod leader_epochs;
 mod open;
+mod page_cache;
 mod producers;
 mod read;
 mod restore;
 mod retention;
+mod salvage;
 pub mod segment;
 mod tail;
 #[cfg(test)]
@@ -52,6 +55,16 @@ use segment::Segment;
 use tail::Tail;
 
 use crate::journal::{DurableListener, JournalFault, JournalPosition, JournalQueue, LogId};
+
+/// When a record counts as stored: a property of a log from its first day to its last, since a recovery goes by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// On stable media, in the journal.
+    #[default]
+    Fsync,
+    /// In the page cache, as Apache Kafka has it: it survives the process and not the power.
+    Os,
+}
 
 /// What a topic's configuration says about its logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +83,10 @@ pub struct LogConfig {
     pub retention: Option<Retention>,
     /// `file.delete.delay.ms`: the files of a deleted segment stay so long, for readers that are at work on them.
     pub file_delete_delay_ms: i64,
+    /// `flush.messages`: so many records of a log with [`Durability::Os`] are synced before they are acknowledged.
+    pub flush_messages: Option<u64>,
+    /// `flush.ms`: what such a log has written is synced at this age.
+    pub flush_ms: Option<i64>,
 }
 
 /// How much of a log is kept. `None` is without bound.
@@ -96,13 +113,15 @@ impl Default for LogConfig {
             segment_index_bytes: 10 << 20,
             retention: None,
             file_delete_delay_ms: 60_000,
+            flush_messages: None,
+            flush_ms: None,
         }
     }
 }
 
 /// Hears of a log's progress. Called without any of the log's locks held, in order.
 pub trait LogListener: Send + Sync {
-    /// Everything before `durable_end` is on stable media.
+    /// Everything before `durable_end` is stored, as the log's [`Durability`] says.
     fn on_durable(&self, durable_end: Offset);
     /// The data directory went offline: nothing more of this log will become durable.
     fn on_fault(&self, fault: &JournalFault);
@@ -174,6 +193,8 @@ pub struct LogEnvironment {
     pub dirty: Arc<DirtyCount>,
     /// The logs that have files of deleted segments.
     pub condemned: Arc<WaitingLogs>,
+    /// What is on its way to the page cache.
+    pub page_cache: Arc<PageCache>,
     /// The count of checkpoints.
     pub checkpoints: Arc<CheckpointCount>,
 }
@@ -224,7 +245,7 @@ pub struct LogOffsets {
     pub start: Offset,
     /// The end of what the segments hold.
     pub written_end: Offset,
-    /// The end of what is on stable media.
+    /// The end of what is stored, as the log's [`Durability`] says.
     pub durable_end: Offset,
     /// The end of what was appended.
     pub end: Offset,
@@ -246,6 +267,8 @@ struct State {
     durable_through: Option<JournalPosition>,
     /// Goes up when segments are cut or deleted, so that a reader knows that they changed under it.
     cuts: u64,
+    /// The journal's entry that opened the log; `None` when a recovery has read it.
+    open_position: Option<JournalPosition>,
     /// The journal's entry of the latest new start; `None` when a recovery has read it.
     start_position: Option<JournalPosition>,
     dropped: bool,
@@ -291,6 +314,7 @@ pub struct Log {
     id: LogId,
     partition: TopicIdPartition,
     topic: String,
+    durability: Durability,
     dir: PathBuf,
     environment: LogEnvironment,
     config: Mutex<LogConfig>,
@@ -321,6 +345,7 @@ impl Log {
         id: LogId,
         partition: TopicIdPartition,
         topic: &str,
+        durability: Durability,
         dir: &Path,
         config: LogConfig,
         environment: LogEnvironment,
@@ -330,6 +355,7 @@ impl Log {
             id,
             partition,
             topic: topic.to_owned(),
+            durability,
             dir: dir.to_owned(),
             environment,
             config: Mutex::new(config),
@@ -350,6 +376,7 @@ impl Log {
                 listed: false,
                 durable_through: None,
                 cuts: 0,
+                open_position: None,
                 start_position: None,
                 dropped: false,
             }),
@@ -374,6 +401,11 @@ impl Log {
     /// The topic's name.
     pub fn topic(&self) -> &str {
         &self.topic
+    }
+
+    /// When its records count as stored.
+    pub fn durability(&self) -> Durability {
+        self.durability
     }
 
     /// Its directory.
@@ -469,7 +501,10 @@ impl Log {
     fn list(&self, state: &mut State) {
         if !state.listed {
             state.listed = true;
-            self.environment.waiting.push(self.id);
+            match self.durability {
+                Durability::Fsync => self.environment.waiting.push(self.id),
+                Durability::Os => self.environment.page_cache.push(self.id),
+            }
         }
     }
 
@@ -509,6 +544,11 @@ impl Log {
         self.state.lock().producers.expire(before_ms);
     }
 
+    /// Names the journal's entry that opened the log.
+    pub(crate) fn set_open_position(&self, position: JournalPosition) {
+        self.state.lock().open_position = Some(position);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
@@ -516,6 +556,14 @@ impl Log {
 
 impl DurableListener for Log {
     fn on_durable(&self, position: JournalPosition) {
+        if self.durability == Durability::Os {
+            // Its records are not in the journal; what they wait for is: that it was opened, or a truncation.
+            let mut state = self.state.lock();
+            state.durable_through = state.durable_through.max(Some(position));
+            drop(state);
+            self.environment.page_cache.wake();
+            return;
+        }
         let durable_end = {
             let mut state = self.state.lock();
             state.durable_through = state.durable_through.max(Some(position));

@@ -65,6 +65,7 @@ impl Log {
         }
         io.create_dir_all(&self.dir)?;
         disk.names_changed = true;
+        disk.names_unflushed = true;
         let text = format!("version: 0\ntopic_id: {}\n", self.partition.topic_id);
         write_side_file(
             io.as_ref(),

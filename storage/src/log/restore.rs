@@ -9,7 +9,7 @@ use protocol::model::{Offset, TopicIdPartition};
 
 use super::disk::{ActiveSegment, Directory, Disk};
 use super::tail::{BatchBytes, TailBatch};
-use super::{DamagedRange, LeaderEpochs, Log, LogConfig, LogEnvironment, Producers};
+use super::{DamagedRange, Durability, LeaderEpochs, Log, LogConfig, LogEnvironment, Producers};
 use crate::journal::{BadBytes, JournalPosition, LogId};
 
 /// What a checkpoint says of a log: what its files hold, synced.
@@ -21,6 +21,8 @@ pub struct CheckpointedLog {
     pub partition: TopicIdPartition,
     /// The topic's name.
     pub topic: String,
+    /// When its records count as stored.
+    pub durability: Durability,
     /// Journal entries of this log before this position are in the files; the others are replayed.
     pub position: JournalPosition,
     /// The log's first offset.
@@ -65,6 +67,7 @@ impl Log {
             line.id,
             line.partition,
             &line.topic,
+            line.durability,
             dir,
             config,
             environment,
@@ -156,7 +159,9 @@ impl Log {
 
     pub(crate) fn replay_start(&self, start: Offset) {
         let mut state = self.state();
-        if start > state.offsets.start && start <= state.offsets.end {
+        // Of a log that is not in the journal, what followed may be lost: see `Log::salvage`.
+        let is_there = start <= state.offsets.end || self.durability == Durability::Os;
+        if start > state.offsets.start && is_there {
             state.set_start(start);
         }
     }

@@ -213,6 +213,7 @@ impl Log {
         for facts in segments {
             let base = facts.segment.base();
             disk.dirty.retain(|dirty| dirty.segment.base() != base);
+            disk.unflushed.retain(|dirty| dirty.segment.base() != base);
             disk.active.take_if(|active| active.segment.base() == base);
             disk.condemned.push_back(Condemned {
                 segment: Arc::clone(&facts.segment),

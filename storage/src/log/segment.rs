@@ -442,29 +442,45 @@ impl Segment {
 
     /// Verifies every batch of the segment: the scrub.
     pub fn verify(&self, known_gap: KnownGap<'_>) -> Result<(), SegmentError> {
-        let file = self.log()?;
-        let (mut at, end) = (0, self.bytes());
+        let mut at = 0;
         let mut next = self.base;
-        let mut buf = Vec::new();
-        while at < end {
-            let wanted = usize::try_from(end - at).unwrap_or(usize::MAX);
-            buf.resize(wanted.min(1 << 20), 0);
-            let read = file.read_at(&mut buf, at)?;
-            buf.truncate(read);
-            let first = batches(&buf).next();
-            if let Some(Err(protocol::batch::BatchError::Incomplete { needed, .. })) = first {
-                buf.resize(needed.min(wanted), 0);
-                let read = file.read_at(&mut buf, at)?;
-                buf.truncate(read);
-            }
-            let all = Offset::new(i64::MAX);
-            let kept = self.verified_prefix(&buf, at, next, all, known_gap)?;
-            if let Some(Ok((last, _))) = batches(&buf[..kept]).last() {
+        while at < self.bytes() {
+            let chunk = self.verified_chunk(at, next, known_gap)?;
+            if let Some(Ok((last, _))) = batches(&chunk).last() {
                 next = last.end_offset();
             }
-            at += kept as u64;
+            at += chunk.len() as u64;
         }
         Ok(())
+    }
+
+    /// Whole, verified batches from `position` on, where the offset `next` must follow; at least one.
+    pub(super) fn verified_at(&self, position: u64, next: Offset) -> Result<Vec<u8>, SegmentError> {
+        self.verified_chunk(position, next, &no_gap)
+    }
+
+    fn verified_chunk(
+        &self,
+        position: u64,
+        next: Offset,
+        known_gap: KnownGap<'_>,
+    ) -> Result<Vec<u8>, SegmentError> {
+        let file = self.log()?;
+        let rest = self.bytes().saturating_sub(position);
+        let rest = usize::try_from(rest).unwrap_or(usize::MAX);
+        let mut buf = vec![0; rest.min(1 << 20)];
+        let read = file.read_at(&mut buf, position)?;
+        buf.truncate(read);
+        let first = batches(&buf).next();
+        if let Some(Err(protocol::batch::BatchError::Incomplete { needed, .. })) = first {
+            buf.resize(needed.min(rest), 0);
+            let read = file.read_at(&mut buf, position)?;
+            buf.truncate(read);
+        }
+        let all = Offset::new(i64::MAX);
+        let kept = self.verified_prefix(&buf, position, next, all, known_gap)?;
+        buf.truncate(kept);
+        Ok(buf)
     }
 
     fn bad(&self, offset: u64, what: &'static str) -> BadBytes {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use protocol::model::Offset;
 
-use super::disk::{Directory, Disk, PendingCut, cut_to};
+use super::disk::{Directory, DirtySegment, Disk, PendingCut, cut_to};
 use super::open::deleted;
 use super::producers::Producers;
 use super::segment::{Segment, SegmentError, base_of, file_name};
@@ -167,8 +167,9 @@ impl Log {
         disk.active = None;
         disk.names_changed = true;
         for segment in removed {
-            disk.dirty
-                .retain(|dirty| dirty.segment.base() != segment.base());
+            let is_other = |dirty: &Arc<DirtySegment>| dirty.segment.base() != segment.base();
+            disk.dirty.retain(is_other);
+            disk.unflushed.retain(is_other);
             segment.remove()?;
         }
         if let Some(last) = last {
@@ -210,7 +211,11 @@ impl Log {
     }
 
     /// Where in a segment the records from `to` on begin; `None` when it ends before.
-    fn position_of(&self, segment: &Segment, to: Offset) -> Result<Option<u64>, SegmentError> {
+    pub(super) fn position_of(
+        &self,
+        segment: &Segment,
+        to: Offset,
+    ) -> Result<Option<u64>, SegmentError> {
         if to == segment.base() {
             return Ok(Some(0));
         }

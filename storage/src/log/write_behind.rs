@@ -13,7 +13,7 @@ use protocol::model::Offset;
 use super::disk::{Appender, Disk, write_side_file};
 use super::segment::{Segment, file_name};
 use super::tail::{BatchBytes, TailBatch};
-use super::{DamagedRange, Log, LogConfig};
+use super::{DamagedRange, Durability, Log, LogConfig};
 use crate::journal::BadBytes;
 
 /// Bytes taken from the tail at once.
@@ -31,7 +31,7 @@ impl Log {
     pub fn write_behind(&self, bytes_max: usize) -> io::Result<usize> {
         let mut disk = self.disk.lock();
         let mut moved = 0;
-        if disk.dropped || !self.cut_if_durable(&mut disk)? {
+        if disk.dropped || self.is_too_early() || !self.cut_if_durable(&mut disk)? {
             return Ok(0);
         }
         while moved < bytes_max {
@@ -46,6 +46,9 @@ impl Log {
                 .sum::<usize>();
             self.write_run(&mut disk, run)?;
         }
+        if self.durability == Durability::Os {
+            self.after_page_cache_write(disk, moved)?;
+        }
         Ok(moved)
     }
 
@@ -56,6 +59,7 @@ impl Log {
         disk.dropped = true;
         disk.active = None;
         disk.dirty.clear();
+        disk.unflushed.clear();
         disk.condemned.clear();
         let mut state = self.state();
         state.dropped = true;
@@ -65,11 +69,14 @@ impl Log {
 
     fn take_run(&self, bytes_max: usize) -> Vec<TailBatch> {
         let state = self.state();
-        let durable_end = state.offsets.durable_end;
+        let ready_end = match self.durability {
+            Durability::Fsync => state.offsets.durable_end,
+            Durability::Os => state.offsets.end,
+        };
         let mut run = Vec::new();
         let mut bytes = 0;
         for batch in state.tail.iter() {
-            if batch.header.end_offset() > durable_end
+            if batch.header.end_offset() > ready_end
                 || bytes >= bytes_max.min(RUN_BYTES)
                 || run.len() == RUN_BATCHES
             {
@@ -125,8 +132,12 @@ impl Log {
         let start = active.segment.bytes();
         let written = disk
             .writable(&active.segment, &self.environment.dirty)
-            .map(|files| Arc::clone(files.log()))
-            .and_then(|log| log.write_all_at(&pieces, start).map(|()| log));
+            .cloned()
+            .and_then(|files| {
+                self.to_flush(disk, config, &files);
+                let log = Arc::clone(files.log());
+                log.write_all_at(&pieces, start).map(|()| log)
+            });
         let log = match written {
             Ok(log) => log,
             Err(error) => {
@@ -149,6 +160,7 @@ impl Log {
                     .on_append(epoch, batch.header.base_offset);
             }
             disk.producers.on_append(&batch.header, batch.appended_ms);
+            disk.unsynced_records += u64::try_from(batch.header.record_count).unwrap_or(0);
         }
         active.segment.set_bytes(position);
         disk.active = Some(active);
@@ -164,6 +176,9 @@ impl Log {
         let end = state.behind_damage(end);
         disk.end = end;
         state.offsets.written_end = end;
+        if self.durability == Durability::Os {
+            state.offsets.durable_end = end;
+        }
         state.oldest_tail_ms = state.tail.front().map(|batch| batch.appended_ms);
         state.check();
         drop(state);
@@ -194,6 +209,7 @@ impl Log {
         let files = Arc::clone(&self.environment.files);
         let segment = Arc::new(Segment::new(self.id, &self.dir, base, 0, files));
         disk.names_changed = true;
+        disk.names_unflushed = true;
         for extension in ["log", "index", "timeindex"] {
             segment.create(extension)?.set_len(0)?;
         }

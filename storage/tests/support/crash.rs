@@ -20,7 +20,7 @@ use storage::journal::{
     DurableListener, JournalFault, JournalObserver, JournalPosition, JournalWriter, WriterConfig,
     WriterStep,
 };
-use storage::log::{Log, LogConfig, Retention, RetentionTime, is_disk_full};
+use storage::log::{Durability, Log, LogConfig, Retention, RetentionTime, is_disk_full};
 
 use super::model::{Batch, Expected};
 
@@ -52,6 +52,8 @@ pub struct Outcome {
     pub read: u64,
     /// Truncations.
     pub truncations: u64,
+    /// Records compared of logs in the page cache.
+    pub unjournaled: u64,
     /// Retries recognised.
     pub duplicates: u64,
     /// Directories that went offline.
@@ -84,6 +86,7 @@ impl Outcome {
         self.truncations += other.truncations;
         self.duplicates += other.duplicates;
         self.faults += other.faults;
+        self.unjournaled += other.unjournaled;
         self.deleted += other.deleted;
         self.starts += other.starts;
         self.full += other.full;
@@ -118,6 +121,8 @@ struct Life {
     dropped: BTreeMap<TopicIdPartition, (String, Expected)>,
     logs_max: usize,
     log_config: LogConfig,
+    /// The last life ended with the power, or with a directory that went offline: what was not synced may be gone.
+    lost_power: bool,
     /// The disk takes nothing more.
     is_tight: bool,
     topics_made: u128,
@@ -144,6 +149,7 @@ pub fn run_seed(seed: u64, trouble: Trouble) -> Result<Outcome, String> {
         dropped: BTreeMap::new(),
         logs_max,
         log_config,
+        lost_power: false,
         is_tight: false,
         topics_made: 0,
         now_ms: 1_000,
@@ -238,9 +244,12 @@ impl Life {
     /// A start, work, and an end of one kind or another.
     fn run_once(&mut self) -> Result<(), String> {
         let steps = self.random.random_range(5..120);
+        let mut is_killed = false;
+        let mut is_online = true;
         if self.random.random_bool(0.8) {
             let until = self.random.random_range(0..400);
-            if self.random.random_bool(0.3) {
+            is_killed = self.random.random_bool(0.3);
+            if is_killed {
                 self.disk.kill_after(until);
             } else {
                 self.disk.crash_after(until);
@@ -254,7 +263,7 @@ impl Life {
                 }
                 self.step(&data_dir, &mut writer)?;
             }
-            let is_online = data_dir.fault().is_none();
+            is_online = data_dir.fault().is_none();
             self.outcome.faults += u64::from(!is_online && !self.disk.is_down());
             if !self.disk.is_down() && is_online && self.random.random_bool(0.3) {
                 self.stop(&data_dir, &mut writer)?;
@@ -271,10 +280,13 @@ impl Life {
             self.outcome.struck += 1;
             self.disk.restart();
         } else if self.random.random_bool(0.5) {
+            is_killed = false;
             self.disk.crash();
         } else {
+            is_killed = true;
             self.disk.kill();
         }
+        self.lost_power |= !is_killed || !is_online;
         self.outcome.crashes += 1;
         Ok(())
     }
@@ -294,7 +306,8 @@ impl Life {
             40..44 => self.truncate(),
             44..46 => self.retry(),
             46..50 => self.read().map_err(std::io::Error::other),
-            50..75 => {
+            50..55 => data_dir.write_waiting_page_cache(self.now_ms),
+            55..75 => {
                 if writer.step() == WriterStep::Idle && self.random.random_bool(0.5) {
                     writer.seal();
                 }
@@ -393,7 +406,7 @@ impl Life {
             })
             .map(String::into_bytes)
             .collect();
-        let producer = is_idempotent.then(|| {
+        let producer = (is_idempotent && !expected.has_lost).then(|| {
             let id = ProducerId::new(producer_id);
             let last = expected.now.batches.iter().rev().find_map(|batch| {
                 let producer = batch.producer.filter(|producer| producer.id == id)?;
@@ -428,6 +441,9 @@ impl Life {
         let Some((_, expected)) = self.expected.get(&partition) else {
             return Ok(());
         };
+        if expected.has_lost {
+            return Ok(());
+        }
         let written = expected
             .now
             .batches
@@ -453,6 +469,9 @@ impl Life {
         let Some((_, expected)) = self.expected.get_mut(&partition) else {
             return Ok(());
         };
+        if expected.is_unjournaled {
+            return Ok(());
+        }
         let end = expected.end();
         // Mostly a little, sometimes deep into the segments.
         let back = if self.random.random_bool(0.7) {
@@ -562,8 +581,13 @@ impl Life {
             topic_id,
             partition: PartitionIndex::new(0),
         };
+        let durability = if self.random.random_bool(0.2) {
+            Durability::Os
+        } else {
+            Durability::Fsync
+        };
         let log = data_dir
-            .create_log(partition, &name, self.log_config.clone())
+            .create_log(partition, &name, durability, self.log_config.clone())
             .map_err(std::io::Error::other)?;
         let expected = Expected::of(log);
         self.expected.insert(partition, (name, expected));
@@ -625,7 +649,8 @@ impl Life {
                 gone.push(*partition);
                 continue;
             };
-            match expected.verify(&log) {
+            match expected.verify(&log, self.lost_power) {
+                Ok(count) if expected.is_unjournaled => self.outcome.unjournaled += count as u64,
                 Ok(count) => self.outcome.verified += count as u64,
                 Err(_) if self.disk.is_down() => return Ok(()),
                 Err(error) => return Err(error),
@@ -640,7 +665,8 @@ impl Life {
             let Some((name, expected)) = self.dropped.get_mut(&partition) else {
                 return Err(format!("{log:?} was never created"));
             };
-            match expected.verify(&log) {
+            // It has not been looked at since it was deleted, whatever happened meanwhile.
+            match expected.verify(&log, true) {
                 Ok(_) => {}
                 Err(_) if self.disk.is_down() => return Ok(()),
                 Err(error) => return Err(format!("{name}, deletion undone: {error}")),
@@ -651,6 +677,7 @@ impl Life {
                 return Err(format!("deleting again: {error}"));
             }
         }
+        self.lost_power = false;
         Ok(())
     }
 
@@ -698,13 +725,15 @@ impl Life {
                 return Err(format!("{context}: {log:?} was never created"));
             };
             let whole = expected
-                .verify_damaged(&log)
+                .verify_damaged(&log, self.lost_power)
                 .map_err(|error| format!("{context}: {error}"))?;
             let is_its_own = in_journal || path.starts_with(log.dir());
             if !whole && !is_its_own {
                 return Err(format!("{context}: {log:?} lost something"));
             }
-            let is_segment = path.extension().is_some_and(|name| name == "log");
+            let is_segment = path.extension().is_some_and(|name| name == "log")
+                // Until the first checkpoint it says whose the directory of a log is that is not in the journal.
+                || (expected.is_unjournaled && path.ends_with("partition.metadata"));
             if !whole && !in_journal && !is_segment {
                 return Err(format!(
                     "{context}: {log:?} lost something with a file that can be rebuilt"

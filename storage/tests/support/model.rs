@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use protocol::batch::{BatchProducer, batches, records, verify_crc};
 use protocol::model::Offset;
-use storage::log::{Log, ReadError, TailRead};
+use storage::log::{Durability, Log, ReadError, TailRead};
 
 /// A batch that was appended.
 #[derive(Clone, Debug)]
@@ -45,7 +45,8 @@ pub struct Content {
 
 impl Content {
     fn end(&self) -> usize {
-        self.batches.last().map_or(0, Batch::end)
+        // What lay before the start may be lost: then the log goes on there.
+        self.batches.last().map_or(0, Batch::end).max(self.start)
     }
 
     fn value_at(&self, offset: usize) -> Option<&Vec<u8>> {
@@ -86,6 +87,12 @@ pub struct Expected {
     durable: usize,
     /// The content with all changes.
     pub now: Content,
+    /// Its records are stored in the page cache.
+    pub is_unjournaled: bool,
+    /// The end of those that were.
+    stored: usize,
+    /// The power may have taken records before its start, and what was known of their producers: nobody knows what it knows of them.
+    pub has_lost: bool,
     /// Truncations reached into it: of a producer's batches, only the last is certain to be remembered.
     pub was_truncated: bool,
     /// The log, while the process lives.
@@ -96,6 +103,7 @@ impl Expected {
     /// A log that was just created.
     pub fn of(log: Arc<Log>) -> Expected {
         Expected {
+            is_unjournaled: log.durability() == Durability::Os,
             log: Some(log),
             ..Expected::default()
         }
@@ -113,7 +121,7 @@ impl Expected {
 
     /// Whether anything was seen to be durable.
     pub fn has_durable(&self) -> bool {
-        !self.settled.batches.is_empty() || self.durable > 0
+        self.stored > 0 || !self.settled.batches.is_empty() || self.durable > 0
     }
 
     /// Notes an append.
@@ -142,6 +150,10 @@ impl Expected {
     pub fn observe(&mut self) {
         let Some(log) = &self.log else { return };
         let durable_end = usize::try_from(log.offsets().durable_end.get()).unwrap_or(0);
+        if self.is_unjournaled {
+            self.stored = self.stored.max(durable_end);
+            return;
+        }
         // What stands after the last truncation is in the log's order; when it is durable, so is everything before it.
         for (at, change) in self.changes.iter().enumerate().rev() {
             match change {
@@ -171,7 +183,10 @@ impl Expected {
 
     /// Compares with a recovered log: it must be as after all of the changes or fewer, but not fewer than were durable. What
     /// was done beyond is forgotten. Returns the records compared.
-    pub fn verify(&mut self, log: &Log) -> Result<usize, String> {
+    pub fn verify(&mut self, log: &Log, lost_power: bool) -> Result<usize, String> {
+        if self.is_unjournaled {
+            return self.verify_unjournaled(log, lost_power);
+        }
         let read = read_values(log)?;
         let offsets = log.offsets();
         let ends = (
@@ -205,8 +220,43 @@ impl Expected {
         Err(wrong.unwrap_or_default())
     }
 
+    /// As [`Expected::verify`] for a log in the page cache: what was stored is there unless the power was lost; what is there is
+    /// what was appended, without a hole.
+    fn verify_unjournaled(&mut self, log: &Log, lost_power: bool) -> Result<usize, String> {
+        let read = read_values(log)?;
+        let offsets = log.offsets();
+        let start = offsets.start.get() as usize;
+        let end = offsets.end.get() as usize;
+        let is_right = read.len() == end - start
+            && (start..end).zip(&read).all(|(at, (offset, value))| {
+                at as i64 == *offset && self.now.value_at(at) == Some(value)
+            });
+        let is_enough = lost_power || end >= self.stored;
+        if !is_right || !is_enough || end > self.now.end() || start > self.now.start {
+            return Err(format!(
+                "{log:?}: {} records of {start}..{end} are there; {} were stored, {:?} were appended",
+                read.len(),
+                self.stored,
+                (self.now.start, self.now.end()),
+            ));
+        }
+        let mut content = self.now.clone();
+        content.batches.retain(|batch| batch.end() <= end);
+        content.start = start;
+        if content.end() != end {
+            return Err(format!("{log:?}: it ends at {end}, within a batch"));
+        }
+        self.has_lost |= lost_power && start > 0;
+        if !self.has_lost {
+            self.check_producers(&content, log)?;
+        }
+        self.stored = end;
+        self.settle(content);
+        Ok(read.len())
+    }
+
     /// As [`Expected::verify`] on a disk with damage: whatever is served is right. Returns whether all of it is.
-    pub fn verify_damaged(&mut self, log: &Log) -> Result<bool, String> {
+    pub fn verify_damaged(&mut self, log: &Log, lost_power: bool) -> Result<bool, String> {
         let mut is_whole = true;
         for at in log.offsets().start.get()..log.offsets().end.get() {
             let read = read_at(log, Offset::new(at), log.offsets().end);
@@ -235,6 +285,10 @@ impl Expected {
         let end = usize::try_from(log.offsets().end.get()).unwrap_or(0);
         let is_long_enough = (self.durable..=self.changes.len())
             .any(|changes| end >= self.content_after(changes).end());
+        let is_long_enough = match self.is_unjournaled {
+            true => lost_power || end >= self.stored,
+            false => is_long_enough,
+        };
         Ok(is_whole && is_long_enough)
     }
 

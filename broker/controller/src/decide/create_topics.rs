@@ -224,7 +224,7 @@ impl<'a> Creation<'a> {
             let resource = ConfigResource::topic(&topic.name);
             self.context
                 .configs
-                .validate(&resource, &configs, &BTreeMap::new())?;
+                .validate(&resource, &configs, &configs)?;
         }
         Ok(configs)
     }

@@ -6,7 +6,8 @@ use broker_controller::{ApiError, ConfigResource, ConfigValidator, ResourceType}
 use protocol::ErrorCode;
 
 use crate::config::{
-    ConfigType, Settings, describe_topic, topic_definition, validate_topic_configs,
+    ConfigType, Settings, describe_topic, topic_definition, validate_topic_change,
+    validate_topic_configs,
 };
 
 /// The tables of topic settings, over this broker's.
@@ -41,10 +42,11 @@ impl ConfigValidator for TopicConfigs {
         &self,
         resource: &ConfigResource,
         configs: &BTreeMap<String, String>,
-        _: &BTreeMap<String, String>,
+        existing: &BTreeMap<String, String>,
     ) -> Result<(), ApiError> {
         match resource.resource_type {
             ResourceType::Topic => validate_topic_configs(configs, &self.settings)
+                .and_then(|()| validate_topic_change(existing, configs, &self.settings))
                 .map_err(|message| ApiError::new(ErrorCode::InvalidConfig, message)),
             other => Err(ApiError::new(
                 ErrorCode::InvalidRequest,

@@ -202,7 +202,7 @@ pub(super) const LOGS: &[Definition] = &[
         "log.flush.interval.messages",
         Long,
         Some("9223372036854775807"),
-        "Reported as `flush.messages`. Records are on disk before they are acknowledged.",
+        "So many records of a topic with `durability=os` are synced before they are acknowledged; those of others always are.",
     )
     .at_least(1)
     .high()
@@ -211,7 +211,7 @@ pub(super) const LOGS: &[Definition] = &[
         "log.flush.interval.ms",
         Long,
         None,
-        "Reported as `flush.ms`. Records are on disk before they are acknowledged.",
+        "What a topic with `durability=os` has written is synced at this age.",
     )
     .at_least(0)
     .high()

@@ -17,12 +17,6 @@ const NOT_YET: &[&str] = &[
     "compression.gzip.level",
     "compression.type",
     "compression.zstd.level",
-    // The page cache is never what an acknowledgement rests on.
-    "flush.messages",
-    "flush.ms",
-    "log.flush.interval.messages",
-    "log.flush.interval.ms",
-    "log.flush.scheduler.interval.ms",
     // Replication: there is one node.
     "min.insync.replicas",
     "unclean.leader.election.enable",

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use storage::log::Durability;
+
 use super::definition::Definition;
 use super::error::Origin;
 use super::settings::Settings;
@@ -32,6 +34,8 @@ pub struct TopicConfig {
     pub file_delete_delay_ms: i64,
     /// `cleanup.policy`.
     pub cleanup_policy: CleanupPolicy,
+    /// `durability`.
+    pub durability: Durability,
     /// `compression.type`.
     pub compression_type: Compression,
     /// `message.timestamp.type`.
@@ -116,6 +120,10 @@ impl TopicConfig {
             cleanup_policy: CleanupPolicy {
                 delete: has_policy("delete"),
                 compact: has_policy("compact"),
+            },
+            durability: match view.text("durability").as_str() {
+                "os" => Durability::Os,
+                _ => Durability::Fsync,
             },
             compression_type: match view.text("compression.type").as_str() {
                 "uncompressed" => Compression::Uncompressed,
@@ -252,6 +260,26 @@ pub fn validate_topic_configs(
         ));
     }
     Ok(())
+}
+
+/// Whether a topic's settings may be changed so; equal ones always.
+pub fn validate_topic_change(
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+    settings: &Settings,
+) -> Result<(), String> {
+    let durability = |overrides| {
+        let view = View {
+            overrides,
+            settings,
+        };
+        view.text("durability")
+    };
+    if durability(before) == durability(after) {
+        Ok(())
+    } else {
+        Err("durability can only be set when a topic is created: create another topic".to_owned())
+    }
 }
 
 /// The broker's settings that stand for one another, for DescribeConfigs: the group that `name` is

@@ -125,9 +125,10 @@ pub static TOPIC_DEFINITIONS: &[TopicDefinition] = &[
             "durability",
             String,
             Some("fsync"),
-            "When a record counts as stored: `fsync` is on stable media.",
+            "When a record counts as stored. `fsync`: on stable media. `os`: in the page cache, as in Apache Kafka; it \
+             survives the process and not the power, unless `flush.messages` or `flush.ms` say more. Only for new topics.",
         )
-        .check(Check::OneOf(&["fsync"]))
+        .check(Check::OneOf(&["fsync", "os"]))
         .own(),
         &[],
     ),
@@ -146,7 +147,7 @@ pub static TOPIC_DEFINITIONS: &[TopicDefinition] = &[
             "flush.messages",
             Long,
             Some("9223372036854775807"),
-            "Kept for its readers; with `durability=fsync` every record is flushed.",
+            "With `durability=os`: so many records are synced before they are acknowledged.",
         )
         .at_least(1),
         &[("log.flush.interval.messages", Unit::Same)],
@@ -156,7 +157,7 @@ pub static TOPIC_DEFINITIONS: &[TopicDefinition] = &[
             "flush.ms",
             Long,
             Some("9223372036854775807"),
-            "Kept for its readers; with `durability=fsync` every record is flushed.",
+            "With `durability=os`: what was written is synced at this age.",
         )
         .at_least(0),
         &[

@@ -350,5 +350,7 @@ pub fn log_config(config: &TopicConfig) -> storage::log::LogConfig {
             bytes: config.retention_bytes,
         }),
         file_delete_delay_ms: config.file_delete_delay_ms,
+        flush_messages: config.flush_messages,
+        flush_ms: config.flush_ms,
     }
 }

@@ -9,7 +9,7 @@ use protocol::batch::{BatchBuilder, BatchHeader, NewRecord, batches, records};
 use protocol::model::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicIdPartition, Uuid};
 use storage::data_dir::DataDir;
 use storage::journal::JournalFault;
-use storage::log::{Log, LogConfig, LogListener, TailRead};
+use storage::log::{Durability, Log, LogConfig, LogListener, TailRead};
 use tokio::sync::watch;
 
 use super::{MetadataQuorum, QuorumError};
@@ -64,7 +64,12 @@ impl LocalQuorum {
         let log = match data_dir.log(metadata_partition()) {
             Some(log) => log,
             None if data_dir.logs().is_empty() => data_dir
-                .create_log(metadata_partition(), METADATA_TOPIC, LogConfig::default())
+                .create_log(
+                    metadata_partition(),
+                    METADATA_TOPIC,
+                    Durability::Fsync,
+                    LogConfig::default(),
+                )
                 .map_err(|error| failed(&error))?,
             None => {
                 return Err(QuorumError(format!(

@@ -3,6 +3,7 @@
 //! of the loopback interface, in temporary directories.
 
 mod damage;
+mod durability;
 mod hostile;
 mod idempotence;
 mod invalid_batches;

@@ -11,8 +11,8 @@ use protocol::model::{
 use crate::data_dir::Checkpoint;
 use crate::journal::{BadBytes, JournalEnd, JournalPosition, LogId};
 use crate::log::{
-    ActiveSegment, CheckpointedLog, DamagedRange, LeaderEpochs, ProducerBatch, ProducerState,
-    Producers,
+    ActiveSegment, CheckpointedLog, DamagedRange, Durability, LeaderEpochs, ProducerBatch,
+    ProducerState, Producers,
 };
 
 fn checkpoint() -> Checkpoint {
@@ -48,6 +48,7 @@ fn checkpoint() -> Checkpoint {
             partition: PartitionIndex::new(1),
         },
         topic: "orders".into(),
+        durability: Durability::Os,
         position: JournalPosition(500),
         start: Offset::new(10),
         written_end: Offset::new(40),
@@ -81,7 +82,7 @@ fn checkpoint() -> Checkpoint {
 
 const HEAD: &str = concat!(
     "484643484b505432",
-    "f77143b7",
+    "63309d05",
     "0600000000000000",
     "01",
     "0700000000000000",
@@ -95,6 +96,10 @@ const REST: &str = concat!(
     "01000000",
     // The log.
     "0300000000000000",
+);
+/// Version 1 had none.
+const DURABILITY: &str = "01";
+const LOG: &str = concat!(
     "00112233445566778899aabbccddeeff",
     "01000000",
     "0600",
@@ -140,7 +145,7 @@ const REST: &str = concat!(
 fn checkpoint_bytes() {
     let bytes = checkpoint().encode();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, format!("{HEAD}{CLOCK}{REST}"));
+    assert_eq!(hex, format!("{HEAD}{CLOCK}{REST}{DURABILITY}{LOG}"));
     assert_eq!(Checkpoint::decode(&bytes), Ok(checkpoint()));
 }
 
@@ -148,8 +153,8 @@ fn checkpoint_bytes() {
 fn a_checkpoint_of_version_1_is_read() {
     let head = HEAD
         .replace("484643484b505432", "484643484b505431")
-        .replace("f77143b7", "f7c9b844");
-    let hex = format!("{head}{REST}");
+        .replace("63309d05", "f7c9b844");
+    let hex = format!("{head}{REST}{LOG}");
     let bytes: Vec<u8> = hex
         .as_bytes()
         .chunks(2)
@@ -158,10 +163,9 @@ fn a_checkpoint_of_version_1_is_read() {
             u8::from_str_radix(digits, 16).expect("hex")
         })
         .collect();
-    let expected = Checkpoint {
-        written_ms: None,
-        ..checkpoint()
-    };
+    let mut expected = checkpoint();
+    expected.written_ms = None;
+    expected.logs[0].durability = Durability::Fsync;
     assert_eq!(Checkpoint::decode(&bytes), Ok(expected));
 }
 

@@ -9,7 +9,7 @@ use protocol::model::{BrokerId, Offset, PartitionIndex, TopicId, TopicIdPartitio
 use crate::data_dir::{DataDir, Identity, Workers};
 use crate::fixture::{NoObserver, append, node, read_all, read_from, values};
 use crate::io::{EngineChoice, open_engine};
-use crate::log::{Log, LogConfig};
+use crate::log::{Durability, Log, LogConfig};
 
 const APPENDERS: usize = 3;
 const LOGS: u128 = 40;
@@ -100,8 +100,13 @@ fn everything_at_once(engine: EngineChoice) {
     let path = temporary.path().join("data");
     let (dir, workers) = open(engine, &path);
     for number in 0..LOGS {
-        dir.create_log(partition(number), &format!("t{number}"), config())
-            .expect("online");
+        dir.create_log(
+            partition(number),
+            &format!("t{number}"),
+            Durability::Fsync,
+            config(),
+        )
+        .expect("online");
     }
     let (stop, reads) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -147,7 +152,7 @@ fn everything_at_once(engine: EngineChoice) {
                 made += 1;
                 // One name for all of them: files of one must never pass for another's.
                 let log = dir
-                    .create_log(partition(made), "again", config())
+                    .create_log(partition(made), "again", Durability::Fsync, config())
                     .expect("online");
                 for _ in 0..20 {
                     let end = append(&log, &value_of(&log, log.offsets().end.get())).end;

@@ -198,11 +198,12 @@ fn entry_kinds_keep_their_numbers() {
         (3, EntryKind::Truncate),
         (4, EntryKind::NewLogStart),
         (5, EntryKind::Drop),
+        (6, EntryKind::OpenUnjournaled),
     ];
     for (byte, kind) in kinds {
         assert_eq!(kind.to_wire(), byte);
         assert_eq!(EntryKind::from_wire(byte), Some(kind));
     }
     assert_eq!(EntryKind::from_wire(0), None);
-    assert_eq!(EntryKind::from_wire(6), None);
+    assert_eq!(EntryKind::from_wire(7), None);
 }

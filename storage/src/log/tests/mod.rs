@@ -2,6 +2,7 @@
 
 mod damage;
 mod files;
+mod page_cache;
 mod producers;
 mod retention;
 mod segments;

@@ -94,7 +94,7 @@ fn what_kafka_takes_is_taken() {
 #[test]
 fn what_is_not_there_yet_is_refused() {
     assert!(message("remote.storage.enable", "true").contains("Tiered Storage functionality"));
-    assert!(message("durability", "os").ends_with("String must be one of: fsync"));
+    assert!(message("durability", "memory").ends_with("String must be one of: fsync, os"));
 }
 
 #[test]
