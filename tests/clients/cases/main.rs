@@ -1,14 +1,24 @@
 //! Real clients, unmodified, against Holdfast and against Apache Kafka: what they produced must come
 //! back, key, value, headers, timestamp and offset.
 
-mod franz_go;
+mod driven;
+mod go;
 mod java;
 mod kcat;
 mod librdkafka;
+mod node;
+mod python;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cases = [kcat::CASES, librdkafka::CASES, franz_go::CASES, java::CASES].concat();
-    tests_clients::main(&cases)
+    let native = [kcat::CASES, librdkafka::CASES, java::CASES].concat();
+    let cases = [native, go::all(), python::all(), node::all()].concat();
+    let not_yet = [
+        go::all_not_yet(),
+        python::all_not_yet(),
+        node::all_not_yet(),
+    ]
+    .concat();
+    tests_clients::main(&cases, &not_yet)
 }

@@ -5,12 +5,14 @@ mod brokers;
 mod command;
 mod corpus;
 mod harness;
+mod install;
 mod record;
 
 pub use brokers::{Backend, NUM_PARTITIONS, Target};
 pub use command::{on_path, run, run_with_input};
 pub use corpus::{Content, bulk, edge_cases, in_turn, partition_of};
 pub use harness::{Case, Client, main};
+pub use install::{install, installed};
 pub use record::{Record, assert_same, ends};
 
 /// Every codec of the record batch format, by the name clients give it.

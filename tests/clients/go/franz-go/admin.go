@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"holdfast.io/tests/clients/go/lines"
 )
 
 const (
@@ -17,21 +18,8 @@ const (
 )
 
 // admin goes through the life of a topic by kadm and fails at the first answer that is not right.
-func admin(ctx context.Context, brokers, topic string) error {
-	client, err := kgo.NewClient(
-		kgo.SeedBrokers(brokers),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-	)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	adm := kadm.NewClient(client)
-
-	steps := []struct {
-		name string
-		do   func(context.Context, *kgo.Client, *kadm.Client, string) error
-	}{
+func admin(ctx context.Context, options *lines.Options) error {
+	return steps(ctx, options, []step{
 		{"describe cluster", describeCluster},
 		{"create topic", createTopic},
 		{"create topic again", createTopicAgain},
@@ -40,14 +28,32 @@ func admin(ctx context.Context, brokers, topic string) error {
 		{"describe broker configs", describeBrokerConfigs},
 		{"list offsets", listOffsets},
 		{"delete topic", deleteTopic},
+	})
+}
+
+// step is given what it needs to ask about a topic.
+type step struct {
+	name string
+	do   func(context.Context, *kgo.Client, *kadm.Client, string) error
+}
+
+func steps(ctx context.Context, options *lines.Options, all []step) error {
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(options.Brokers),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	)
+	if err != nil {
+		return err
 	}
-	for _, step := range steps {
-		if err := step.do(ctx, client, adm, topic); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
-		}
-		fmt.Println(step.name)
+	defer client.Close()
+	adm := kadm.NewClient(client)
+
+	var bound []lines.Step
+	for _, step := range all {
+		do := func() error { return step.do(ctx, client, adm, options.Topic) }
+		bound = append(bound, lines.Step{Name: step.name, Do: do})
 	}
-	return nil
+	return lines.Steps(bound)
 }
 
 func describeCluster(ctx context.Context, _ *kgo.Client, adm *kadm.Client, _ string) error {
@@ -106,28 +112,10 @@ func describeTopic(ctx context.Context, _ *kgo.Client, adm *kadm.Client, topic s
 }
 
 func describeTopicConfigs(ctx context.Context, _ *kgo.Client, adm *kadm.Client, topic string) error {
-	resource, err := adm.DescribeTopicConfigs(ctx, topic)
-	if err != nil {
-		return err
-	}
-	configs, err := resource.On(topic, nil)
-	if err != nil {
-		return err
-	}
-	if configs.Err != nil {
-		return configs.Err
-	}
-	found := map[string]kadm.Config{}
-	for _, config := range configs.Configs {
-		found[config.Key] = config
-	}
-	if got := found["retention.ms"]; got.MaybeValue() != retention || got.Source.String() != "DYNAMIC_TOPIC_CONFIG" {
-		return fmt.Errorf("unexpected retention.ms: %q from %v", got.MaybeValue(), got.Source)
-	}
-	if got := found["cleanup.policy"]; got.MaybeValue() != "delete" || got.Source.String() != "DEFAULT_CONFIG" {
-		return fmt.Errorf("unexpected cleanup.policy: %q from %v", got.MaybeValue(), got.Source)
-	}
-	return nil
+	return errors.Join(
+		expectConfig(ctx, adm, topic, "retention.ms", retention, "DYNAMIC_TOPIC_CONFIG"),
+		expectConfig(ctx, adm, topic, "cleanup.policy", "delete", "DEFAULT_CONFIG"),
+	)
 }
 
 func describeBrokerConfigs(ctx context.Context, _ *kgo.Client, adm *kadm.Client, _ string) error {

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/IBM/sarama"
+	"holdfast.io/tests/clients/go/lines"
+)
+
+const (
+	partitions = 5
+	retention  = "86400000"
+)
+
+// topicAdmin asks about one topic.
+type topicAdmin struct {
+	sarama.ClusterAdmin
+	options *lines.Options
+	topic   string
+}
+
+func newTopicAdmin(options *lines.Options) (*topicAdmin, error) {
+	admin, err := sarama.NewClusterAdmin([]string{options.Brokers}, config())
+	if err != nil {
+		return nil, err
+	}
+	return &topicAdmin{admin, options, options.Topic}, nil
+}
+
+// admin goes through the life of a topic and fails at the first answer that is not right.
+func admin(ctx context.Context, options *lines.Options) error {
+	admin, err := newTopicAdmin(options)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	return lines.Steps([]lines.Step{
+		{Name: "describe cluster", Do: admin.describeCluster},
+		{Name: "create topic", Do: admin.createTopic},
+		{Name: "create topic again", Do: admin.createTopicAgain},
+		{Name: "describe topic", Do: func() error { return admin.describeTopic(ctx, partitions) }},
+		{Name: "list topics", Do: admin.listTopics},
+		{Name: "describe topic configs", Do: func() error { return admin.describeTopicConfigs(ctx) }},
+		{Name: "describe broker configs", Do: admin.describeBrokerConfigs},
+		{Name: "delete topic", Do: func() error { return admin.deleteTopic(ctx) }},
+	})
+}
+
+// alter changes a topic and fails at the first answer that is not right.
+func alter(ctx context.Context, options *lines.Options) error {
+	admin, err := newTopicAdmin(options)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	return lines.Steps([]lines.Step{
+		{Name: "create topic", Do: admin.createTopic},
+		{Name: "create partitions", Do: func() error { return admin.createPartitions(ctx) }},
+		{Name: "alter configs", Do: func() error { return admin.alterConfigs(ctx) }},
+		{Name: "incremental alter configs", Do: func() error { return admin.incrementalAlterConfigs(ctx) }},
+		{Name: "delete records", Do: admin.deleteRecords},
+	})
+}
+
+func (a *topicAdmin) describeCluster() error {
+	brokers, controller, err := a.DescribeCluster()
+	if err != nil {
+		return err
+	}
+	if len(brokers) != 1 || brokers[0].ID() != controller || brokers[0].Addr() != a.options.Brokers {
+		return fmt.Errorf("unexpected brokers %v, controller %d", brokers, controller)
+	}
+	return nil
+}
+
+func (a *topicAdmin) createTopic() error {
+	value := retention
+	return a.CreateTopic(a.topic, &sarama.TopicDetail{
+		NumPartitions:     partitions,
+		ReplicationFactor: -1,
+		ConfigEntries:     map[string]*string{"retention.ms": &value},
+	}, false)
+}
+
+func (a *topicAdmin) createTopicAgain() error {
+	err := a.CreateTopic(a.topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false)
+	if !errors.Is(err, sarama.ErrTopicAlreadyExists) {
+		return fmt.Errorf("expected TOPIC_ALREADY_EXISTS, got %v", err)
+	}
+	return nil
+}
+
+// describeTopic waits for that many partitions, since the broker that answers may be a moment
+// behind its controller.
+func (a *topicAdmin) describeTopic(ctx context.Context, count int) error {
+	var topic *sarama.TopicMetadata
+	for topic == nil || errors.Is(topic.Err, sarama.ErrUnknownTopicOrPartition) || len(topic.Partitions) != count {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("%w, and still %+v", err, topic)
+		}
+		topics, err := a.DescribeTopics([]string{a.topic})
+		if err != nil {
+			return err
+		}
+		topic = topics[0]
+	}
+	if topic.Err != sarama.ErrNoError || topic.IsInternal || topic.Uuid == (sarama.Uuid{}) {
+		return fmt.Errorf("unexpected topic %+v", topic)
+	}
+	for _, p := range topic.Partitions {
+		alone := []int32{p.Leader}
+		if p.Err != sarama.ErrNoError || p.LeaderEpoch < 0 || !slices.Equal(p.Replicas, alone) || !slices.Equal(p.Isr, alone) {
+			return fmt.Errorf("unexpected partition %+v", p)
+		}
+	}
+	return nil
+}
+
+func (a *topicAdmin) listTopics() error {
+	topics, err := a.ListTopics()
+	if err != nil {
+		return err
+	}
+	topic, ok := topics[a.topic]
+	if !ok || topic.NumPartitions != partitions || topic.ReplicationFactor != 1 {
+		return fmt.Errorf("unexpected topic %+v", topic)
+	}
+	if value := topic.ConfigEntries["retention.ms"]; value == nil || *value != retention {
+		return fmt.Errorf("unexpected configs %v", topic.ConfigEntries)
+	}
+	return nil
+}
+
+func (a *topicAdmin) describeTopicConfigs(ctx context.Context) error {
+	if err := a.expectConfig(ctx, "retention.ms", retention, sarama.SourceTopic); err != nil {
+		return err
+	}
+	return a.expectConfig(ctx, "cleanup.policy", "delete", sarama.SourceDefault)
+}
+
+// expectConfig waits for the value, since the broker that answers may be a moment behind its
+// controller.
+func (a *topicAdmin) expectConfig(ctx context.Context, name, value string, source sarama.ConfigSource) error {
+	var got sarama.ConfigEntry
+	for ctx.Err() == nil {
+		entries, err := a.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: a.topic})
+		if err != nil {
+			return err
+		}
+		for _, entry := range entries {
+			if entry.Name == name {
+				got = entry
+			}
+		}
+		if got.Value == value && got.Source == source {
+			return nil
+		}
+	}
+	return fmt.Errorf("unexpected %s: %q from %v", name, got.Value, got.Source)
+}
+
+func (a *topicAdmin) describeBrokerConfigs() error {
+	_, controller, err := a.DescribeCluster()
+	if err != nil {
+		return err
+	}
+	broker := sarama.ConfigResource{
+		Type:        sarama.BrokerResource,
+		Name:        strconv.Itoa(int(controller)),
+		ConfigNames: []string{"num.partitions"},
+	}
+	entries, err := a.DescribeConfig(broker)
+	if err != nil {
+		return err
+	}
+	if len(entries) != 1 || entries[0].Value != "3" {
+		return fmt.Errorf("unexpected configs %+v", entries)
+	}
+	return nil
+}
+
+func (a *topicAdmin) deleteTopic(ctx context.Context) error {
+	if err := a.DeleteTopic(a.topic); err != nil {
+		return err
+	}
+	if err := a.DeleteTopic(a.topic); !errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+		return fmt.Errorf("the second time: expected UNKNOWN_TOPIC_OR_PARTITION, got %v", err)
+	}
+	for ctx.Err() == nil {
+		topics, err := a.DescribeTopics([]string{a.topic})
+		if err != nil {
+			return err
+		}
+		if errors.Is(topics[0].Err, sarama.ErrUnknownTopicOrPartition) {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+func (a *topicAdmin) createPartitions(ctx context.Context) error {
+	if err := a.CreatePartitions(a.topic, partitions+2, nil, false); err != nil {
+		return err
+	}
+	if err := a.CreatePartitions(a.topic, partitions+2, nil, false); !errors.Is(err, sarama.ErrInvalidPartitions) {
+		return fmt.Errorf("the second time: expected INVALID_PARTITIONS, got %v", err)
+	}
+	return a.describeTopic(ctx, partitions+2)
+}
+
+// alterConfigs replaces all that the topic has.
+func (a *topicAdmin) alterConfigs(ctx context.Context) error {
+	size := "1048576"
+	if err := a.AlterConfig(sarama.TopicResource, a.topic, map[string]*string{"segment.bytes": &size}, false); err != nil {
+		return err
+	}
+	if err := a.expectConfig(ctx, "segment.bytes", size, sarama.SourceTopic); err != nil {
+		return err
+	}
+	return a.expectConfig(ctx, "retention.ms", "604800000", sarama.SourceDefault)
+}
+
+func (a *topicAdmin) incrementalAlterConfigs(ctx context.Context) error {
+	value, compact, remove := "3600000", "compact", "delete"
+	changes := []map[string]sarama.IncrementalAlterConfigsEntry{
+		{
+			"retention.ms":   {Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &value},
+			"cleanup.policy": {Operation: sarama.IncrementalAlterConfigsOperationAppend, Value: &compact},
+			"segment.bytes":  {Operation: sarama.IncrementalAlterConfigsOperationDelete},
+		},
+		{"cleanup.policy": {Operation: sarama.IncrementalAlterConfigsOperationSubtract, Value: &remove}},
+	}
+	for _, change := range changes {
+		if err := a.IncrementalAlterConfig(sarama.TopicResource, a.topic, change, false); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		a.expectConfig(ctx, "retention.ms", value, sarama.SourceTopic),
+		a.expectConfig(ctx, "cleanup.policy", compact, sarama.SourceTopic),
+		a.expectConfig(ctx, "segment.bytes", "1073741824", sarama.SourceDefault),
+		// A compacted topic takes no record without a key, and the next step sends some.
+		a.IncrementalAlterConfig(sarama.TopicResource, a.topic, map[string]sarama.IncrementalAlterConfigsEntry{
+			"cleanup.policy": {Operation: sarama.IncrementalAlterConfigsOperationDelete},
+		}, false),
+	)
+}
+
+func (a *topicAdmin) deleteRecords() error {
+	config, err := producerConfig(&lines.Options{Codec: "none", Acks: "all"})
+	if err != nil {
+		return err
+	}
+	client, err := sarama.NewClient([]string{a.options.Brokers}, config)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	producer, err := sarama.NewSyncProducerFromClient(client)
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	for i := range 10 {
+		message := &sarama.ProducerMessage{Topic: a.topic, Partition: 1, Value: sarama.StringEncoder(strconv.Itoa(i)), Timestamp: time.Now()}
+		if _, _, err := producer.SendMessage(message); err != nil {
+			return err
+		}
+	}
+	if err := a.DeleteRecords(a.topic, map[int32]int64{1: 4}); err != nil {
+		return err
+	}
+	start, err := client.GetOffset(a.topic, 1, sarama.OffsetOldest)
+	if err != nil {
+		return err
+	}
+	if start != 4 {
+		return fmt.Errorf("the partition starts at %d", start)
+	}
+	return nil
+}
