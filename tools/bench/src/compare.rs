@@ -70,16 +70,17 @@ impl Running {
     }
 }
 
-/// Produces to a topic of its own, and reads it back if that is wanted.
+/// Produces to a topic of its own, reads it back if that is wanted, and deletes it.
 pub fn round(
     bootstrap: &str,
     pid: Option<u32>,
     topic_name: &str,
     partitions: i32,
+    configs: &[(String, String)],
     load: &ProduceLoad,
     read_back: bool,
 ) -> Result<Round, BenchError> {
-    let topic = topic::create(bootstrap, topic_name, partitions)?;
+    let topic = topic::create(bootstrap, topic_name, partitions, configs)?;
     let (produced, costs) = metered(pid, || produce::run(bootstrap, &topic, load))?;
     let consume = if read_back {
         let all = produced.records_in_all;
@@ -88,6 +89,7 @@ pub fn round(
     } else {
         None
     };
+    topic::delete(bootstrap, topic_name)?;
     Ok(Round {
         produce: Summary::of_produce(&produced, load.record_bytes, costs),
         consume,

@@ -82,12 +82,25 @@ struct Load {
     /// Seconds that are measured
     #[arg(long, default_value_t = 20.0)]
     duration: f64,
+    /// Goes on until so many gigabytes (10^9 bytes of values) are written
+    #[arg(long, default_value_t = 0.0)]
+    gigabytes: f64,
+    /// A setting of the topic, NAME=VALUE; may be repeated
+    #[arg(long = "topic-config", value_parser = pair)]
+    topic_configs: Vec<(String, String)>,
     /// Reads everything back afterwards
     #[arg(long)]
     read_back: bool,
     /// Writes the results as JSON
     #[arg(long)]
     json: Option<PathBuf>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err("expected NAME=VALUE".to_owned()),
+    }
 }
 
 /// Without acknowledgements there is nothing to measure.
@@ -115,6 +128,7 @@ impl Load {
             acks: self.acks,
             warm_up: Duration::from_secs_f64(self.warm_up),
             duration: Duration::from_secs_f64(self.duration),
+            bytes_min: (self.gigabytes * 1e9) as u64,
             seed: 1,
         }
     }
@@ -125,6 +139,7 @@ impl Load {
             pid,
             topic,
             self.partitions,
+            &self.topic_configs,
             &self.produce_load(),
             self.read_back,
         )

@@ -46,8 +46,10 @@ pub struct ProduceLoad {
     pub acks: i16,
     /// Measured after this.
     pub warm_up: Duration,
-    /// How long is measured.
+    /// How long is measured, at least.
     pub duration: Duration,
+    /// Bytes of values to send, at least: the measurement goes on until then.
+    pub bytes_min: u64,
     /// Of record bytes and arrivals.
     pub seed: u64,
 }
@@ -150,7 +152,8 @@ pub fn run(bootstrap: &str, topic: &Topic, load: &ProduceLoad) -> Result<Produce
         latencies: Latencies::new(),
     };
     for result in results {
-        let (latencies, in_all) = result?;
+        let (latencies, in_all, sent_for) = result?;
+        sum.elapsed = sum.elapsed.max(sent_for.saturating_sub(load.warm_up));
         sum.requests += latencies.from_due.len();
         sum.records_in_all += in_all * load.batch_records as u64;
         let merged = sum.latencies.from_due.add(&latencies.from_due);
@@ -204,7 +207,7 @@ fn produce(
     version: i16,
     number: usize,
     start: Instant,
-) -> Result<(Latencies, u64), BenchError> {
+) -> Result<(Latencies, u64, Duration), BenchError> {
     let (sender, mut receiver) = link::open(bootstrap)?;
     let pipe = Pipe::default();
     std::thread::scope(|scope| {
@@ -224,7 +227,8 @@ fn produce(
         let sent = sending
             .join()
             .unwrap_or(Err(BenchError::Unexpected("a sender panicked")));
-        sent.and(received)
+        let sent_for = sent?;
+        received.map(|(latencies, in_all)| (latencies, in_all, sent_for))
     })
 }
 
@@ -235,22 +239,28 @@ fn send(
     number: usize,
     start: Instant,
     pipe: &Pipe,
-) -> Result<(), BenchError> {
+) -> Result<Duration, BenchError> {
     let mut schedule = Schedule::new(shared_out(load), load.seed.wrapping_add(number as u64));
     let end = load.warm_up + load.duration;
+    let batch_bytes = (load.record_bytes * load.batch_records) as u64;
+    let requests_min = load
+        .bytes_min
+        .div_ceil(batch_bytes.max(1) * load.producers as u64);
+    let mut requests_sent = 0;
     let mut next = number;
     let mut correlation_id = 0;
     let mut bytes = Vec::with_capacity(SEND_BYTES_MAX);
     loop {
         let due = schedule.due();
-        if due.unwrap_or_else(|| start.elapsed()) >= end {
-            return Ok(());
+        let is_time = due.unwrap_or_else(|| start.elapsed()) >= end;
+        if is_time && requests_sent >= requests_min {
+            return Ok(start.elapsed());
         }
         if let Some(wait) = due.and_then(|due| due.checked_sub(start.elapsed())) {
             std::thread::sleep(wait);
         }
         if !wait_for_room(pipe, load.window) {
-            return Ok(());
+            return Ok(start.elapsed());
         }
         bytes.clear();
         let now = Instant::now();
@@ -258,7 +268,7 @@ fn send(
         // All that is due by now goes out in one write.
         while bytes.len() < SEND_BYTES_MAX && flight.requests.len() < load.window {
             let due = schedule.due().map_or(now, |due| start + due);
-            if due > now || due >= start + end {
+            if due > now || (due >= start + end && requests_sent >= requests_min) {
                 break;
             }
             let request = &requests[next % requests.len()];
@@ -267,6 +277,7 @@ fn send(
             set_correlation_id(&mut bytes[at..], correlation_id);
             correlation_id = correlation_id.wrapping_add(1);
             next += load.producers;
+            requests_sent += 1;
             flight.requests.push_back(Sent { due, sent: now });
             schedule.advance();
         }

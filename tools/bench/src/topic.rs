@@ -12,9 +12,14 @@ const CREATION_MAX: Duration = Duration::from_secs(30);
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Creates a topic, and waits until the leaders of its partitions know that they are.
-pub fn create(bootstrap: &str, name: &str, partitions: i32) -> Result<Topic, BenchError> {
+pub fn create(
+    bootstrap: &str,
+    name: &str,
+    partitions: i32,
+    configs: &[(String, String)],
+) -> Result<Topic, BenchError> {
     let mut connection = connect(bootstrap)?;
-    connection.create_topic(name, partitions)?;
+    connection.create_topic_with(name, partitions, configs)?;
     let deadline = Instant::now() + CREATION_MAX;
     loop {
         match usable(&mut connection, name) {
@@ -24,6 +29,11 @@ pub fn create(bootstrap: &str, name: &str, partitions: i32) -> Result<Topic, Ben
             _ => std::thread::sleep(LOOK_UP_INTERVAL),
         }
     }
+}
+
+/// Deletes a topic, so that the disk does not fill up from run to run.
+pub fn delete(bootstrap: &str, name: &str) -> Result<(), BenchError> {
+    Ok(connect(bootstrap)?.delete_topic(name)?)
 }
 
 fn usable(connection: &mut Connection, name: &str) -> Result<Topic, ClientError> {

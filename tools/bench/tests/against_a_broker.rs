@@ -17,6 +17,7 @@ fn load(arrivals: Arrivals) -> ProduceLoad {
         acks: -1,
         warm_up: Duration::from_millis(200),
         duration: Duration::from_millis(800),
+        bytes_min: 0,
         seed: 1,
     }
 }
@@ -26,7 +27,7 @@ fn what_is_counted_is_what_is_there() {
     let broker = Holdfast::start(HoldfastConfig::default()).unwrap();
     let bootstrap = broker.bootstrap();
 
-    let made = topic::create(&bootstrap, "fixed", 4).unwrap();
+    let made = topic::create(&bootstrap, "fixed", 4, &[]).unwrap();
     let rate = Arrivals::Fixed { per_second: 100.0 };
     let produced = produce::run(&bootstrap, &made, &load(rate)).unwrap();
     // An open loop sends what is due, however slow the broker and this machine are.
@@ -35,9 +36,24 @@ fn what_is_counted_is_what_is_there() {
     let consumed = consume::run(&bootstrap, &made, produced.records_in_all).unwrap();
     assert_eq!(consumed.records, 300);
 
-    let made = topic::create(&bootstrap, "unlimited", 4).unwrap();
+    let made = topic::create(&bootstrap, "unlimited", 4, &[]).unwrap();
     let produced = produce::run(&bootstrap, &made, &load(Arrivals::Unlimited)).unwrap();
     assert!(produced.requests > 0);
     let consumed = consume::run(&bootstrap, &made, produced.records_in_all).unwrap();
     assert_eq!(consumed.records, produced.records_in_all);
+    topic::delete(&bootstrap, "unlimited").unwrap();
+
+    // As long as it takes to write so much.
+    let made = topic::create(&bootstrap, "large", 4, &[]).unwrap();
+    let load = ProduceLoad {
+        bytes_min: 50_000_000,
+        record_bytes: 1000,
+        batch_records: 100,
+        warm_up: Duration::ZERO,
+        duration: Duration::from_millis(1),
+        ..load(Arrivals::Unlimited)
+    };
+    let produced = produce::run(&bootstrap, &made, &load).unwrap();
+    assert!(produced.bytes >= 50_000_000, "{produced:?}");
+    assert!(produced.elapsed > Duration::from_millis(1));
 }

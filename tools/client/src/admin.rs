@@ -1,10 +1,12 @@
-//! Topics: made, and looked up.
+//! Topics: made, looked up, and deleted.
 
 use protocol::{
     codec::StrBytes,
     messages::{
-        ApiKey, CreateTopicsRequest, MetadataRequest, TopicName,
-        create_topics_request::CreatableTopic, metadata_request::MetadataRequestTopic,
+        ApiKey, CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, TopicName,
+        create_topics_request::{CreatableTopic, CreatableTopicConfig},
+        delete_topics_request::DeleteTopicState,
+        metadata_request::MetadataRequestTopic,
     },
     model::Uuid,
 };
@@ -34,10 +36,26 @@ impl Connection {
     /// Creates a topic. "Done" is what the broker says: a single controller has it durably, but
     /// brokers may not have heard of it yet.
     pub fn create_topic(&mut self, name: &str, partitions: i32) -> Result<(), ClientError> {
+        self.create_topic_with(name, partitions, &[])
+    }
+
+    /// The same with settings of its own.
+    pub fn create_topic_with(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        configs: &[(String, String)],
+    ) -> Result<(), ClientError> {
+        let configs = configs.iter().map(|(name, value)| {
+            CreatableTopicConfig::default()
+                .with_name(StrBytes::from_string(name.clone()))
+                .with_value(Some(StrBytes::from_string(value.clone())))
+        });
         let topic = CreatableTopic::default()
             .with_name(TopicName(StrBytes::from_string(name.to_owned())))
             .with_num_partitions(partitions)
-            .with_replication_factor(-1);
+            .with_replication_factor(-1)
+            .with_configs(configs.collect());
         let request = CreateTopicsRequest::default()
             .with_topics(vec![topic])
             .with_timeout_ms(TIMEOUT_MS);
@@ -45,6 +63,25 @@ impl Connection {
         match answer.topics.as_slice() {
             [topic] => check("create a topic", topic.error_code),
             _ => Err(ClientError::Unrelated(ApiKey::CreateTopics)),
+        }
+    }
+
+    /// Deletes a topic. "Done" is what the broker says: its files may go later.
+    pub fn delete_topic(&mut self, name: &str) -> Result<(), ClientError> {
+        let named = TopicName(StrBytes::from_string(name.to_owned()));
+        // Either form is sent, as the version has it.
+        let request = DeleteTopicsRequest::default().with_timeout_ms(TIMEOUT_MS);
+        let request = match self.version(ApiKey::DeleteTopics)? {
+            0..6 => request.with_topic_names(vec![named]),
+            _ => {
+                let state = DeleteTopicState::default().with_name(Some(named));
+                request.with_topics(vec![state])
+            }
+        };
+        let answer = self.call(&request)?;
+        match answer.responses.as_slice() {
+            [topic] => check("delete a topic", topic.error_code),
+            _ => Err(ClientError::Unrelated(ApiKey::DeleteTopics)),
         }
     }
 
