@@ -394,7 +394,9 @@ impl DataDir {
         self.seen_ms.store(now_ms, Ordering::Relaxed);
         let mut waiting = self.environment.waiting.take();
         let moved = self.check_online().and_then(|()| {
-            let moved = self.write_waiting(&waiting, now_ms);
+            let moved = self
+                .write_waiting(&waiting, now_ms)
+                .and_then(|moved| self.bound_unsynced_files().map(|()| moved));
             if moved.as_ref().is_ok_and(|moved| *moved > 0) {
                 self.full.store(false, Ordering::Relaxed);
             }
@@ -438,16 +440,26 @@ impl DataDir {
 
     fn write_log(&self, log: &Log) -> io::Result<usize> {
         let moved = log.write_behind(usize::MAX)?;
-        // Files that were written keep their descriptors until they are synced.
-        if self.environment.dirty.get() > self.config.open_files_max {
-            let logs = self.logs();
-            let mut unsynced = Vec::new();
-            for log in &logs {
-                unsynced.extend(log.take_unsynced()?);
-            }
-            self.sync(unsynced)?;
-        }
+        self.bound_unsynced_files()?;
         Ok(moved)
+    }
+
+    /// Files that were written, or opened after a crash, keep their descriptors until they are synced: when there are too many, they are.
+    fn bound_unsynced_files(&self) -> io::Result<()> {
+        if self.environment.dirty.get() <= self.config.open_files_max {
+            return Ok(());
+        }
+        let logs = self.logs();
+        let mut unsynced = Vec::new();
+        for log in &logs {
+            unsynced.extend(log.take_unsynced()?);
+        }
+        self.sync(unsynced)
+    }
+
+    /// Files that are not synced.
+    pub fn unsynced_files(&self) -> usize {
+        self.environment.dirty.get()
     }
 
     /// Makes durable what logs have written. Over some number of files one sync of the file system is cheaper than

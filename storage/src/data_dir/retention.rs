@@ -54,6 +54,11 @@ impl DataDir {
                     tracing::warn!(%error, ?log, "cannot look for segments to delete");
                 }
             }
+            // The first look opens every log.
+            let bounded = self.bound_unsynced_files();
+            if self.settle("syncing partition files", bounded).is_err() {
+                break;
+            }
             if let Some(now_ms) = now.wall_ms {
                 log.expire_producers(now_ms.saturating_sub(self.config.producer_expiration_ms));
             }

@@ -180,7 +180,8 @@ impl Log {
             return self.lose_end_of(segment, disk.end);
         }
         if present > counted {
-            cut_to(segment.file("log")?.as_ref(), counted)?;
+            let log = Arc::clone(disk.writable(segment, &self.environment.dirty)?.log());
+            cut_to(log.as_ref(), counted)?;
         }
         self.resume(disk, segment, Some(checkpointed))
     }
@@ -195,10 +196,8 @@ impl Log {
         let interval = self.config.lock().index_interval_bytes;
         let end = disk.cut.as_ref().map_or(disk.end, |cut| cut.to);
         let gap = |from, to| self.is_known_gap(from, to);
-        if !checkpointed.is_some_and(|known| is_as_checkpointed(segment, known)) {
-            // Resuming may cut the indexes or build them again.
-            disk.writable(segment, &self.environment.dirty)?;
-        }
+        // Resuming may cut the indexes or build them again; and a killed process may have done so without a sync.
+        disk.writable(segment, &self.environment.dirty)?;
         match Appender::resume(segment, end, checkpointed, interval, &gap) {
             Ok(appender) => disk.active = Some(appender),
             Err(SegmentError::Io(error)) => return Err(error),
@@ -215,9 +214,12 @@ impl Log {
         let mut valid_end = segment.base();
         let gap = |from, to| self.is_known_gap(from, to);
         let scanned = segment.scan_headers(0, &gap, &mut |position, header| {
-            valid = position + header.size_in_bytes as u64;
-            valid_end = header.end_offset();
-            true
+            let is_within = header.end_offset() <= end;
+            if is_within {
+                valid = position + header.size_in_bytes as u64;
+                valid_end = header.end_offset();
+            }
+            is_within
         });
         if let Err(SegmentError::Io(error)) = scanned {
             return Err(error);
@@ -321,18 +323,6 @@ impl Log {
         disk.active = active;
         closed
     }
-}
-
-/// Whether the files of a segment have the lengths that a checkpoint says.
-fn is_as_checkpointed(segment: &Segment, known: ActiveSegment) -> bool {
-    let has = |extension: &str, bytes: u64| {
-        let file = segment.file(extension);
-        file.and_then(|file| file.len())
-            .is_ok_and(|len| len == bytes)
-    };
-    has("log", known.bytes)
-        && has("index", known.index_bytes)
-        && has("timeindex", known.time_index_bytes)
 }
 
 pub(super) fn deleted() -> io::Error {

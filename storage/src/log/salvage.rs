@@ -70,9 +70,17 @@ impl Log {
         if !io.exists(&self.dir)? {
             return Ok(false);
         }
-        if !matches!(disk.directory, Directory::Unmade) {
+        let is_known = matches!(
+            disk.directory,
+            Directory::Unopened {
+                active: Some(_),
+                ..
+            }
+        );
+        if is_known {
             return Ok(true);
         }
+        // No checkpoint has seen anything in it: it may be that of a deleted log of the name.
         let path = self.dir.join("partition.metadata");
         if !io.exists(&path)? {
             return Ok(false);

@@ -323,18 +323,24 @@ fn a_time_index_that_lies_deletes_nothing_early() {
 }
 
 #[test]
-fn a_log_that_is_only_looked_at_leaves_nothing_to_sync() {
-    let node = kept(Retention {
+fn thousands_of_logs_that_are_looked_at_do_not_stay_open() {
+    let mut node = kept(Retention {
         ms: Some(i64::MAX),
         bytes: None,
     });
-    let running = filled(&node, 12);
+    node.config.open_files_max = 12;
+    let mut running = node.start();
+    for number in 0..20 {
+        let topic = format!("t{number}");
+        running.create(&topic);
+        fill(&mut running, &topic, 2);
+    }
     let running = node.crash(running);
     running.dir.checkpoint(None).expect("a checkpoint");
-    let log = running.log("a");
-    assert_eq!(retain(&log, at(0)), Retained::default());
-    let unsynced = log.take_unsynced().expect("online");
-    assert!(unsynced.is_none(), "an open file for each of thousands");
+    running.dir.retain(at(0));
+    // What is opened may have to be synced, and keeps its files open until then.
+    let open = running.dir.unsynced_files();
+    assert!(open <= 12 + 3, "{open} files");
 }
 
 #[test]
