@@ -25,6 +25,7 @@ use crate::panics;
 pub mod api_versions;
 pub mod configs;
 mod controller;
+pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_records;
 pub mod delete_topics;
@@ -53,6 +54,7 @@ pub const APIS: &[Api] = &[
     delete_records::API,
     init_producer_id::API,
     describe_configs::API,
+    create_partitions::API,
     describe_cluster::API,
 ];
 

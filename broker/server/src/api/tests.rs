@@ -6,6 +6,7 @@ use protocol::model::Uuid;
 use super::*;
 use crate::testing::TestBroker;
 
+mod create_partitions;
 mod describe_configs;
 mod metadata;
 mod topics;
