@@ -12,7 +12,8 @@ use protocol::wire::versions::ApiVersionTable;
 use storage::data_dir::DataDir;
 
 use crate::api::fetch_sessions::FetchSessions;
-use crate::config::{Config, TopicConfig};
+use crate::config::{Config, LiveSettings, TopicConfig};
+use crate::logging::Loggers;
 use crate::metrics::Metrics;
 use crate::partition::{Partition, log_config};
 use crate::producer_ids::ProducerIds;
@@ -28,8 +29,10 @@ pub fn wall_clock_ms() -> i64 {
 
 /// A running broker.
 pub struct Broker {
-    /// The node's configuration.
+    /// The node's configuration, as it started.
     pub config: Config,
+    /// The settings in force, with what was set since.
+    pub settings: Arc<LiveSettings>,
     /// The node.
     pub id: BrokerId,
     /// The cluster, as Kafka prints its id.
@@ -42,6 +45,8 @@ pub struct Broker {
     pub data_dir: Arc<DataDir>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The levels of the process's log.
+    pub loggers: Arc<Loggers>,
     /// The APIs that are handled.
     pub apis: ApiVersionTable,
     /// Incremental fetch sessions (KIP-227).
@@ -56,7 +61,7 @@ pub struct Broker {
 pub struct Partitions {
     node_id: BrokerId,
     data_dir: Arc<DataDir>,
-    settings: crate::config::Settings,
+    settings: Arc<LiveSettings>,
     metrics: Arc<Metrics>,
     by_id: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
     /// The configuration of each topic here, resolved.
@@ -68,7 +73,7 @@ impl Partitions {
     pub fn new(
         node_id: BrokerId,
         data_dir: Arc<DataDir>,
-        settings: crate::config::Settings,
+        settings: Arc<LiveSettings>,
         metrics: Arc<Metrics>,
     ) -> Partitions {
         Partitions {
@@ -93,9 +98,10 @@ impl Partitions {
 
     /// A topic's configuration over the broker's.
     pub fn topic_config(&self, image: &MetadataImage, topic: &str) -> TopicConfig {
+        let settings = self.settings.now();
         match image.topic_configs(topic) {
-            Some(overrides) => TopicConfig::resolve(overrides, &self.settings),
-            None => TopicConfig::resolve(&std::collections::BTreeMap::new(), &self.settings),
+            Some(overrides) => TopicConfig::resolve(overrides, &settings),
+            None => TopicConfig::resolve(&std::collections::BTreeMap::new(), &settings),
         }
     }
 
@@ -167,12 +173,26 @@ impl Partitions {
         Arc::clone(self.configs.write().entry(id).or_insert(config))
     }
 
+    /// The same for every topic, after the broker's own settings changed.
+    pub fn reconfigure_all(&self, image: &MetadataImage) {
+        for topic in image.topics() {
+            self.reconfigure(image, topic.name());
+        }
+    }
+
+    /// Resolves a topic's configuration anew; its partitions go by it from the next append and read on.
     fn reconfigure(&self, image: &MetadataImage, name: &str) {
         let Some(topic) = image.topic_named(name) else {
             return;
         };
-        self.forget_config(topic.topic_id());
-        let config = self.config_of(image, topic.topic_id(), name);
+        let config = Arc::new(self.topic_config(image, name));
+        let before = self
+            .configs
+            .write()
+            .insert(topic.topic_id(), Arc::clone(&config));
+        if before.is_some_and(|before| before == config) {
+            return;
+        }
         for (index, _) in topic.partitions() {
             let id = TopicIdPartition {
                 topic_id: topic.topic_id(),

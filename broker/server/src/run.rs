@@ -19,8 +19,11 @@ use tokio::sync::watch;
 use crate::admin::{self, AdminState, Readiness};
 use crate::api::{self, Dispatcher, fetch_sessions::FetchSessions};
 use crate::broker::{Broker, Partitions, wall_clock_ms};
-use crate::config::{BrokerConfig, Config, IoEngine, TopicConfig};
+use crate::config::{BrokerConfig, Config, IoEngine, LiveSettings, TopicConfig};
+use crate::follow::Follower;
+use crate::logging;
 use crate::metrics::{JournalMetrics, Metrics, StartReport};
+use crate::net::admission::Admission;
 use crate::net::{ListenerConfig, MemoryBudget, NetConfig, Server};
 use crate::observe::{BrokerScrape, NetworkObserver};
 use crate::producer_ids::ProducerIds;
@@ -106,7 +109,7 @@ pub async fn run(
     let server = Server::bind(&listeners, server_config).await?;
     let bound: Vec<_> = server.addresses().map(|(_, address)| address).collect();
     let opened = open(&config, &metrics)?;
-    let broker = begin(config, &metrics, &opened, &bound).await?;
+    let broker = begin(config, &metrics, &opened, &bound, server.admission()).await?;
     metrics.register(Arc::new(BrokerScrape::new(Arc::clone(&broker))));
     let addresses = Addresses {
         kafka: bound[0],
@@ -235,6 +238,7 @@ pub(crate) async fn begin(
     metrics: &Arc<Metrics>,
     opened: &Opened,
     bound: &[std::net::SocketAddr],
+    admission: &Arc<Admission>,
 ) -> Result<Arc<Broker>, RunError> {
     let failed = |error: &dyn std::fmt::Display| RunError::Metadata(error.to_string());
     let data_dir = Arc::clone(&opened.data_dir);
@@ -247,7 +251,8 @@ pub(crate) async fn begin(
         request_partitions_max: topics.partitions_per_request_max,
         cluster_partitions_max: topics.partitions_max,
     };
-    let validator = Arc::new(api::configs::TopicConfigs::new(config.settings.clone()));
+    let settings = Arc::new(LiveSettings::new(config.settings.clone()));
+    let validator = Arc::new(api::configs::ConfigTables::new(Arc::clone(&settings)));
     let metadata = Metadata::load(quorum, controller, validator).map_err(|error| failed(&error))?;
     let cluster_id = data_dir.meta().cluster_id.clone();
     let Some(cluster) = ClusterId::parse(&cluster_id) else {
@@ -280,11 +285,17 @@ pub(crate) async fn begin(
     let partitions = Arc::new(Partitions::new(
         id,
         Arc::clone(&data_dir),
-        config.settings.clone(),
+        Arc::clone(&settings),
         Arc::clone(metrics),
     ));
-    partitions.open_all(&metadata.image());
-    metadata.set_listener(Arc::clone(&partitions) as _);
+    let follower = Follower {
+        node_id: id,
+        settings: Arc::clone(&settings),
+        admission: Arc::clone(admission),
+        partitions: Arc::clone(&partitions),
+    };
+    follower.begin(&metadata.image());
+    metadata.set_listener(Arc::new(follower));
     let requests = &config.broker.requests;
     Ok(Arc::new(Broker {
         id,
@@ -297,6 +308,8 @@ pub(crate) async fn begin(
         fetch_sessions: Mutex::new(FetchSessions::new(requests.fetch_sessions_max)),
         budget: MemoryBudget::new(requests.queued_bytes_max),
         producer_ids: ProducerIds::new(id, broker_epoch),
+        settings,
+        loggers: logging::loggers(),
         config,
     }))
 }

@@ -14,6 +14,7 @@ use crate::api::{APIS, Answer, Call, Head, Response};
 use crate::broker::Broker;
 use crate::config::{Config, FlagSetting, Sources};
 use crate::metrics::Metrics;
+use crate::net::admission::Admission;
 use crate::net::{Chunk, ConnectionContext};
 use crate::partition::Partition;
 use crate::run::{Opened, begin, open};
@@ -24,6 +25,7 @@ const ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 9092);
 pub(crate) struct TestBroker {
     pub(crate) broker: Arc<Broker>,
     pub(crate) connection: ConnectionContext,
+    pub(crate) admission: Arc<Admission>,
     opened: Option<Opened>,
     _directory: TempDir,
 }
@@ -59,13 +61,15 @@ impl TestBroker {
         let metrics = Arc::new(Metrics::new(&[]));
         let opened = open(&config, &metrics).expect("an empty directory");
         let address = SocketAddr::from(ADDRESS);
-        let broker = begin(config, &metrics, &opened, &[address])
+        let admission = Admission::new(usize::MAX, usize::MAX);
+        let broker = begin(config, &metrics, &opened, &[address], &admission)
             .await
             .expect("a new cluster");
         let connection = ConnectionContext::new(1, "PLAINTEXT".into(), address, address, true);
         TestBroker {
             broker,
             connection,
+            admission,
             opened: Some(opened),
             _directory: directory,
         }

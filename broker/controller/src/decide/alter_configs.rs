@@ -295,7 +295,7 @@ fn check_nulls<'k>(nulls: impl Iterator<Item = &'k str>) -> Result<(), ApiError>
     if nulls.is_empty() {
         return Ok(());
     }
-    let message = format!("Null value not supported for : {}", nulls.join(","));
+    let message = format!("Null value not supported for : {}", nulls.join(", "));
     Err(ApiError::new(ErrorCode::InvalidRequest, message))
 }
 

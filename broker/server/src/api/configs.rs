@@ -1,41 +1,49 @@
 //! What the controller asks of the configuration tables.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use broker_controller::{ApiError, ConfigResource, ConfigValidator, ResourceType};
 use protocol::ErrorCode;
 
 use crate::config::{
-    ConfigType, Settings, describe_topic, topic_definition, validate_topic_change,
-    validate_topic_configs,
+    ConfigType, DynamicConfigError, LiveSettings, describe_topic, known_definition,
+    topic_definition, validate_broker_configs, validate_topic_change, validate_topic_configs,
 };
 
-/// The tables of topic settings, over this broker's.
+/// The tables of settings, over this broker's.
 #[derive(Clone, Debug)]
-pub struct TopicConfigs {
-    settings: Settings,
+pub struct ConfigTables {
+    settings: Arc<LiveSettings>,
 }
 
-impl TopicConfigs {
+impl ConfigTables {
     /// Over these settings of the broker.
-    pub fn new(settings: Settings) -> TopicConfigs {
-        TopicConfigs { settings }
+    pub fn new(settings: Arc<LiveSettings>) -> ConfigTables {
+        ConfigTables { settings }
     }
 }
 
-impl ConfigValidator for TopicConfigs {
+impl ConfigValidator for ConfigTables {
     fn is_list(&self, resource_type: ResourceType, key: &str) -> bool {
-        resource_type == ResourceType::Topic
-            && topic_definition(key)
-                .is_some_and(|topic| topic.definition.config_type == ConfigType::List)
+        let config_type = match resource_type {
+            ResourceType::Topic => topic_definition(key).map(|it| it.definition.config_type),
+            ResourceType::Broker => known_definition(key).map(|it| it.config_type),
+            // Kafka has none for groups, and takes those of client metrics for texts.
+            ResourceType::Group | ResourceType::ClientMetrics => None,
+        };
+        config_type == Some(ConfigType::List)
     }
 
     fn default_value(&self, resource_type: ResourceType, key: &str) -> Option<String> {
-        if resource_type != ResourceType::Topic {
-            return None;
+        match resource_type {
+            ResourceType::Topic => {
+                let entries = describe_topic(&BTreeMap::new(), &self.settings.now());
+                entries.into_iter().find(|entry| entry.name == key)?.value
+            }
+            ResourceType::Broker => known_definition(key)?.default.map(str::to_owned),
+            ResourceType::Group | ResourceType::ClientMetrics => None,
         }
-        let entries = describe_topic(&BTreeMap::new(), &self.settings);
-        entries.into_iter().find(|entry| entry.name == key)?.value
     }
 
     fn validate(
@@ -44,14 +52,25 @@ impl ConfigValidator for TopicConfigs {
         configs: &BTreeMap<String, String>,
         existing: &BTreeMap<String, String>,
     ) -> Result<(), ApiError> {
+        let settings = self.settings.now();
         match resource.resource_type {
-            ResourceType::Topic => validate_topic_configs(configs, &self.settings)
-                .and_then(|()| validate_topic_change(existing, configs, &self.settings))
+            ResourceType::Topic => validate_topic_configs(configs, &settings)
+                .and_then(|()| validate_topic_change(existing, configs, &settings))
                 .map_err(|message| ApiError::new(ErrorCode::InvalidConfig, message)),
+            ResourceType::Broker => validate_broker_configs(configs, !resource.name.is_empty())
+                .map_err(|error| ApiError::new(broker_code(&error), error.to_string())),
             other => Err(ApiError::new(
                 ErrorCode::InvalidRequest,
                 format!("configurations of {other:?} cannot be changed"),
             )),
         }
+    }
+}
+
+/// Kafka's codes for a broker's settings that are refused.
+fn broker_code(error: &DynamicConfigError) -> ErrorCode {
+    match error {
+        DynamicConfigError::Unknown(_) => ErrorCode::InvalidConfig,
+        DynamicConfigError::Refused(_) => ErrorCode::InvalidRequest,
     }
 }

@@ -142,7 +142,7 @@ fn effective_configs(
     broker: &Broker,
     configs: &BTreeMap<String, String>,
 ) -> Vec<CreatableTopicConfigs> {
-    describe_topic(configs, &broker.config.settings)
+    describe_topic(configs, &broker.settings.now())
         .into_iter()
         .map(|entry| {
             CreatableTopicConfigs::default()

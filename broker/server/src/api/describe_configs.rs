@@ -23,7 +23,7 @@ use super::controller::first_error;
 use super::topics::text;
 use super::{Answer, Api, Call, decode};
 use crate::broker::{Broker, is_private};
-use crate::config::{ConfigEntry, describe_broker, describe_topic};
+use crate::config::{ConfigEntry, describe_all_brokers, describe_broker, describe_topic};
 
 /// The handler.
 pub const API: Api = Api {
@@ -71,7 +71,7 @@ fn entries(
     resource: &DescribeConfigsResource,
 ) -> Result<Vec<ConfigEntry>, Refusal> {
     let name = resource.resource_name.as_str();
-    let settings = &broker.config.settings;
+    let settings = &broker.settings.now();
     match ResourceType::from_code(resource.resource_type) {
         Some(ResourceType::Topic) => {
             topic_name::validate(name)
@@ -87,8 +87,7 @@ fn entries(
                 .map_or(&none, |overrides| &**overrides);
             Ok(describe_topic(overrides, settings))
         }
-        // The empty name is the default of all brokers: nothing is set for it.
-        Some(ResourceType::Broker) if name.is_empty() => Ok(Vec::new()),
+        Some(ResourceType::Broker) if name.is_empty() => Ok(describe_all_brokers(settings)),
         Some(ResourceType::Broker) => match name.parse::<i32>() {
             // Only as it is printed: `01` would be another name of the same resource.
             Ok(id) if id == broker.id.get() && name == id.to_string() => {

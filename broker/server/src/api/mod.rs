@@ -22,6 +22,8 @@ use crate::broker::Broker;
 use crate::net::{Close, ConnectionContext, Reply, ResponseBytes, Service};
 use crate::panics;
 
+pub mod alter_configs;
+mod alterations;
 pub mod api_versions;
 pub mod configs;
 mod controller;
@@ -33,6 +35,7 @@ pub mod describe_cluster;
 pub mod describe_configs;
 pub mod fetch;
 pub mod fetch_sessions;
+pub mod incremental_alter_configs;
 pub mod init_producer_id;
 pub mod list_offsets;
 pub mod metadata;
@@ -54,7 +57,9 @@ pub const APIS: &[Api] = &[
     delete_records::API,
     init_producer_id::API,
     describe_configs::API,
+    alter_configs::API,
     create_partitions::API,
+    incremental_alter_configs::API,
     describe_cluster::API,
 ];
 

@@ -6,6 +6,7 @@ use protocol::model::Uuid;
 use super::*;
 use crate::testing::TestBroker;
 
+mod alter_configs;
 mod create_partitions;
 mod describe_configs;
 mod metadata;

@@ -328,7 +328,7 @@ impl Settings {
     }
 
     /// A whole number, in the type that its bounds in the table fit.
-    fn number<T: TryFrom<i64>>(&self, name: &str) -> T {
+    pub(crate) fn number<T: TryFrom<i64>>(&self, name: &str) -> T {
         let number = match self.get(name).value {
             Some(Value::Integer(value)) => T::try_from(value).ok(),
             _ => None,

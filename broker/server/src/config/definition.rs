@@ -106,6 +106,8 @@ pub enum Check {
     Ratio,
     /// One of these texts.
     OneOf(&'static [&'static str]),
+    /// One of these texts, in capitals or not.
+    OneOfAnyCase(&'static [&'static str]),
     /// A list of these texts without repetition; empty is allowed.
     ListOf(&'static [&'static str]),
     /// Only the empty text, because the feature it would turn on is not there; why.
@@ -120,6 +122,31 @@ pub enum Check {
     Id,
     /// A level (`info`), or `target=level` directives with commas between them.
     LogLevel,
+}
+
+/// Whether and for whom a setting may change while the broker runs (KIP-226).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// It is read at the start.
+    ReadOnly,
+    /// For all brokers, or for one.
+    ClusterWide,
+    /// For one broker.
+    PerBroker,
+    /// For one listener of a broker, behind the listener's prefix.
+    PerListener,
+}
+
+impl Update {
+    /// Kafka's name of the mode, in its documentation.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Update::ReadOnly => "read-only",
+            Update::ClusterWide => "cluster-wide",
+            Update::PerBroker => "per-broker",
+            Update::PerListener => "per-listener",
+        }
+    }
 }
 
 /// How a default relates to Apache Kafka's.
@@ -147,7 +174,7 @@ pub struct Definition {
     /// How much it matters.
     pub importance: Importance,
     /// Whether it may change while the broker runs.
-    pub dynamic: bool,
+    pub update: Update,
     /// How the default relates to Kafka's.
     pub kafka_default: KafkaDefault,
     /// What it does, in one line.
@@ -168,7 +195,7 @@ impl Definition {
             default,
             check: Check::Any,
             importance: Importance::Medium,
-            dynamic: false,
+            update: Update::ReadOnly,
             kafka_default: KafkaDefault::Same,
             doc,
         }
@@ -198,7 +225,17 @@ impl Definition {
     }
 
     pub(super) const fn dynamic(mut self) -> Definition {
-        self.dynamic = true;
+        self.update = Update::ClusterWide;
+        self
+    }
+
+    pub(super) const fn per_broker(mut self) -> Definition {
+        self.update = Update::PerBroker;
+        self
+    }
+
+    pub(super) const fn per_listener(mut self) -> Definition {
+        self.update = Update::PerListener;
         self
     }
 
@@ -248,17 +285,23 @@ impl fmt::Display for Expected<'_> {
             ConfigType::Double => "a number",
             ConfigType::List => "a list with commas",
         };
+        let type_max = self.0.config_type.range().map(|(_, max)| max);
         match self.0.check {
             Check::Any => f.write_str(kind),
             Check::AtLeast(min) => write!(f, "{kind} of at least {min}"),
             Check::Between(min, max) => write!(f, "{kind} from {min} to {max}"),
+            Check::BetweenOr(min, max, or) if Some(max) == type_max => {
+                write!(f, "{kind} of at least {min}, or {or}")
+            }
             Check::BetweenOr(min, max, or) => write!(f, "{kind} from {min} to {max}, or {or}"),
             Check::MultipleOf(min, max, unit) => {
                 write!(f, "{kind} from {min} to {max}, a multiple of {unit}")
             }
             Check::Ratio => write!(f, "{kind} from 0 to 1"),
             Check::OneOf([only]) => write!(f, "{only}"),
-            Check::OneOf(values) => write!(f, "one of {}", values.join(", ")),
+            Check::OneOf(values) | Check::OneOfAnyCase(values) => {
+                write!(f, "one of {}", values.join(", "))
+            }
             Check::ListOf(values) => write!(f, "{kind} of {}", values.join(", ")),
             Check::OnlyEmpty(why) => write!(f, "nothing ({why})"),
             Check::OnlyFalse(why) => write!(f, "false ({why})"),

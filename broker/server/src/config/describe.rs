@@ -1,17 +1,21 @@
-//! What DescribeConfigs answers about a topic and about the broker.
+//! What DescribeConfigs answers about topics and brokers, as Kafka's `ConfigHelper` has it.
 
-use std::collections::BTreeMap;
-
-use super::definition::{ConfigType, Definition};
+use super::definition::{ConfigType, Definition, Update};
+use super::dynamic::Overrides;
+use super::error::Origin;
 use super::settings::{Setting, Settings};
 use super::topic::{resolve, synonym_group};
-use super::topic_definitions::TOPIC_DEFINITIONS;
+use super::topic_definitions::{TOPIC_DEFINITIONS, TopicDefinition};
 
 /// Where a described value comes from, Kafka's `DescribeConfigsResponse.ConfigSource`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigSource {
     /// `DYNAMIC_TOPIC_CONFIG`: the topic's own.
     DynamicTopic,
+    /// `DYNAMIC_BROKER_CONFIG`: set for the broker while it runs.
+    DynamicBroker,
+    /// `DYNAMIC_DEFAULT_BROKER_CONFIG`: set for all brokers while they run.
+    DynamicDefaultBroker,
     /// `STATIC_BROKER_CONFIG`: file, environment or flags of the broker.
     StaticBroker,
     /// `DEFAULT_CONFIG`.
@@ -23,19 +27,32 @@ impl ConfigSource {
     pub const fn wire_code(self) -> i8 {
         match self {
             ConfigSource::DynamicTopic => 1,
+            ConfigSource::DynamicBroker => 2,
+            ConfigSource::DynamicDefaultBroker => 3,
             ConfigSource::StaticBroker => 4,
             ConfigSource::Default => 5,
         }
     }
 
-    fn of(setting: &Setting) -> ConfigSource {
-        if setting.is_default() {
-            ConfigSource::Default
-        } else {
-            ConfigSource::StaticBroker
+    const fn of(origin: &Origin) -> ConfigSource {
+        match origin {
+            Origin::ThisBroker => ConfigSource::DynamicBroker,
+            Origin::AllBrokers => ConfigSource::DynamicDefaultBroker,
+            Origin::File { .. } | Origin::Environment(_) | Origin::Flag(_) => {
+                ConfigSource::StaticBroker
+            }
+            Origin::Default => ConfigSource::Default,
         }
     }
 }
+
+/// The sources of a broker's values, the strongest first.
+const BROKER_SOURCES: [ConfigSource; 4] = [
+    ConfigSource::DynamicBroker,
+    ConfigSource::DynamicDefaultBroker,
+    ConfigSource::StaticBroker,
+    ConfigSource::Default,
+];
 
 /// A setting that a value is taken from when those before it are not set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,11 +88,8 @@ pub struct ConfigEntry {
 }
 
 /// All settings of a topic, by name.
-pub fn describe_topic(
-    overrides: &BTreeMap<String, String>,
-    settings: &Settings,
-) -> Vec<ConfigEntry> {
-    let describe = |topic: &super::topic_definitions::TopicDefinition| {
+pub fn describe_topic(overrides: &Overrides, settings: &Settings) -> Vec<ConfigEntry> {
+    let describe = |topic: &TopicDefinition| {
         let resolved = resolve(topic, overrides, settings);
         let name = topic.definition.name;
         let value = resolved.value.to_string();
@@ -84,43 +98,71 @@ pub fn describe_topic(
             value: Some(value.clone()),
             source: ConfigSource::DynamicTopic,
         });
-        let brokers = topic.synonyms.iter().map(|(synonym, _)| *synonym);
-        let synonyms = own
-            .into_iter()
-            .chain(broker_synonyms(brokers, settings))
-            .collect();
-        entry(&topic.definition, name.to_owned(), Some(value), synonyms)
+        let brokers: Vec<&str> = topic.synonyms.iter().map(|(synonym, _)| *synonym).collect();
+        let synonyms = own.into_iter().chain(synonyms(&brokers, settings));
+        entry(
+            &topic.definition,
+            name.to_owned(),
+            Some(value),
+            synonyms.collect(),
+        )
     };
     TOPIC_DEFINITIONS.iter().map(describe).collect()
 }
 
-/// The broker's settings: all that have an effect, and what was given without effect, by name.
+/// The broker's settings, by name: all of the tables, and what else was given.
 pub fn describe_broker(settings: &Settings) -> Vec<ConfigEntry> {
-    let honoured = settings.honoured().map(|setting| {
+    let known = settings.known().map(|setting| {
         let name = setting.definition.name;
         let synonyms = match synonym_group(name).as_slice() {
-            [] => broker_synonyms([name].into_iter(), settings),
-            group => broker_synonyms(group.iter().copied(), settings),
+            [] => synonyms(&[name], settings),
+            // Those before it in the group are its own synonyms' business, not its.
+            group => synonyms(
+                &group[group.iter().position(|it| *it == name).unwrap_or(0)..],
+                settings,
+            ),
         };
         entry(
             setting.definition,
             name.to_owned(),
-            setting.text(),
+            shown(setting),
             synonyms,
         )
     });
-    let accepted = settings.accepted().map(|setting| {
-        let definition = Definition::new("", setting.config_type, None, "Has no effect here.");
-        let value = (!definition.is_sensitive()).then(|| setting.value.clone());
-        let synonym = ConfigSynonym {
-            name: setting.name.clone(),
-            value: value.clone(),
-            source: ConfigSource::StaticBroker,
-        };
-        entry(&definition, setting.name.clone(), value, vec![synonym])
+    let others = settings.others().map(|(name, setting)| {
+        let base = Some(setting.definition.name).filter(|base| !base.is_empty() && *base != name);
+        let names: Vec<&str> = std::iter::once(name).chain(base).collect();
+        let synonyms = synonyms(&names, settings);
+        let mut entry = entry(
+            setting.definition,
+            name.to_owned(),
+            shown(setting),
+            synonyms,
+        );
+        // Kafka does not look behind the prefix here.
+        entry.read_only |= setting.definition.name != name;
+        entry
     });
-    let mut entries: Vec<ConfigEntry> = honoured.chain(accepted).collect();
+    let mut entries: Vec<ConfigEntry> = known.chain(others).collect();
     entries.sort_by(|a, b| a.name.cmp(&b.name));
+    entries
+}
+
+/// What is set for all brokers while they run, by name.
+pub fn describe_all_brokers(settings: &Settings) -> Vec<ConfigEntry> {
+    let mut entries = describe_broker(settings);
+    entries.retain_mut(|entry| {
+        let source = ConfigSource::DynamicDefaultBroker;
+        entry
+            .synonyms
+            .retain(|synonym| synonym.source == source && synonym.name == entry.name);
+        let Some(synonym) = entry.synonyms.first() else {
+            return false;
+        };
+        entry.value.clone_from(&synonym.value);
+        entry.source = source;
+        true
+    });
     entries
 }
 
@@ -136,7 +178,7 @@ fn entry(
         source: synonyms
             .first()
             .map_or(ConfigSource::Default, |synonym| synonym.source),
-        read_only: !definition.dynamic,
+        read_only: definition.update == Update::ReadOnly,
         sensitive: definition.is_sensitive(),
         synonyms,
         config_type: definition.config_type,
@@ -144,32 +186,41 @@ fn entry(
     }
 }
 
-/// First what is set, in order of precedence, then defaults (Kafka's `ConfigHelper`).
-fn broker_synonyms<'a>(
-    names: impl Iterator<Item = &'a str>,
-    settings: &Settings,
-) -> Vec<ConfigSynonym> {
-    let described = names
-        .map(|name| settings.get(name))
-        .filter(|setting| setting.value.is_some());
-    let mut synonyms: Vec<ConfigSynonym> = described
-        .flat_map(|setting| {
-            let name = setting.definition.name.to_owned();
-            let default = ConfigSynonym {
-                name: name.clone(),
-                value: setting.definition.default.map(str::to_owned),
-                source: ConfigSource::Default,
+fn shown(setting: &Setting) -> Option<String> {
+    setting
+        .text()
+        .filter(|_| !setting.definition.is_sensitive())
+}
+
+/// The values of settings that stand for one another, by source and then in the order of the names. Those before the first value
+/// of the first name do not count, whatever they are: so Kafka reports it.
+fn synonyms(names: &[&str], settings: &Settings) -> Vec<ConfigSynonym> {
+    let values = |source: ConfigSource| {
+        names.iter().filter_map(move |name| {
+            let setting = settings.find(name);
+            let value = match (source, setting) {
+                (ConfigSource::Default, Some(setting)) if setting.definition.name == *name => {
+                    setting.definition.default.map(str::to_owned)
+                }
+                (_, Some(setting)) => {
+                    let mut given = setting.given();
+                    let (value, _) =
+                        given.find(|(_, origin)| ConfigSource::of(origin) == source)?;
+                    Some(value.to_string())
+                }
+                (_, None) => None,
             };
-            let given = (!setting.is_default()).then(|| ConfigSynonym {
-                name,
-                value: setting.text(),
-                source: ConfigSource::of(setting),
-            });
-            given
-                .into_iter()
-                .chain([default].into_iter().filter(|d| d.value.is_some()))
+            let is_sensitive = setting.is_some_and(|it| it.definition.is_sensitive());
+            value.map(|value| ConfigSynonym {
+                name: (*name).to_owned(),
+                value: Some(value).filter(|_| !is_sensitive),
+                source,
+            })
         })
-        .collect();
-    synonyms.sort_by_key(|synonym| synonym.source == ConfigSource::Default);
-    synonyms
+    };
+    BROKER_SOURCES
+        .into_iter()
+        .flat_map(values)
+        .skip_while(|synonym| names.first().is_none_or(|first| synonym.name != *first))
+        .collect()
 }

@@ -16,7 +16,9 @@ const NOT_SETTINGS: &[&str] = &["HOLDFAST_CONFIG"];
 
 static NAMES: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
     let honoured = broker_definitions().map(|definition| definition.name);
-    let accepted = ACCEPTED_WITHOUT_EFFECT.iter().map(|(name, _)| *name);
+    let accepted = ACCEPTED_WITHOUT_EFFECT
+        .iter()
+        .map(|definition| definition.name);
     honoured
         .chain(accepted)
         .map(|name| (variable(name), name))

@@ -20,6 +20,10 @@ pub enum Origin {
     Environment(String),
     /// A flag, as it was typed.
     Flag(String),
+    /// The cluster's metadata, for all brokers (KIP-226).
+    AllBrokers,
+    /// The cluster's metadata, for this broker.
+    ThisBroker,
 }
 
 impl fmt::Display for Origin {
@@ -29,6 +33,8 @@ impl fmt::Display for Origin {
             Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
             Origin::Environment(variable) => f.write_str(variable),
             Origin::Flag(flag) => f.write_str(flag),
+            Origin::AllBrokers => f.write_str("set for all brokers"),
+            Origin::ThisBroker => f.write_str("set for this broker"),
         }
     }
 }

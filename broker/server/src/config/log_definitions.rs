@@ -84,7 +84,7 @@ pub(super) const LOGS: &[Definition] = &[
         None,
         "The age at which a closed segment is deleted; -1 is never.",
     )
-    .at_least(-1)
+    .check(Check::BetweenOr(1, i64::MAX, -1))
     .high()
     .dynamic(),
     Definition::new(
@@ -93,7 +93,7 @@ pub(super) const LOGS: &[Definition] = &[
         None,
         "Used where `log.retention.ms` is not set.",
     )
-    .at_least(-1)
+    .check(Check::BetweenOr(1, i32::MAX as i64, -1))
     .high(),
     Definition::new(
         "log.retention.hours",
@@ -101,7 +101,7 @@ pub(super) const LOGS: &[Definition] = &[
         Some("168"),
         "Used where neither `log.retention.ms` nor `log.retention.minutes` is set.",
     )
-    .at_least(-1)
+    .check(Check::BetweenOr(1, i32::MAX as i64, -1))
     .high(),
     Definition::new(
         "log.retention.bytes",

@@ -12,6 +12,7 @@ mod broker;
 mod broker_definitions;
 mod definition;
 mod describe;
+mod dynamic;
 mod environment;
 mod error;
 mod file;
@@ -36,13 +37,18 @@ pub use broker::{
     ProducerConfig, RequestConfig, TopicLimits,
 };
 pub use broker_definitions::BROKER_SECTIONS;
-pub use definition::{Check, ConfigType, Definition, Importance, KafkaDefault, Section};
-pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym, describe_broker, describe_topic};
+pub use definition::{Check, ConfigType, Definition, Importance, KafkaDefault, Section, Update};
+pub use describe::{
+    ConfigEntry, ConfigSource, ConfigSynonym, describe_all_brokers, describe_broker, describe_topic,
+};
+pub use dynamic::{
+    DynamicConfigError, LiveSettings, Overrides, known_definition, validate_broker_configs,
+};
 pub use error::{ConfigError, Origin, Problem};
 pub use listener::{Endpoint, EndpointError, host_port};
 pub use print::{PrintFormat, print};
 pub use reference::reference;
-pub use settings::{AcceptedSetting, FlagSetting, Setting, Settings, Sources};
+pub use settings::{FlagSetting, Setting, Settings, Sources};
 pub use topic::{
     CleanupPolicy, Compression, TimestampType, TopicConfig, validate_topic_change,
     validate_topic_config, validate_topic_configs,

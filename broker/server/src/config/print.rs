@@ -49,14 +49,14 @@ fn rows(settings: &Settings) -> Vec<Row> {
         config_type: setting.definition.config_type.name(),
         has_effect: true,
     });
-    let accepted = settings.accepted().map(|setting| Row {
-        name: setting.name.clone(),
-        value: Some(match setting.config_type {
-            super::ConfigType::Password => HIDDEN.to_owned(),
-            _ => setting.value.clone(),
-        }),
+    let accepted = settings.accepted().map(|(name, setting)| Row {
+        name: name.to_owned(),
+        value: match setting.definition.is_sensitive() {
+            true => Some(HIDDEN.to_owned()),
+            false => setting.text(),
+        },
         source: setting.origin.to_string(),
-        config_type: setting.config_type.name(),
+        config_type: setting.definition.config_type.name(),
         has_effect: false,
     });
     honoured.chain(accepted).collect()

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::accepted::ACCEPTED_WITHOUT_EFFECT;
 use super::broker_definitions::BROKER_SECTIONS;
-use super::definition::{Definition, KafkaDefault};
+use super::definition::{Definition, KafkaDefault, Update};
 use super::not_yet::is_not_yet;
 use super::topic_definitions::{TOPIC_DEFINITIONS, Unit};
 
@@ -33,9 +33,22 @@ and line; the broker then exits with code 2 and has touched nothing. Variables t
 for a Service of this name (`HOLDFAST_SERVICE_HOST`, `HOLDFAST_PORT_9092_TCP` ...) do not count.
 
 Names, types and bounds are Apache Kafka's where Kafka has the setting. Where the default is another
-one, the table says which Kafka's is; *own* marks settings that Kafka does not have. *Dynamic* marks
-what Kafka can change while it runs. Times are in milliseconds and sizes in bytes unless the name
-says otherwise.
+one, the table says which Kafka's is; *own* marks settings that Kafka does not have. Times are in
+milliseconds and sizes in bytes unless the name says otherwise.
+
+## Changes while the broker runs
+What is marked *dynamic* can be changed while the broker runs, for all brokers or for one, with
+`kafka-configs` or any client that has IncrementalAlterConfigs:
+
+    kafka-configs --bootstrap-server HOST:PORT --alter --entity-type brokers --entity-default --add-config log.retention.ms=86400000
+    kafka-configs --bootstrap-server HOST:PORT --alter --entity-type brokers --entity-name 1 --delete-config log.retention.ms
+
+A value for one broker counts more than one for all brokers, and both more than the four sources above.
+Topics that do not have the setting themselves follow at once. *Per broker* marks what can only be changed
+for one broker, *per listener* what needs the prefix `listener.name.NAME.` for that.
+
+The levels of the log (`log.level`) are changed the same way, until the broker stops, with
+`--entity-type broker-loggers`; `--describe` lists the loggers.
 ";
 
 /// The page.
@@ -52,7 +65,25 @@ pub fn reference() -> String {
     }
     page.topics();
     page.accepted();
+    page.other_defaults();
     page.0
+}
+
+fn update_note(definition: &Definition) -> Option<&'static str> {
+    match definition.update {
+        Update::ReadOnly => None,
+        Update::ClusterWide => Some("dynamic"),
+        Update::PerBroker => Some("dynamic, per broker"),
+        Update::PerListener => Some("dynamic, per listener"),
+    }
+}
+
+fn default_of(definition: &Definition) -> String {
+    match definition.default {
+        None => "-".to_owned(),
+        Some("") => "empty".to_owned(),
+        Some(default) => format!("`{default}`"),
+    }
 }
 
 struct Page(String);
@@ -65,8 +96,8 @@ impl Page {
 
     fn row(&mut self, definition: &Definition, follows: Option<&str>) {
         let mut notes = vec![definition.importance.name().to_owned()];
-        if definition.dynamic && follows.is_none() {
-            notes.push("dynamic".to_owned());
+        if follows.is_none() {
+            notes.extend(update_note(definition).map(str::to_owned));
         }
         if is_not_yet(definition.name) {
             notes.push("no effect yet".to_owned());
@@ -76,11 +107,7 @@ impl Page {
             KafkaDefault::Differs(default) => notes.push(format!("Kafka's default: {default}")),
             KafkaDefault::Absent => notes.push("own".to_owned()),
         }
-        let default = match definition.default {
-            None => "-".to_owned(),
-            Some("") => "empty".to_owned(),
-            Some(default) => format!("`{default}`"),
-        };
+        let default = default_of(definition);
         let follows = follows.unwrap_or_default();
         self.line(&format!(
             "| `{}` | {default} | {} | {}{follows} *({})* |",
@@ -117,15 +144,38 @@ impl Page {
 
     fn accepted(&mut self) {
         self.line(&format!(
-            "\n## Settings of Kafka's without effect\nThese {} are accepted, so that a \
-             configuration written for Kafka starts, and named once in a\nwarning. So are \
-             settings behind `listener.name.NAME.`, `rsm.config.` and `rlmm.config.`. Settings \
-             for TLS,\nSASL and authorization are among them: no listener can use these yet, a \
-             listener that asks for them is refused,\nand so is `authorizer.class.name`.\n",
+            "\n## Settings of Kafka's without effect\nThese {} are checked, accepted, shown to \
+             clients, and named once in a warning, so that a configuration written\nfor Kafka \
+             starts. So are settings behind `listener.name.NAME.`, `rsm.config.` and \
+             `rlmm.config.`. Settings for TLS,\nSASL and authorization are among them: no \
+             listener can use these yet, a listener that asks for them is refused,\nand so is \
+             `authorizer.class.name`. The throttles of replication that Kafka takes while it \
+             runs\n(`leader.replication.throttled.rate`, `follower.replication.throttled.rate`,\n\
+             `replica.alter.log.dirs.io.max.bytes.per.second`) are kept and shown.\n",
             ACCEPTED_WITHOUT_EFFECT.len()
         ));
-        for (name, _) in ACCEPTED_WITHOUT_EFFECT {
-            self.line(&format!("- `{name}`"));
+        self.line("| name | default | |\n|---|---|---|");
+        for definition in ACCEPTED_WITHOUT_EFFECT {
+            let note = update_note(definition).map(|note| format!("*({note})*"));
+            let default = default_of(definition);
+            let note = note.unwrap_or_default();
+            self.line(&format!("| `{}` | {default} | {note} |", definition.name));
+        }
+    }
+
+    fn other_defaults(&mut self) {
+        self.line(
+            "\n## Defaults that differ from Kafka's\nAll others are the same.\n\n\
+             | name | default | Kafka's |\n|---|---|---|",
+        );
+        for definition in BROKER_SECTIONS
+            .iter()
+            .flat_map(|section| section.definitions)
+        {
+            if let KafkaDefault::Differs(kafkas) = definition.kafka_default {
+                let default = default_of(definition);
+                self.line(&format!("| `{}` | {default} | {kafkas} |", definition.name));
+            }
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::accepted::{ACCEPTED_WITHOUT_EFFECT, accepted_type};
+use super::accepted::{ACCEPTED_WITHOUT_EFFECT, prefixed_definition};
 use super::broker::BrokerConfig;
 use super::broker_definitions::BROKER_SECTIONS;
-use super::definition::{Check, ConfigType, Definition};
+use super::definition::{Check, Definition};
+use super::dynamic::{Overrides, dynamic_definition};
 use super::error::{ConfigError, Origin, Problem};
 use super::not_yet::is_not_yet;
 use super::suggest::nearest;
@@ -53,26 +54,18 @@ pub struct Setting {
     pub value: Option<Value>,
     /// Where the value comes from.
     pub origin: Origin,
-}
-
-/// A setting of Kafka's that has no effect here.
-#[derive(Clone, Debug)]
-pub struct AcceptedSetting {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub config_type: ConfigType,
-    /// Its value, as given.
-    pub value: String,
-    /// Where it was given.
-    pub origin: Origin,
+    /// What would count without that value, the strongest first; no defaults.
+    beneath: Vec<(Value, Origin)>,
 }
 
 /// All settings of a node.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    honoured: BTreeMap<&'static str, Setting>,
-    accepted: BTreeMap<String, AcceptedSetting>,
+    /// Those of the tables.
+    known: BTreeMap<&'static str, Setting>,
+    /// Those that are in no table because of a prefix, and those that can only be set while the
+    /// broker runs. As given, and without effect.
+    others: BTreeMap<String, Setting>,
 }
 
 /// The settings with an effect, in the order of the reference.
@@ -118,50 +111,65 @@ impl Settings {
 
     /// The embedded defaults.
     pub fn defaults() -> Settings {
-        let honoured = broker_definitions().map(Setting::default_of);
+        let known = broker_definitions().chain(ACCEPTED_WITHOUT_EFFECT);
         Settings {
-            honoured: honoured
-                .map(|setting| (setting.definition.name, setting))
+            known: known
+                .map(|definition| (definition.name, Setting::default_of(definition)))
                 .collect(),
-            accepted: BTreeMap::new(),
+            others: BTreeMap::new(),
         }
     }
 
     fn set(&mut self, given: Given) -> Result<(), Problem> {
         let Given { name, text, origin } = given;
-        if let Some(setting) = self.honoured.get_mut(name.as_str()) {
-            *setting = match text {
-                None => Setting::default_of(setting.definition),
-                Some(text) => Setting {
-                    definition: setting.definition,
-                    value: Some(parse_broker_value(
-                        setting.definition,
-                        &name,
-                        &text,
-                        &origin,
-                    )?),
-                    origin,
-                },
-            };
-            return Ok(());
-        }
-        let Some(config_type) = accepted_type(&name) else {
+        let known = self.known.get(name.as_str());
+        let definition = known
+            .map(|setting| setting.definition)
+            .or_else(|| prefixed_definition(&name));
+        let Some(definition) = definition else {
             return Err(Problem::new(&origin, &name, unknown_name(&name)));
         };
-        let Some(text) = text else {
-            self.accepted.remove(&name);
-            return Ok(());
-        };
-        let definition = Definition::new("", config_type, None, "");
-        let value = parse_broker_value(&definition, &name, &text, &origin)?.to_string();
-        let setting = AcceptedSetting {
-            name: name.clone(),
-            config_type,
-            value,
-            origin,
-        };
-        self.accepted.insert(name, setting);
+        let mut setting = Setting::default_of(definition);
+        let is_given = text.is_some();
+        if let Some(text) = text {
+            setting.value = Some(parse_broker_value(definition, &name, &text, &origin)?);
+            setting.origin = origin;
+        }
+        match self.known.get_mut(name.as_str()) {
+            Some(known) => *known = setting,
+            None if is_given => _ = self.others.insert(name, setting),
+            None => _ = self.others.remove(&name),
+        }
         Ok(())
+    }
+
+    /// The same with what was set while the cluster runs, for all brokers and above that for this
+    /// one. What could not be set by this version does not count.
+    #[must_use]
+    pub fn with_dynamic(&self, all_brokers: &Overrides, this_broker: &Overrides) -> Settings {
+        let mut settings = self.clone();
+        settings.overlay(all_brokers, &Origin::AllBrokers);
+        settings.overlay(this_broker, &Origin::ThisBroker);
+        settings
+    }
+
+    fn overlay(&mut self, overrides: &Overrides, origin: &Origin) {
+        for (name, text) in overrides {
+            let Some(definition) = dynamic_definition(name) else {
+                continue;
+            };
+            let Ok(value) = parse(definition, text) else {
+                continue;
+            };
+            let setting = match self.known.get_mut(name.as_str()) {
+                Some(setting) => setting,
+                None => self
+                    .others
+                    .entry(name.clone())
+                    .or_insert_with(|| Setting::default_of(definition)),
+            };
+            setting.put(value, origin.clone());
+        }
     }
 
     /// The settings with an effect, in the order of the reference.
@@ -170,36 +178,43 @@ impl Settings {
     }
 
     /// The settings without effect that were given, by name.
-    pub fn accepted(&self) -> impl Iterator<Item = &AcceptedSetting> {
-        self.accepted.values()
+    pub fn accepted(&self) -> impl Iterator<Item = (&str, &Setting)> {
+        let known = ACCEPTED_WITHOUT_EFFECT
+            .iter()
+            .map(|definition| (definition.name, self.get(definition.name)));
+        let given = known.filter(|(_, setting)| !setting.is_default());
+        given.chain(self.others())
     }
 
-    /// A setting of the table.
+    /// All of the tables, by name.
+    pub(super) fn known(&self) -> impl Iterator<Item = &Setting> {
+        self.known.values()
+    }
+
+    /// Those that are in no table, by name.
+    pub(super) fn others(&self) -> impl Iterator<Item = (&str, &Setting)> {
+        let others = self.others.iter();
+        others.map(|(name, setting)| (name.as_str(), setting))
+    }
+
+    /// A setting by its name, if it is in a table or was given.
+    pub(super) fn find(&self, name: &str) -> Option<&Setting> {
+        self.known.get(name).or_else(|| self.others.get(name))
+    }
+
+    /// A setting of the tables.
     ///
     /// # Panics
-    /// For a name that is not in the table.
+    /// For a name that is in none.
     pub fn get(&self, name: &str) -> &Setting {
-        match self.honoured.get(name) {
+        match self.known.get(name) {
             Some(setting) => setting,
-            None => panic!("{name} is not in the table of settings"),
+            None => panic!("{name} is not in the tables of settings"),
         }
     }
 
     /// What to log once: settings without effect, and dangerous ones.
     pub(super) fn warnings(&self, broker: &BrokerConfig) -> Vec<String> {
-        let no_effect = self
-            .accepted
-            .values()
-            .map(|setting| format!("{}: {} has no effect here", setting.origin, setting.name));
-        let not_yet = self
-            .honoured()
-            .filter(|setting| !setting.is_default() && is_not_yet(setting.definition.name))
-            .map(|setting| {
-                format!(
-                    "{}: {} has no effect yet",
-                    setting.origin, setting.definition.name
-                )
-            });
         let unsafe_no_sync = broker.journal.unsafe_no_sync.then(|| {
             "journal.unsafe.no.sync is on: ACKNOWLEDGED RECORDS ARE NOT ON DISK and are lost with \
              the power; this is for tests only"
@@ -207,9 +222,23 @@ impl Settings {
         });
         unsafe_no_sync
             .into_iter()
-            .chain(no_effect)
-            .chain(not_yet)
+            .chain(self.without_effect())
             .collect()
+    }
+
+    /// A sentence for each setting that was given and does nothing.
+    pub fn without_effect(&self) -> impl Iterator<Item = String> {
+        let no_effect = self
+            .accepted()
+            .map(|(name, setting)| format!("{}: {name} has no effect here", setting.origin));
+        let not_yet = self
+            .honoured()
+            .filter(|setting| !setting.is_default() && is_not_yet(setting.definition.name))
+            .map(|setting| {
+                let name = setting.definition.name;
+                format!("{}: {name} has no effect yet", setting.origin)
+            });
+        no_effect.chain(not_yet)
     }
 }
 
@@ -225,7 +254,24 @@ impl Setting {
             definition,
             value,
             origin: Origin::Default,
+            beneath: Vec::new(),
         }
+    }
+
+    /// Lays a value above those that are there.
+    fn put(&mut self, value: Value, origin: Origin) {
+        let beneath = self.value.replace(value);
+        let origin = std::mem::replace(&mut self.origin, origin);
+        if let (Some(value), false) = (beneath, origin == Origin::Default) {
+            self.beneath.insert(0, (value, origin));
+        }
+    }
+
+    /// The values that were given, the one that counts first.
+    pub(super) fn given(&self) -> impl Iterator<Item = (&Value, &Origin)> {
+        let strongest = self.value.iter().map(|value| (value, &self.origin));
+        let beneath = self.beneath.iter().map(|(value, origin)| (value, origin));
+        strongest.filter(|_| !self.is_default()).chain(beneath)
     }
 
     /// The value as text, unless there is none.
@@ -275,7 +321,7 @@ fn unknown_name(name: &str) -> String {
     let known = known.chain(
         ACCEPTED_WITHOUT_EFFECT
             .iter()
-            .map(|(accepted, _)| *accepted),
+            .map(|definition| definition.name),
     );
     match nearest(name, known) {
         Some(nearest) => format!("no such setting; did you mean {nearest}?"),

@@ -1,4 +1,5 @@
 mod describe;
+mod dynamic;
 mod endpoints;
 mod printing;
 mod sources;

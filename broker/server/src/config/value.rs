@@ -30,10 +30,22 @@ impl fmt::Display for Value {
         match self {
             Value::Boolean(value) => write!(f, "{value}"),
             Value::Integer(value) => write!(f, "{value}"),
-            Value::Double(value) => write!(f, "{value:?}"),
+            Value::Double(value) => write_double(f, *value),
             Value::Text(value) => f.write_str(value),
             Value::List(values) => f.write_str(&values.join(",")),
         }
+    }
+}
+
+/// As Java's `Double.toString` writes it.
+fn write_double(f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result {
+    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
+        return write!(f, "{value:?}");
+    }
+    let text = format!("{value:E}");
+    match text.split_once('E') {
+        Some((digits, exponent)) if !digits.contains('.') => write!(f, "{digits}.0E{exponent}"),
+        _ => f.write_str(&text),
     }
 }
 
@@ -70,6 +82,9 @@ pub enum Reason {
     /// None of the texts allowed.
     #[error("String must be one of: {}", .0.join(", "))]
     NotOneOf(&'static [&'static str]),
+    /// None of the texts allowed, in capitals or not.
+    #[error("String must be one of (case insensitive): {}", .0.join(", "))]
+    NotOneOfAnyCase(&'static [&'static str]),
     /// A list with an empty entry.
     #[error("values must not be empty.")]
     EmptyEntry,
@@ -233,6 +248,9 @@ fn is_throttled_replicas(values: &[String]) -> bool {
 fn check_text(check: Check, text: &str) -> Result<(), Reason> {
     match check {
         Check::OneOf(allowed) if !allowed.contains(&text) => Err(Reason::NotOneOf(allowed)),
+        Check::OneOfAnyCase(allowed) if !allowed.iter().any(|it| it.eq_ignore_ascii_case(text)) => {
+            Err(Reason::NotOneOfAnyCase(allowed))
+        }
         Check::LogLevel if text.is_empty() => Err(Reason::Empty),
         Check::OnlyEmpty(why) if !text.is_empty() => Err(Reason::NotSupported(why)),
         Check::HostPort if !text.is_empty() => Endpoint::parse_host_port(text)

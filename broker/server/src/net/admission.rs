@@ -11,13 +11,13 @@ use super::CloseReason;
 /// Counts connections over all listeners.
 #[derive(Debug)]
 pub struct Admission {
-    connections_max: usize,
-    connections_per_ip_max: usize,
     counts: Mutex<Counts>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
+    connections_max: usize,
+    connections_per_ip_max: usize,
     total: usize,
     /// Only addresses that are connected now.
     by_ip: HashMap<IpAddr, usize>,
@@ -26,12 +26,20 @@ struct Counts {
 impl Admission {
     /// Limits in all and per address.
     pub fn new(connections_max: usize, connections_per_ip_max: usize) -> Arc<Admission> {
-        let counts = Mutex::default();
-        Arc::new(Admission {
+        let counts = Mutex::new(Counts {
             connections_max,
             connections_per_ip_max,
-            counts,
-        })
+            total: 0,
+            by_ip: HashMap::new(),
+        });
+        Arc::new(Admission { counts })
+    }
+
+    /// Changes the limits. Connections that are there stay.
+    pub fn set_limits(&self, connections_max: usize, connections_per_ip_max: usize) {
+        let mut counts = self.counts.lock();
+        counts.connections_max = connections_max;
+        counts.connections_per_ip_max = connections_per_ip_max;
     }
 
     /// A place for a connection from `ip`, or the limit that says no. An IPv4 address that came
@@ -39,11 +47,11 @@ impl Admission {
     pub fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Admitted, CloseReason> {
         let ip = ip.to_canonical();
         let mut counts = self.counts.lock();
-        if counts.total >= self.connections_max {
+        if counts.total >= counts.connections_max {
             return Err(CloseReason::TooManyConnections);
         }
         let from_ip = counts.by_ip.get(&ip).copied().unwrap_or(0);
-        if from_ip >= self.connections_per_ip_max {
+        if from_ip >= counts.connections_per_ip_max {
             return Err(CloseReason::TooManyConnectionsFromIp);
         }
         counts.total += 1;

@@ -49,6 +49,7 @@ pub enum BindError {
 #[derive(Debug)]
 pub struct Server {
     listeners: Vec<BoundListener>,
+    admission: Arc<Admission>,
     config: NetConfig,
 }
 
@@ -70,10 +71,17 @@ impl Server {
         for listener in listeners {
             bound.push(bind_listener(listener, config.listen_backlog).await?);
         }
+        let admission = Admission::new(config.connections_max, config.connections_per_ip_max);
         Ok(Server {
             listeners: bound,
+            admission,
             config,
         })
+    }
+
+    /// Who says how many connections there may be.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// Names and addresses, in the order given; with the ports that were found for port 0.
@@ -93,10 +101,6 @@ impl Server {
         budget: MemoryBudget,
         shutdown: impl Future<Output = ()>,
     ) {
-        let admission = Admission::new(
-            self.config.connections_max,
-            self.config.connections_per_ip_max,
-        );
         let log_limiter = LogLimiter::new(Instant::now());
         let shared = Arc::new(Shared {
             config: self.config,
@@ -110,7 +114,7 @@ impl Server {
         for listener in self.listeners {
             let acceptor = Acceptor {
                 shared: shared.clone(),
-                admission: admission.clone(),
+                admission: self.admission.clone(),
                 listener_name: listener.name,
                 requires_authentication: listener.requires_authentication,
                 stopping: stopping.clone(),

@@ -2,6 +2,7 @@
 //! bad input, bad configuration and bad disks. Each test starts the brokers it needs, on free ports
 //! of the loopback interface, in temporary directories.
 
+mod configs;
 mod damage;
 mod durability;
 mod hostile;

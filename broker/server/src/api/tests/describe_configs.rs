@@ -95,7 +95,7 @@ async fn this_broker_is_described() {
     let id = broker.broker.id.to_string();
     let resources = vec![resource(BROKER, &id, None), resource(BROKER, "", None)];
     let results = describe(&mut broker, 4, resources).await;
-    let expected = describe_broker(&broker.broker.config.settings).len();
+    let expected = describe_broker(&broker.broker.settings.now()).len();
     assert_eq!(
         (results[0].error_code, results[0].configs.len()),
         (0, expected)

@@ -92,7 +92,7 @@ fn a_mistake_names_file_line_setting_and_what_was_expected() {
     assert_eq!(
         error_of("node.id: 1\n\nlog.retention.ms: soon\n"),
         "the configuration is not valid\n  node.yaml:3: log.retention.ms: expected a whole number \
-         (LONG) of at least -1, found \"soon\""
+         (LONG) of at least 1, or -1, found \"soon\""
     );
     let nested = error_of("log:\n  segment:\n    bytes: 1\n");
     assert!(nested.contains("node.yaml:3: log.segment.bytes: expected a whole number (INT) of at least 1048576, found \"1\""), "{nested}");
@@ -216,7 +216,9 @@ fn kafkas_other_settings_are_accepted_with_a_warning() {
     );
     let error = error_of("num.io.threads: many\n");
     assert!(
-        error.contains("num.io.threads: expected a whole number (INT), found \"many\""),
+        error.contains(
+            "num.io.threads: expected a whole number (INT) of at least 1, found \"many\""
+        ),
         "{error}"
     );
 }

@@ -116,6 +116,22 @@ fn multiples_are_checked() {
 }
 
 #[test]
+fn fractions_are_written_as_java_writes_them() {
+    for (value, text) in [
+        (0.0, "0.0"),
+        (0.5, "0.5"),
+        (-0.001, "-0.001"),
+        (0.0001, "1.0E-4"),
+        (9_999_999.0, "9999999.0"),
+        (1e7, "1.0E7"),
+        (-1.25e10, "-1.25E10"),
+        (f64::MAX, "1.7976931348623157E308"),
+    ] {
+        assert_eq!(Value::Double(value).to_string(), text);
+    }
+}
+
+#[test]
 fn a_level_may_be_by_module() {
     load_flags(&[("log.level", "warn,broker::net=debug")]).expect("valid");
     for level in ["", "a=b=c"] {

@@ -1,0 +1,74 @@
+//! What follows the cluster's metadata on this broker: its settings, and its partitions.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use broker_controller::{ConfigResource, MetadataDelta, MetadataImage, ResourceType};
+use protocol::model::BrokerId;
+
+use crate::broker::Partitions;
+use crate::config::LiveSettings;
+use crate::net::admission::Admission;
+use crate::quorum::ImageListener;
+
+/// Brings the broker to what the image says.
+pub struct Follower {
+    /// This broker.
+    pub node_id: BrokerId,
+    /// The settings in force.
+    pub settings: Arc<LiveSettings>,
+    /// How many connections there may be.
+    pub admission: Arc<Admission>,
+    /// The partitions.
+    pub partitions: Arc<Partitions>,
+}
+
+impl Follower {
+    /// Takes the image up as a whole: at a start.
+    pub fn begin(&self, image: &MetadataImage) {
+        self.follow_settings(image);
+        self.partitions.open_all(image);
+    }
+
+    fn follow_settings(&self, image: &MetadataImage) {
+        let none = BTreeMap::new();
+        let set_for = |name: String| {
+            let resource = ConfigResource {
+                resource_type: ResourceType::Broker,
+                name,
+            };
+            image.configs(&resource)
+        };
+        let all_brokers = set_for(String::new());
+        let this_broker = set_for(self.node_id.to_string());
+        let before = self.settings.now();
+        self.settings.set(
+            all_brokers.map_or(&none, |configs| &**configs),
+            this_broker.map_or(&none, |configs| &**configs),
+        );
+        let settings = self.settings.now();
+        let known: HashSet<String> = before.without_effect().collect();
+        for warning in settings.without_effect().filter(|it| !known.contains(it)) {
+            tracing::warn!("{warning}");
+        }
+        self.admission.set_limits(
+            settings.number("max.connections"),
+            settings.number("max.connections.per.ip"),
+        );
+    }
+}
+
+impl ImageListener for Follower {
+    fn on_image(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
+        let mut changed = delta.configs.iter();
+        if changed.any(|resource| resource.resource_type == ResourceType::Broker) {
+            self.follow_settings(image);
+            self.partitions.reconfigure_all(image);
+        }
+        self.partitions.on_image(image, delta);
+    }
+
+    fn on_image_published(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
+        self.partitions.on_image_published(image, delta);
+    }
+}
