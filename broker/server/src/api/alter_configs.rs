@@ -12,7 +12,9 @@ use protocol::messages::{AlterConfigsRequest, AlterConfigsResponse, ApiKey};
 use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
 
-use super::alterations::{BROKER_LOGGER, Outcome, Resource, Route, decided, routed, unknown_type};
+use super::alterations::{
+    BROKER_LOGGER, Outcome, Resource, Route, decided, in_order, routed, unknown_type,
+};
 use super::controller::first_error;
 use super::topics::text;
 use super::{Answer, Api, Call, decode};
@@ -49,16 +51,17 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         let error = match route {
             Ok(Route::Controller(target)) => {
                 replaced.push(replacement(target, resource));
+                outcomes.push(None);
                 continue;
             }
             Ok(Route::Loggers) => unknown_type(BROKER_LOGGER),
             Err(error) => error,
         };
-        outcomes.push(Outcome {
+        outcomes.push(Some(Outcome {
             resource_type: resource.resource_type,
             name: resource.resource_name.to_string(),
             result: Err(error),
-        });
+        }));
     }
     let targets = replaced.iter().map(|it| it.resource.clone()).collect();
     let command = AlterConfigs {
@@ -67,8 +70,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     };
     let decided = decided(call.broker, command, targets);
     Ok(Answer::later(async move {
-        outcomes.extend(decided.await);
-        let responses: Vec<_> = outcomes.into_iter().map(answer).collect();
+        let responses: Vec<_> = in_order(outcomes, decided.await).map(answer).collect();
         let error = first_error(responses.iter().map(|response| response.error_code));
         head.respond(
             &AlterConfigsResponse::default().with_responses(responses),

@@ -16,7 +16,7 @@ use crate::broker::Broker;
 /// The type of a broker's loggers, which are no metadata.
 pub(super) const BROKER_LOGGER: i8 = 8;
 
-/// What a resource is, as the request has it, and what became of it.
+/// A resource, and what became of it.
 pub(super) struct Outcome {
     pub(super) resource_type: i8,
     pub(super) name: String,
@@ -141,6 +141,17 @@ where
         };
         results.into_iter().map(outcome).collect()
     }
+}
+
+/// Puts the controller's outcomes in the places that were left for them, so that the answer has the order of the request.
+pub(super) fn in_order(
+    outcomes: Vec<Option<Outcome>>,
+    decided: Vec<Outcome>,
+) -> impl Iterator<Item = Outcome> {
+    let mut decided = decided.into_iter();
+    outcomes
+        .into_iter()
+        .filter_map(move |outcome| outcome.or_else(|| decided.next()))
 }
 
 pub(super) fn unknown_type(code: i8) -> ApiError {

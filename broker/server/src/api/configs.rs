@@ -7,8 +7,9 @@ use broker_controller::{ApiError, ConfigResource, ConfigValidator, ResourceType}
 use protocol::ErrorCode;
 
 use crate::config::{
-    ConfigType, DynamicConfigError, LiveSettings, describe_topic, known_definition,
-    topic_definition, validate_broker_configs, validate_topic_change, validate_topic_configs,
+    ClientMetricsError, ConfigType, DynamicConfigError, LiveSettings, describe_topic,
+    known_definition, topic_definition, validate_broker_configs, validate_client_metrics,
+    validate_group_configs, validate_topic_change, validate_topic_configs,
 };
 
 /// The tables of settings, over this broker's.
@@ -38,8 +39,9 @@ impl ConfigValidator for ConfigTables {
     fn default_value(&self, resource_type: ResourceType, key: &str) -> Option<String> {
         match resource_type {
             ResourceType::Topic => {
-                let entries = describe_topic(&BTreeMap::new(), &self.settings.now());
-                entries.into_iter().find(|entry| entry.name == key)?.value
+                let settings = self.settings.now();
+                let entries = describe_topic(&BTreeMap::new(), &settings, |name| name == key);
+                entries.into_iter().next()?.value
             }
             ResourceType::Broker => known_definition(key)?.default.map(str::to_owned),
             ResourceType::Group | ResourceType::ClientMetrics => None,
@@ -59,10 +61,15 @@ impl ConfigValidator for ConfigTables {
                 .map_err(|message| ApiError::new(ErrorCode::InvalidConfig, message)),
             ResourceType::Broker => validate_broker_configs(configs, !resource.name.is_empty())
                 .map_err(|error| ApiError::new(broker_code(&error), error.to_string())),
-            other => Err(ApiError::new(
-                ErrorCode::InvalidRequest,
-                format!("configurations of {other:?} cannot be changed"),
-            )),
+            ResourceType::Group => validate_group_configs(configs, &settings)
+                .map_err(|message| ApiError::new(ErrorCode::InvalidConfig, message)),
+            ResourceType::ClientMetrics => validate_client_metrics(configs).map_err(|error| {
+                let code = match error {
+                    ClientMetricsError::Request(_) => ErrorCode::InvalidRequest,
+                    ClientMetricsError::Config(_) => ErrorCode::InvalidConfig,
+                };
+                ApiError::new(code, error.to_string())
+            }),
         }
     }
 }

@@ -142,7 +142,7 @@ fn effective_configs(
     broker: &Broker,
     configs: &BTreeMap<String, String>,
 ) -> Vec<CreatableTopicConfigs> {
-    describe_topic(configs, &broker.settings.now())
+    describe_topic(configs, &broker.settings.now(), |_| true)
         .into_iter()
         .map(|entry| {
             CreatableTopicConfigs::default()

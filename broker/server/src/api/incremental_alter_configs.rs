@@ -18,7 +18,7 @@ use protocol::messages::{ApiKey, IncrementalAlterConfigsRequest, IncrementalAlte
 use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
 
-use super::alterations::{Outcome, Resource, Route, decided, invalid, routed};
+use super::alterations::{Outcome, Resource, Route, decided, in_order, invalid, routed};
 use super::controller::first_error;
 use super::topics::text;
 use super::{Answer, Api, Call, decode};
@@ -62,16 +62,17 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         let result = match begun(loggers, resource, route, request.validate_only) {
             Ok(Begun::ForController(alterations)) => {
                 altered.push(alterations);
+                outcomes.push(None);
                 continue;
             }
             Ok(Begun::Done) => Ok(()),
             Err(error) => Err(error),
         };
-        outcomes.push(Outcome {
+        outcomes.push(Some(Outcome {
             resource_type: resource.resource_type,
             name: resource.resource_name.to_string(),
             result,
-        });
+        }));
     }
     let targets = altered.iter().map(|it| it.resource.clone()).collect();
     let command = IncrementalAlterConfigs {
@@ -80,8 +81,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     };
     let decided = decided(call.broker, command, targets);
     Ok(Answer::later(async move {
-        outcomes.extend(decided.await);
-        let responses: Vec<_> = outcomes.into_iter().map(answer).collect();
+        let responses: Vec<_> = in_order(outcomes, decided.await).map(answer).collect();
         let error = first_error(responses.iter().map(|response| response.error_code));
         head.respond(
             &IncrementalAlterConfigsResponse::default().with_responses(responses),

@@ -110,6 +110,10 @@ pub enum Check {
     OneOfAnyCase(&'static [&'static str]),
     /// A list of these texts without repetition; empty is allowed.
     ListOf(&'static [&'static str]),
+    /// A list without empty entries; empty is allowed.
+    NonEmptyEntries,
+    /// `earliest`, `latest`, or `by_duration:` and a duration of ISO 8601.
+    ShareOffsetReset,
     /// Only the empty text, because the feature it would turn on is not there; why.
     OnlyEmpty(&'static str),
     /// Only `false`, because the feature it would turn on is not there; why.
@@ -287,7 +291,8 @@ impl fmt::Display for Expected<'_> {
         };
         let type_max = self.0.config_type.range().map(|(_, max)| max);
         match self.0.check {
-            Check::Any => f.write_str(kind),
+            Check::Any | Check::NonEmptyEntries => f.write_str(kind),
+            Check::ShareOffsetReset => f.write_str("latest, earliest, or by_duration:PnDTnHnMn.nS"),
             Check::AtLeast(min) => write!(f, "{kind} of at least {min}"),
             Check::Between(min, max) => write!(f, "{kind} from {min} to {max}"),
             Check::BetweenOr(min, max, or) if Some(max) == type_max => {

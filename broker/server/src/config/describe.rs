@@ -20,6 +20,12 @@ pub enum ConfigSource {
     StaticBroker,
     /// `DEFAULT_CONFIG`.
     Default,
+    /// `DYNAMIC_BROKER_LOGGER_CONFIG`: a logger's level.
+    DynamicBrokerLogger,
+    /// `DYNAMIC_CLIENT_METRICS_CONFIG`: the subscription's own.
+    DynamicClientMetrics,
+    /// `DYNAMIC_GROUP_CONFIG`: the group's own.
+    DynamicGroup,
 }
 
 impl ConfigSource {
@@ -31,6 +37,9 @@ impl ConfigSource {
             ConfigSource::DynamicDefaultBroker => 3,
             ConfigSource::StaticBroker => 4,
             ConfigSource::Default => 5,
+            ConfigSource::DynamicBrokerLogger => 6,
+            ConfigSource::DynamicClientMetrics => 7,
+            ConfigSource::DynamicGroup => 8,
         }
     }
 
@@ -87,8 +96,12 @@ pub struct ConfigEntry {
     pub documentation: &'static str,
 }
 
-/// All settings of a topic, by name.
-pub fn describe_topic(overrides: &Overrides, settings: &Settings) -> Vec<ConfigEntry> {
+/// A topic's settings, by name: all that are wanted.
+pub fn describe_topic(
+    overrides: &Overrides,
+    settings: &Settings,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Vec<ConfigEntry> {
     let describe = |topic: &TopicDefinition| {
         let resolved = resolve(topic, overrides, settings);
         let name = topic.definition.name;
@@ -107,12 +120,18 @@ pub fn describe_topic(overrides: &Overrides, settings: &Settings) -> Vec<ConfigE
             synonyms.collect(),
         )
     };
-    TOPIC_DEFINITIONS.iter().map(describe).collect()
+    TOPIC_DEFINITIONS
+        .iter()
+        .filter(|topic| is_wanted(topic.definition.name))
+        .map(describe)
+        .collect()
 }
 
-/// The broker's settings, by name: all of the tables, and what else was given.
-pub fn describe_broker(settings: &Settings) -> Vec<ConfigEntry> {
-    let known = settings.known().map(|setting| {
+/// The broker's settings, by name: of all in the tables and what else was given, those that are wanted.
+pub fn describe_broker(settings: &Settings, is_wanted: impl Fn(&str) -> bool) -> Vec<ConfigEntry> {
+    let known = settings.known();
+    let known = known.filter(|setting| is_wanted(setting.definition.name));
+    let known = known.map(|setting| {
         let name = setting.definition.name;
         let synonyms = match synonym_group(name).as_slice() {
             [] => synonyms(&[name], settings),
@@ -129,7 +148,8 @@ pub fn describe_broker(settings: &Settings) -> Vec<ConfigEntry> {
             synonyms,
         )
     });
-    let others = settings.others().map(|(name, setting)| {
+    let others = settings.others().filter(|(name, _)| is_wanted(name));
+    let others = others.map(|(name, setting)| {
         let base = Some(setting.definition.name).filter(|base| !base.is_empty() && *base != name);
         let names: Vec<&str> = std::iter::once(name).chain(base).collect();
         let synonyms = synonyms(&names, settings);
@@ -149,8 +169,11 @@ pub fn describe_broker(settings: &Settings) -> Vec<ConfigEntry> {
 }
 
 /// What is set for all brokers while they run, by name.
-pub fn describe_all_brokers(settings: &Settings) -> Vec<ConfigEntry> {
-    let mut entries = describe_broker(settings);
+pub fn describe_all_brokers(
+    settings: &Settings,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Vec<ConfigEntry> {
+    let mut entries = describe_broker(settings, is_wanted);
     entries.retain_mut(|entry| {
         let source = ConfigSource::DynamicDefaultBroker;
         entry
@@ -166,7 +189,7 @@ pub fn describe_all_brokers(settings: &Settings) -> Vec<ConfigEntry> {
     entries
 }
 
-fn entry(
+pub(super) fn entry(
     definition: &Definition,
     name: String,
     value: Option<String>,
@@ -194,7 +217,7 @@ fn shown(setting: &Setting) -> Option<String> {
 
 /// The values of settings that stand for one another, by source and then in the order of the names. Those before the first value
 /// of the first name do not count, whatever they are: so Kafka reports it.
-fn synonyms(names: &[&str], settings: &Settings) -> Vec<ConfigSynonym> {
+pub(super) fn synonyms(names: &[&str], settings: &Settings) -> Vec<ConfigSynonym> {
     let values = |source: ConfigSource| {
         names.iter().filter_map(move |name| {
             let setting = settings.find(name);

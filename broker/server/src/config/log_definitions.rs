@@ -5,9 +5,9 @@ use super::definition::{
     ConfigType::{Boolean, Double, Int, List, Long, String},
     Definition,
 };
-use super::topic_definitions::{
-    CLEANUP_POLICIES, COMPRESSION_TYPES, NO_TIERED_STORAGE, TIMESTAMP_TYPES,
-};
+use super::topic_definitions::{CLEANUP_POLICIES, COMPRESSION_TYPES, TIMESTAMP_TYPES};
+
+const NO_TIERED_STORAGE: &str = "this version has no tiered storage";
 
 pub(super) const LOGS: &[Definition] = &[
     Definition::new(

@@ -10,12 +10,14 @@
 mod accepted;
 mod broker;
 mod broker_definitions;
+mod client_metrics;
 mod definition;
 mod describe;
 mod dynamic;
 mod environment;
 mod error;
 mod file;
+mod group;
 mod journal_definitions;
 mod listener;
 mod log_definitions;
@@ -37,6 +39,10 @@ pub use broker::{
     ProducerConfig, RequestConfig, TopicLimits,
 };
 pub use broker_definitions::BROKER_SECTIONS;
+pub use client_metrics::{
+    CLIENT_METRICS_DEFINITIONS, ClientMetricsError, describe_client_metrics,
+    validate_client_metrics,
+};
 pub use definition::{Check, ConfigType, Definition, Importance, KafkaDefault, Section, Update};
 pub use describe::{
     ConfigEntry, ConfigSource, ConfigSynonym, describe_all_brokers, describe_broker, describe_topic,
@@ -45,6 +51,7 @@ pub use dynamic::{
     DynamicConfigError, LiveSettings, Overrides, known_definition, validate_broker_configs,
 };
 pub use error::{ConfigError, Origin, Problem};
+pub use group::{GROUP_DEFINITIONS, GroupDefinition, describe_group, validate_group_configs};
 pub use listener::{Endpoint, EndpointError, host_port};
 pub use print::{PrintFormat, print};
 pub use reference::reference;

@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use super::accepted::ACCEPTED_WITHOUT_EFFECT;
 use super::broker_definitions::BROKER_SECTIONS;
+use super::client_metrics::CLIENT_METRICS_DEFINITIONS;
 use super::definition::{Definition, KafkaDefault, Update};
+use super::group::GROUP_DEFINITIONS;
 use super::not_yet::is_not_yet;
 use super::topic_definitions::{TOPIC_DEFINITIONS, Unit};
 
@@ -64,6 +66,7 @@ pub fn reference() -> String {
             .for_each(|definition| page.row(definition, None));
     }
     page.topics();
+    page.groups();
     page.accepted();
     page.other_defaults();
     page.0
@@ -139,6 +142,25 @@ impl Page {
                 false => format!(" Follows {}.", follows.join(", ")),
             };
             self.row(&topic.definition, Some(&follows));
+        }
+    }
+
+    fn groups(&mut self) {
+        self.line(
+            "\n## A group's settings\nThey are checked, kept and shown, and have no effect yet: no \
+             group follows them.\n\n| name | default | expected | |\n|---|---|---|---|",
+        );
+        for group in GROUP_DEFINITIONS {
+            let follows = group.broker.map(|name| format!(" Follows `{name}`."));
+            self.row(&group.definition, Some(&follows.unwrap_or_default()));
+        }
+        self.line(
+            "\n## The settings of a subscription of client metrics\nThey are checked, kept and \
+             shown, and have no effect yet: no client is asked for metrics.\n\n\
+             | name | default | expected | |\n|---|---|---|---|",
+        );
+        for definition in CLIENT_METRICS_DEFINITIONS {
+            self.row(definition, Some(""));
         }
     }
 

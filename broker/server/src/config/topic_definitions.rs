@@ -13,7 +13,9 @@ pub(super) const COMPRESSION_TYPES: &[&str] =
     &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"];
 /// Whose clock stamps records.
 pub(super) const TIMESTAMP_TYPES: &[&str] = &["CreateTime", "LogAppendTime"];
-pub(super) const NO_TIERED_STORAGE: &str = "Tiered Storage functionality is disabled in the broker";
+/// Kafka's words for a topic that asks for it.
+pub(super) const NO_TIERED_STORAGE: &str = "Tiered Storage functionality is disabled in the broker. \
+     Topic cannot be configured with remote log storage.";
 
 /// How a broker's value becomes a topic's, Kafka's `ConfigSynonym` converters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -112,6 +112,7 @@ impl Violation {
         let Violation { shown, reason } = self;
         match reason {
             Reason::EmptyEntry => format!("Configuration '{name}' {reason}"),
+            Reason::NotSupported(why) => (*why).to_owned(),
             _ => format!("Invalid value {shown} for configuration {name}: {reason}"),
         }
     }
@@ -208,7 +209,7 @@ fn parse_list(definition: &Definition, text: &str) -> Result<Vec<String>, Violat
         .map(str::to_owned)
         .collect();
     match definition.check {
-        Check::ListOf(_) if values.iter().any(String::is_empty) => {
+        Check::ListOf(_) | Check::NonEmptyEntries if values.iter().any(String::is_empty) => {
             Err(Violation::new(text, Reason::EmptyEntry))
         }
         Check::ListOf(allowed) => {
@@ -251,6 +252,10 @@ fn check_text(check: Check, text: &str) -> Result<(), Reason> {
         Check::OneOfAnyCase(allowed) if !allowed.iter().any(|it| it.eq_ignore_ascii_case(text)) => {
             Err(Reason::NotOneOfAnyCase(allowed))
         }
+        Check::ShareOffsetReset if !is_share_offset_reset(text) => Err(Reason::Malformed(format!(
+            "Invalid value `{text}` for configuration share.auto.offset.reset. The value must be \
+                 either 'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'."
+        ))),
         Check::LogLevel if text.is_empty() => Err(Reason::Empty),
         Check::OnlyEmpty(why) if !text.is_empty() => Err(Reason::NotSupported(why)),
         Check::HostPort if !text.is_empty() => Endpoint::parse_host_port(text)
@@ -262,4 +267,56 @@ fn check_text(check: Check, text: &str) -> Result<(), Reason> {
             .map_err(|error| Reason::Malformed(error.to_string())),
         _ => Ok(()),
     }
+}
+
+fn is_share_offset_reset(text: &str) -> bool {
+    match text.strip_prefix("by_duration:") {
+        Some(duration) => is_duration(duration),
+        None => matches!(text, "earliest" | "latest"),
+    }
+}
+
+/// `P1DT2H3M4.5S`, as Java's `Duration.parse` takes it where it is not negative.
+fn is_duration(text: &str) -> bool {
+    let text = text.to_ascii_uppercase();
+    let Some(text) = text.strip_prefix('P') else {
+        return false;
+    };
+    let (days, time) = match text.split_once('T') {
+        Some((days, time)) => (days, Some(time)),
+        None => (text, None),
+    };
+    let days_are_good = days.is_empty() || days.strip_suffix('D').is_some_and(is_digits);
+    match time {
+        None => !days.is_empty() && days_are_good,
+        Some(time) => !time.is_empty() && days_are_good && is_time(time),
+    }
+}
+
+/// `2H3M4.5S`
+fn is_time(mut text: &str) -> bool {
+    for unit in ['H', 'M'] {
+        if let Some((number, rest)) = text.split_once(unit) {
+            if !is_digits(number) {
+                return false;
+            }
+            text = rest;
+        }
+    }
+    if text.is_empty() {
+        return true;
+    }
+    let Some(seconds) = text.strip_suffix('S') else {
+        return false;
+    };
+    match seconds.split_once(['.', ',']) {
+        None => is_digits(seconds),
+        Some((whole, fraction)) => {
+            is_digits(whole) && fraction.len() <= 9 && (fraction.is_empty() || is_digits(fraction))
+        }
+    }
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }

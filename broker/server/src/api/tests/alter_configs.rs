@@ -6,7 +6,7 @@ use protocol::messages::describe_configs_request::DescribeConfigsResource;
 use protocol::messages::{
     AlterConfigsRequest, AlterConfigsResponse, DescribeConfigsRequest, DescribeConfigsResponse,
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, alter_configs_request,
-    incremental_alter_configs_request,
+    incremental_alter_configs_request, incremental_alter_configs_response,
 };
 use protocol::model::Uuid;
 
@@ -47,18 +47,20 @@ async fn try_alter(broker: &mut TestBroker, validate_only: bool, asked: &[Asked<
         .with_resources(asked.iter().map(resource).collect())
         .with_validate_only(validate_only);
     let response: IncrementalAlterConfigsResponse = broker.ask(1, &request).await;
-    let mut told = Vec::new();
-    // The order is not promised: that of the answers is by resource.
-    for (kind, name, _) in asked {
-        let found = response
-            .responses
-            .iter()
-            .find(|it| it.resource_type == *kind && it.resource_name.as_str() == *name);
-        let found = found.expect("every resource is answered");
-        let message = found.error_message.as_ref().map(ToString::to_string);
-        told.push((found.error_code, message));
-    }
-    told
+    let answered: Vec<_> = response
+        .responses
+        .iter()
+        .map(|it| (it.resource_type, it.resource_name.as_str()))
+        .collect();
+    let mut distinct: Vec<_> = asked.iter().map(|(kind, name, _)| (*kind, *name)).collect();
+    let mut seen = std::collections::HashSet::new();
+    distinct.retain(|resource| seen.insert(*resource));
+    assert_eq!(answered, distinct, "each once, in the order they came");
+    let told = |it: incremental_alter_configs_response::AlterConfigsResourceResponse| {
+        let message = it.error_message.as_ref().map(ToString::to_string);
+        (it.error_code, message)
+    };
+    response.responses.into_iter().map(told).collect()
 }
 
 async fn alter(broker: &mut TestBroker, asked: Asked<'_>) -> Told {
@@ -326,11 +328,10 @@ async fn one_resources_error_does_not_hold_up_the_others() {
     assert_eq!(
         told,
         [
-            duplicate.clone(),
+            duplicate,
             ok(),
             refused(42, "Unknown resource type 3"),
             refused(42, "Null value not supported for : a"),
-            duplicate,
         ]
     );
     assert_eq!(
@@ -650,5 +651,224 @@ async fn loggers_have_levels() {
     assert_eq!(
         (levels["root"], levels["broker::net"], levels["storage"]),
         ("ERROR", "TRACE", "ERROR")
+    );
+}
+
+const GROUP: i8 = 32;
+const CLIENT_METRICS: i8 = 16;
+
+#[tokio::test]
+async fn groups_have_settings_within_the_brokers_limits() {
+    let mut broker = TestBroker::start(&[]).await;
+    let reset = |to: &str| {
+        format!(
+            "Invalid value {to} for configuration share.auto.offset.reset: Invalid value `{to}` for configuration share.auto.offset.reset. The value must be either 'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'."
+        )
+    };
+    let session = "consumer.session.timeout.ms must be greater than or equal to group.consumer.min.session.timeout.ms";
+    let standby = "streams.num.standby.replicas must be less than or equal to group.streams.max.standby.replicas";
+    let cases: [(Asked<'_>, Told); 11] = [
+        (
+            (GROUP, "", &[]),
+            refused(42, "Default group resources are not allowed."),
+        ),
+        (
+            (
+                GROUP,
+                "g",
+                &[
+                    ("nope", SET, Some("1")),
+                    ("share.session.timeout.ms", SET, Some("x")),
+                ],
+            ),
+            refused(40, "Unknown group config name: nope"),
+        ),
+        (
+            (
+                GROUP,
+                "g",
+                &[("consumer.session.timeout.ms", SET, Some("x"))],
+            ),
+            refused(
+                40,
+                "Invalid value x for configuration consumer.session.timeout.ms: Not a number of type INT",
+            ),
+        ),
+        (
+            (
+                GROUP,
+                "g",
+                &[("consumer.session.timeout.ms", SET, Some("1"))],
+            ),
+            refused(40, session),
+        ),
+        (
+            (
+                GROUP,
+                "g",
+                &[("streams.num.standby.replicas", SET, Some("3"))],
+            ),
+            refused(40, standby),
+        ),
+        (
+            (
+                GROUP,
+                "g",
+                &[("share.session.timeout.ms", APPEND, Some("1"))],
+            ),
+            refused(
+                40,
+                "Can't APPEND to key share.session.timeout.ms because its type is not LIST.",
+            ),
+        ),
+        (
+            (
+                GROUP,
+                "g",
+                &[("share.auto.offset.reset", SET, Some("LATEST"))],
+            ),
+            refused(40, &reset("LATEST")),
+        ),
+        (
+            (
+                GROUP,
+                "g",
+                &[("share.auto.offset.reset", SET, Some("by_duration:PT"))],
+            ),
+            refused(40, &reset("by_duration:PT")),
+        ),
+        (
+            (GROUP, "g", &[("share.isolation.level", SET, Some("x"))]),
+            refused(
+                40,
+                "Invalid value x for configuration share.isolation.level: String must be one of: read_committed, read_uncommitted",
+            ),
+        ),
+        (
+            (
+                GROUP,
+                "g",
+                &[(
+                    "share.auto.offset.reset",
+                    SET,
+                    Some("by_duration:P1DT1H1M1.5S"),
+                )],
+            ),
+            ok(),
+        ),
+        (
+            (
+                GROUP,
+                "g",
+                &[("consumer.session.timeout.ms", SET, Some("46000"))],
+            ),
+            ok(),
+        ),
+    ];
+    for (asked, expected) in cases {
+        assert_eq!(alter(&mut broker, asked).await, expected, "{asked:?}");
+    }
+    let told = described(&mut broker, GROUP, "g", "consumer.session.timeout.ms").await;
+    assert_eq!(told, value("46000", 8));
+    assert_eq!(replace(&mut broker, 2, GROUP, "g", &[]).await, ok());
+    let told = described(&mut broker, GROUP, "g", "share.auto.offset.reset").await;
+    assert_eq!(told, value("latest", 5));
+}
+
+#[tokio::test]
+async fn client_metrics_have_settings() {
+    let mut broker = TestBroker::start(&[]).await;
+    let interval = |to: &str| {
+        format!(
+            "Invalid value {to} for interval.ms, interval must be between 100 and 3600000 (1 hour)"
+        )
+    };
+    let metrics = "org.apache.kafka.,x";
+    let cases: [(Asked<'_>, Told); 11] = [
+        (
+            (CLIENT_METRICS, "", &[]),
+            refused(42, "Subscription name can't be empty"),
+        ),
+        (
+            (CLIENT_METRICS, "m", &[("nope", SET, Some("1"))]),
+            refused(42, "Unknown client metrics configuration: nope"),
+        ),
+        (
+            (CLIENT_METRICS, "m", &[("interval.ms", SET, Some("x"))]),
+            refused(
+                40,
+                "Invalid value x for configuration interval.ms: Not a number of type INT",
+            ),
+        ),
+        (
+            (CLIENT_METRICS, "m", &[("interval.ms", SET, Some("99"))]),
+            refused(42, &interval("99")),
+        ),
+        (
+            (
+                CLIENT_METRICS,
+                "m",
+                &[("interval.ms", SET, Some("3600001"))],
+            ),
+            refused(42, &interval("3600001")),
+        ),
+        (
+            (
+                CLIENT_METRICS,
+                "m",
+                &[("match", SET, Some("client_id=a,foo=b"))],
+            ),
+            refused(40, "Illegal client matching pattern: foo=b"),
+        ),
+        (
+            (
+                CLIENT_METRICS,
+                "m",
+                &[("match", SET, Some("client_id=a=b"))],
+            ),
+            refused(40, "Illegal client matching pattern: client_id=a=b"),
+        ),
+        (
+            (CLIENT_METRICS, "m", &[("match", SET, Some("client_id="))]),
+            refused(40, "Illegal client matching pattern: client_id="),
+        ),
+        (
+            (CLIENT_METRICS, "m", &[("match", SET, Some(","))]),
+            refused(40, "Configuration 'match' values must not be empty."),
+        ),
+        (
+            (CLIENT_METRICS, "m", &[("metrics", APPEND, Some("z"))]),
+            refused(
+                40,
+                "Can't APPEND to key metrics because its type is not LIST.",
+            ),
+        ),
+        (
+            (
+                CLIENT_METRICS,
+                "m",
+                &[
+                    ("interval.ms", SET, Some("100")),
+                    (
+                        "match",
+                        SET,
+                        Some(" client_id = a ,client_software_name=.*"),
+                    ),
+                    ("metrics", SET, Some(metrics)),
+                ],
+            ),
+            ok(),
+        ),
+    ];
+    for (asked, expected) in cases {
+        assert_eq!(alter(&mut broker, asked).await, expected, "{asked:?}");
+    }
+    assert_eq!(
+        described(&mut broker, CLIENT_METRICS, "m", "metrics").await,
+        value(metrics, 7)
+    );
+    assert_eq!(
+        described(&mut broker, CLIENT_METRICS, "m", "interval.ms").await,
+        value("100", 7)
     );
 }

@@ -24,7 +24,7 @@ fn a_topic_is_described_as_kafka_does() {
         .expect("valid")
         .settings;
     let own = BTreeMap::from([("segment.bytes".to_owned(), "2000000".to_owned())]);
-    let entries = describe_topic(&own, &settings);
+    let entries = describe_topic(&own, &settings, |_| true);
     assert_eq!(entries.len(), TOPIC_DEFINITIONS.len());
 
     let segment = find(&entries, "segment.bytes");
@@ -61,7 +61,7 @@ fn the_broker_is_described_and_its_secrets_are_not() {
         ("ssl.key.password", "secret"),
         ("num.io.threads", "9"),
     ];
-    let entries = describe_broker(&load_flags(&flags).expect("valid").settings);
+    let entries = describe_broker(&load_flags(&flags).expect("valid").settings, |_| true);
     assert!(entries.is_sorted_by_key(|entry| entry.name.clone()));
     let node = find(&entries, "node.id");
     assert_eq!(
@@ -99,7 +99,7 @@ fn overrides(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 #[test]
 fn everything_is_described_with_its_default() {
-    let entries = describe_broker(&Settings::defaults());
+    let entries = describe_broker(&Settings::defaults(), |_| true);
     for definition in ACCEPTED_WITHOUT_EFFECT {
         let entry = find(&entries, definition.name);
         assert_eq!(
@@ -136,7 +136,7 @@ fn what_is_set_while_the_broker_runs_counts_more_than_its_files() {
         ("leader.replication.throttled.rate", "1000"),
     ]);
     let settings = files.expect("valid").settings.with_dynamic(&all, &this);
-    let broker = describe_broker(&settings);
+    let broker = describe_broker(&settings, |_| true);
     let told = |name: &str| {
         let entry = find(&broker, name);
         let source = entry.source.wire_code();
@@ -198,7 +198,7 @@ fn what_is_set_while_the_broker_runs_counts_more_than_its_files() {
         (Some("1000"), 2, false, vec![(rate, Some("1000"), 2)])
     );
 
-    let all = describe_all_brokers(&settings);
+    let all = describe_all_brokers(&settings, |_| true);
     let told: Vec<_> = all
         .iter()
         .map(|entry| {
@@ -218,7 +218,7 @@ fn what_is_set_while_the_broker_runs_counts_more_than_its_files() {
         ]
     );
 
-    let topic = describe_topic(&BTreeMap::new(), &settings);
+    let topic = describe_topic(&BTreeMap::new(), &settings, |_| true);
     let retention = find(&topic, "retention.ms");
     assert_eq!(
         (

@@ -8,6 +8,7 @@ use crate::config::settings::broker_definitions;
 /// took a value for all brokers, for one, or for a listener.
 const KAFKAS_BROKER: &str = include_str!("kafka-4.3.1/broker.tsv");
 const KAFKAS_TOPIC: &str = include_str!("kafka-4.3.1/topic.tsv");
+const KAFKAS_GROUP: &str = include_str!("kafka-4.3.1/group.tsv");
 
 /// Kafka cannot do without a restart what these can only be given at one here.
 const NOT_DYNAMIC_HERE: [&str; 2] = ["listener.security.protocol.map", "listeners"];
@@ -46,6 +47,7 @@ fn printed(definition: &Definition) -> String {
         Check::ThrottledReplicas => {
             "[partitionId]:[brokerId],[partitionId]:[brokerId],...".to_owned()
         }
+        Check::ShareOffsetReset => "[latest, earliest, by_duration:PnDTnHnMn.nS]".to_owned(),
         _ => String::new(),
     }
 }
@@ -89,6 +91,24 @@ fn topic_settings_are_kafkas() {
         assert_eq!(definition.config_type.name(), config_type, "{name}");
         assert_eq!(definition.default, Some(default), "{name}");
         assert_eq!(printed(&definition), valid, "{name}");
+    }
+}
+
+#[test]
+fn group_settings_are_kafkas() {
+    assert_eq!(GROUP_DEFINITIONS.len(), rows(KAFKAS_GROUP).count());
+    for (row, group) in rows(KAFKAS_GROUP).zip(GROUP_DEFINITIONS) {
+        let definition = &group.definition;
+        let ours = [
+            definition.name,
+            definition.config_type.name(),
+            definition.default.unwrap_or_default(),
+            &printed(definition),
+        ];
+        assert_eq!(ours[..], row[..]);
+        for broker in [group.broker, group.min, group.max].into_iter().flatten() {
+            assert!(known_definition(broker).is_some(), "{broker}");
+        }
     }
 }
 
@@ -141,7 +161,7 @@ fn every_setting_has_a_variable_of_its_own() {
 #[test]
 fn the_brokers_default_of_a_topics_setting_is_the_topics() {
     let settings = Settings::defaults();
-    let described = describe_topic(&BTreeMap::new(), &settings);
+    let described = describe_topic(&BTreeMap::new(), &settings, |_| true);
     for (topic, entry) in TOPIC_DEFINITIONS.iter().zip(described) {
         assert_eq!(
             entry.value.as_deref(),
