@@ -85,6 +85,20 @@ impl TestBroker {
         decoded(&finished(answer).await, Q::API_KEY, version)
     }
 
+    /// Takes the data directory offline: a checkpoint cannot be written.
+    pub(crate) fn fail_disk(&mut self) {
+        let data_dir = &self.broker.data_dir;
+        let in_the_way = data_dir.path().join("checkpoint.tmp");
+        // A checkpoint that is being written has it for a moment.
+        while std::fs::create_dir(&in_the_way).is_err() {
+            data_dir.checkpoint(None).expect("a good disk");
+        }
+        data_dir.checkpoint(None).expect_err("the name is taken");
+        assert!(data_dir.fault().is_some());
+        let opened = self.opened.take().expect("it runs");
+        opened.workers.stop().expect_err("it is offline");
+    }
+
     /// Hands a request to its handler.
     pub(crate) fn begin<Q: RequestBody>(&mut self, version: i16, request: &Q) -> Answer {
         let mut body = BytesMut::new();

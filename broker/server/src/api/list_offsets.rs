@@ -2,12 +2,15 @@
 //!
 //! | timestamp | answer |
 //! |---:|---|
-//! | -1 | the high watermark (for `read_committed` the last stable offset) |
+//! | -1 | the high watermark, for `read_committed` the last stable offset |
 //! | -2, -4 | the first offset; nothing is tiered, so local and earliest are the same (KIP-405) |
 //! | -3 | the first record with the greatest timestamp (KIP-734) |
 //! | -5, -6 | none: there is no tier (KIP-1005, KIP-1023) |
 //! | 0 and above | the first record at or after that time |
+//!
+//! A partition that is asked for more than once is refused, and answered once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -22,6 +25,7 @@ use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
 use storage::log::TimestampedOffset;
 
+use super::controller::first_error;
 use super::topics::{find_partition, id_of};
 use super::{Answer, Api, Call, Head, Response, decode};
 use crate::broker::Broker;
@@ -55,6 +59,10 @@ const fn version_of(timestamp: i64) -> i16 {
         _ => 1,
     }
 }
+
+/// `isolation_level`, from version 2; before, it is that of the default.
+const READ_UNCOMMITTED: i8 = 0;
+const READ_COMMITTED: i8 = 1;
 
 /// Of a batch that takes more room decompressed, the first offset is the answer.
 const DECOMPRESSED_BYTES_MAX: usize = 16 << 20;
@@ -94,47 +102,77 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
 }
 
 fn respond(broker: &Broker, head: &Head, request: &ListOffsetsRequest) -> Response {
-    let mut error = ErrorCode::None;
+    let mut counts: BTreeMap<(&str, i32), usize> = BTreeMap::new();
+    for topic in &request.topics {
+        for wanted in &topic.partitions {
+            let partition = (topic.name.as_str(), wanted.partition_index);
+            *counts.entry(partition).or_default() += 1;
+        }
+    }
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
-        let id = id_of(broker, topic.name.as_str());
+        let name = topic.name.as_str();
+        let id = id_of(broker, name);
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for wanted in &topic.partitions {
-            let found = id
-                .and_then(|id| find_partition(broker, id, wanted.partition_index))
-                .and_then(|partition| {
+            let found = match counts.remove(&(name, wanted.partition_index)) {
+                None => continue,
+                Some(1) => id.and_then(|id| {
+                    let partition = find_partition(broker, id, wanted.partition_index)?;
                     partition.check_epoch(LeaderEpoch::from_wire(wanted.current_leader_epoch))?;
-                    find(&partition, wanted.timestamp, head.version)
-                });
-            let answer = ListOffsetsPartitionResponse::default()
-                .with_partition_index(wanted.partition_index);
-            partitions.push(match found {
-                Ok(found) => answer
-                    .with_timestamp(found.timestamp)
-                    .with_offset(found.offset)
-                    .with_leader_epoch(match found.leader_epoch {
-                        Some(epoch) if head.version >= LEADER_EPOCH_MIN => epoch.get(),
-                        _ => -1,
-                    }),
-                Err(code) => {
-                    error = code;
-                    answer
-                        .with_error_code(code.code())
-                        .with_timestamp(-1)
-                        .with_offset(-1)
-                        .with_leader_epoch(-1)
-                }
-            });
+                    let end = visible_end(&partition, request.isolation_level)?;
+                    find(&partition, end, wanted.timestamp, head.version)
+                }),
+                Some(_) => Err(ErrorCode::InvalidRequest),
+            };
+            partitions.push(answer(wanted.partition_index, found, head.version));
         }
         let answer = ListOffsetsTopicResponse::default()
             .with_name(topic.name.clone())
             .with_partitions(partitions);
         topics.push(answer);
     }
+    let codes = topics.iter().flat_map(|topic| &topic.partitions);
+    let error = first_error(codes.map(|partition| partition.error_code));
     head.respond(&ListOffsetsResponse::default().with_topics(topics), error)
 }
 
-fn find(partition: &Partition, timestamp: i64, version: i16) -> Result<Found, ErrorCode> {
+fn answer(
+    index: i32,
+    found: Result<Found, ErrorCode>,
+    version: i16,
+) -> ListOffsetsPartitionResponse {
+    let (code, found) = match found {
+        Ok(found) => (ErrorCode::None, found),
+        Err(code) => (code, NOTHING),
+    };
+    ListOffsetsPartitionResponse::default()
+        .with_partition_index(index)
+        .with_error_code(code.code())
+        .with_timestamp(found.timestamp)
+        .with_offset(found.offset)
+        .with_leader_epoch(match found.leader_epoch {
+            Some(epoch) if version >= LEADER_EPOCH_MIN => epoch.get(),
+            _ => -1,
+        })
+}
+
+/// The end of what a consumer sees.
+fn visible_end(partition: &Partition, isolation_level: i8) -> Result<Offset, ErrorCode> {
+    let offsets = partition.offsets();
+    match isolation_level {
+        READ_UNCOMMITTED => Ok(offsets.high_watermark),
+        READ_COMMITTED => Ok(offsets.last_stable),
+        _ => Err(ErrorCode::InvalidRequest),
+    }
+}
+
+fn find(
+    partition: &Partition,
+    end: Offset,
+    timestamp: i64,
+    version: i16,
+) -> Result<Found, ErrorCode> {
     if version < version_of(timestamp) {
         return Err(ErrorCode::UnsupportedVersion);
     }
@@ -147,31 +185,27 @@ fn find(partition: &Partition, timestamp: i64, version: i16) -> Result<Found, Er
     match timestamp {
         LATEST => Ok(Found {
             timestamp: -1,
-            offset: offsets.high_watermark.get(),
-            leader_epoch: log.latest_epoch(),
+            offset: end.get(),
+            leader_epoch: Some(offsets.leader_epoch),
         }),
         EARLIEST | EARLIEST_LOCAL => Ok(Found {
             timestamp: -1,
             offset: offsets.log_start.get(),
-            leader_epoch: log.epoch_at(offsets.log_start),
+            // Where there is no record yet, the next one is of the leader's epoch.
+            leader_epoch: match offsets.log_start < offsets.log_end {
+                true => log.epoch_at(offsets.log_start),
+                false => Some(offsets.leader_epoch),
+            },
         }),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(NOTHING),
-        MAX_TIMESTAMP => match log
-            .find_max_timestamp(offsets.high_watermark)
-            .map_err(code)?
-        {
+        MAX_TIMESTAMP => match log.find_max_timestamp(end).map_err(code)? {
             Some(found) => first_at(partition, found, found.batch_timestamp),
             None => Ok(NOTHING),
         },
-        _ if timestamp >= 0 => {
-            match log
-                .find_timestamp(timestamp, offsets.high_watermark)
-                .map_err(code)?
-            {
-                Some(found) => first_at(partition, found, timestamp),
-                None => Ok(NOTHING),
-            }
-        }
+        _ if timestamp >= 0 => match log.find_timestamp(timestamp, end).map_err(code)? {
+            Some(found) => first_at(partition, found, timestamp),
+            None => Ok(NOTHING),
+        },
         _ => Err(ErrorCode::UnsupportedVersion),
     }
 }

@@ -28,6 +28,7 @@ use protocol::wire::versions::VersionRange;
 
 use super::controller::{first_error, submit};
 use super::topics::{new_topic_id, text};
+use super::view::{View, on_wire};
 use super::{Answer, Api, Call, Head, Response, decode};
 use crate::broker::{Broker, is_private};
 
@@ -40,7 +41,7 @@ pub const API: Api = Api {
 };
 
 /// Kafka's bits for every operation on a topic, as without an authorizer: READ to ALTER_CONFIGS that apply to topics.
-const TOPIC_OPERATIONS: i32 = 0b0000_1101_1111_1000;
+pub(super) const TOPIC_OPERATIONS: i32 = 0b0000_1101_1111_1000;
 /// The same for the cluster.
 pub(super) const CLUSTER_OPERATIONS: i32 = 0b0001_1111_1010_0000;
 /// Nobody asked.
@@ -204,10 +205,10 @@ fn respond(
     not_created: &NotCreated,
 ) -> Response {
     let image = broker.metadata.image();
-    let view = View {
+    let view = Topics(View {
         image: &image,
         listener,
-    };
+    });
     let topics: Vec<MetadataResponseTopic> = match wanted {
         Wanted::All => image
             .topics_by_name()
@@ -261,15 +262,12 @@ fn brokers(image: &MetadataImage, listener: &str) -> Vec<MetadataResponseBroker>
         .collect()
 }
 
-/// The image as clients of one listener see it.
-struct View<'a> {
-    image: &'a MetadataImage,
-    listener: &'a str,
-}
+/// Topics, for clients of one listener.
+struct Topics<'a>(View<'a>);
 
-impl View<'_> {
+impl Topics<'_> {
     fn named(&self, name: &str, not_created: Option<ErrorCode>) -> MetadataResponseTopic {
-        if let Some(topic) = self.image.topic_named(name).filter(|_| !is_private(name)) {
+        if let Some(topic) = self.0.image.topic_named(name).filter(|_| !is_private(name)) {
             return self.topic(topic);
         }
         let code = match topic_name::validate(name) {
@@ -283,7 +281,7 @@ impl View<'_> {
     }
 
     fn with_id(&self, id: Uuid) -> MetadataResponseTopic {
-        match TopicId::new(id).and_then(|id| self.image.topic(id)) {
+        match TopicId::new(id).and_then(|id| self.0.image.topic(id)) {
             Some(topic) => self.topic(topic),
             None => MetadataResponseTopic::default()
                 .with_error_code(ErrorCode::UnknownTopicId.code())
@@ -303,15 +301,7 @@ impl View<'_> {
     }
 
     fn partition(&self, index: i32, state: &PartitionImage) -> MetadataResponsePartition {
-        let is_offline = |id: &BrokerId| self.image.broker(*id).is_none_or(|it| it.fenced);
-        // A leader that this listener cannot reach is no leader to its clients.
-        let (code, leader) = match state.leader {
-            Some(id) if self.image.endpoint(id, self.listener).is_some() => {
-                (ErrorCode::None, Some(id))
-            }
-            Some(id) if !is_offline(&id) => (ErrorCode::ListenerNotFound, None),
-            _ => (ErrorCode::LeaderNotAvailable, None),
-        };
+        let (code, leader) = self.0.leader(state);
         MetadataResponsePartition::default()
             .with_error_code(code.code())
             .with_partition_index(index)
@@ -319,10 +309,6 @@ impl View<'_> {
             .with_leader_epoch(state.leader_epoch.get())
             .with_replica_nodes(on_wire(state.replica_brokers()))
             .with_isr_nodes(on_wire(state.isr.iter().copied()))
-            .with_offline_replicas(on_wire(state.replica_brokers().filter(is_offline)))
+            .with_offline_replicas(self.0.offline_replicas(state))
     }
-}
-
-fn on_wire(ids: impl Iterator<Item = BrokerId>) -> Vec<protocol::messages::BrokerId> {
-    ids.map(|id| id.get().into()).collect()
 }

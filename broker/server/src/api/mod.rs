@@ -33,14 +33,20 @@ pub mod delete_records;
 pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
+pub mod describe_log_dirs;
+pub mod describe_producers;
+pub mod describe_topic_partitions;
 pub mod fetch;
 pub mod fetch_sessions;
 pub mod incremental_alter_configs;
 pub mod init_producer_id;
+pub mod list_config_resources;
 pub mod list_offsets;
 pub mod metadata;
+pub mod offset_for_leader_epoch;
 pub mod produce;
 mod topics;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -56,11 +62,16 @@ pub const APIS: &[Api] = &[
     delete_topics::API,
     delete_records::API,
     init_producer_id::API,
+    offset_for_leader_epoch::API,
     describe_configs::API,
     alter_configs::API,
+    describe_log_dirs::API,
     create_partitions::API,
     incremental_alter_configs::API,
     describe_cluster::API,
+    describe_producers::API,
+    list_config_resources::API,
+    describe_topic_partitions::API,
 ];
 
 /// One API.

@@ -9,7 +9,14 @@ use crate::testing::TestBroker;
 mod alter_configs;
 mod create_partitions;
 mod describe_configs;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_topic_partitions;
+mod list_config_resources;
+mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
+mod produced;
 mod topics;
 
 /// What clients negotiate is what was checked against Kafka's own bytes.

@@ -113,8 +113,7 @@ const NETWORK: &[Definition] = &[
         Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"),
         "The security protocol of each listener's name. Only PLAINTEXT can be used for now.",
     )
-    .low()
-    .dynamic(),
+    .low(),
     Definition::new(
         "authorizer.class.name",
         String,

@@ -1,0 +1,49 @@
+//! Records in a partition, for tests of what is told about them.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use protocol::ErrorCode;
+use protocol::batch::{BatchBuilder, BatchProducer, NewRecord};
+use protocol::model::{ProducerEpoch, ProducerId, Sequence, Uuid};
+
+use crate::broker::wall_clock_ms;
+use crate::partition::{Partition, ProduceWait};
+use crate::testing::TestBroker;
+
+/// A batch with records of these timestamps.
+pub(super) fn batch(mut builder: BatchBuilder, timestamps: &[i64]) -> BytesMut {
+    for timestamp in timestamps {
+        builder.push(&NewRecord {
+            timestamp: *timestamp,
+            value: Some(b"value"),
+            ..NewRecord::default()
+        });
+    }
+    builder.build()
+}
+
+/// A batch of an idempotent producer.
+pub(super) fn idempotent(id: i64, epoch: i16, sequence: i32, timestamps: &[i64]) -> BytesMut {
+    let producer = BatchProducer {
+        id: ProducerId::new(id),
+        epoch: ProducerEpoch::new(epoch),
+        base_sequence: Some(Sequence::new(sequence)),
+    };
+    batch(BatchBuilder::new().producer(producer), timestamps)
+}
+
+/// Appends a batch and waits until it is committed.
+pub(super) async fn append(broker: &TestBroker, topic: Uuid, index: i32, batch: BytesMut) {
+    let partition = partition(broker, topic, index);
+    let produced = partition.produce(batch, 13, wall_clock_ms(), None);
+    let end = produced.expect("a good batch").appended.end;
+    let wait = ProduceWait::new(1);
+    partition.when_committed(end, &wait, 0);
+    wait.all().await;
+    assert_eq!(wait.codes(), [ErrorCode::None]);
+}
+
+pub(super) fn partition(broker: &TestBroker, topic: Uuid, index: i32) -> Arc<Partition> {
+    broker.partition(topic, index).expect("led here")
+}

@@ -1,0 +1,44 @@
+//! The image as clients of one listener see it.
+
+use broker_controller::MetadataImage;
+use broker_controller::image::PartitionImage;
+use protocol::ErrorCode;
+use protocol::model::BrokerId;
+
+/// An image, and the listener it is told on.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) image: &'a MetadataImage,
+    pub(super) listener: &'a str,
+}
+
+impl View<'_> {
+    /// A partition's leader, or why there is none. One that this listener cannot reach is no leader to its clients.
+    pub(super) fn leader(&self, state: &PartitionImage) -> (ErrorCode, Option<BrokerId>) {
+        match state.leader {
+            Some(id) if self.image.endpoint(id, self.listener).is_some() => {
+                (ErrorCode::None, Some(id))
+            }
+            Some(id) if !self.is_offline(id) => (ErrorCode::ListenerNotFound, None),
+            _ => (ErrorCode::LeaderNotAvailable, None),
+        }
+    }
+
+    /// The replicas whose brokers are not there.
+    pub(super) fn offline_replicas(
+        &self,
+        state: &PartitionImage,
+    ) -> Vec<protocol::messages::BrokerId> {
+        let replicas = state.replica_brokers();
+        on_wire(replicas.filter(|id| self.is_offline(*id)))
+    }
+
+    fn is_offline(&self, id: BrokerId) -> bool {
+        self.image.broker(id).is_none_or(|broker| broker.fenced)
+    }
+}
+
+/// Ids for the wire.
+pub(super) fn on_wire(ids: impl Iterator<Item = BrokerId>) -> Vec<protocol::messages::BrokerId> {
+    ids.map(|id| id.get().into()).collect()
+}
