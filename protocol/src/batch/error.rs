@@ -109,13 +109,13 @@ impl BatchError {
     /// `ProduceRequest.validateRecords` choose it.
     ///
     /// `CorruptMessage` is retriable: it is for what the network may have done to the bytes. The
-    /// rest would fail again.
+    /// rest would fail again, also what a codec cannot read under a CRC that is right
+    /// (`UNKNOWN_SERVER_ERROR` in Kafka).
     pub fn error_code(&self) -> ErrorCode {
         match self {
             BatchError::Length { .. }
             | BatchError::UnknownMagic { .. }
-            | BatchError::Crc { .. }
-            | BatchError::Decompression { .. } => ErrorCode::CorruptMessage,
+            | BatchError::Crc { .. } => ErrorCode::CorruptMessage,
             BatchError::TooLarge { .. } | BatchError::DecompressedTooLarge { .. } => {
                 ErrorCode::MessageTooLarge
             }
@@ -127,6 +127,7 @@ impl BatchError {
             | BatchError::Empty
             | BatchError::MoreThanOne { .. }
             | BatchError::Control
+            | BatchError::Decompression { .. }
             | BatchError::Record { .. } => ErrorCode::InvalidRecord,
         }
     }

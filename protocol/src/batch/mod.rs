@@ -1,7 +1,8 @@
 //! The record batch as it lies in a produce request, in a segment and in a fetch response.
 //!
-//! A broker never decodes records to produce or fetch: it reads the 61-byte header in place,
-//! checks the CRC, and patches the few fields a leader assigns. Format (magic 2, KIP-98), all
+//! A broker does not decode records to produce or fetch, unless a topic's configuration asks
+//! something of each of them ([`Unpacked`]): it reads the 61-byte header in place, checks the CRC,
+//! and patches the few fields a leader assigns. Format (magic 2, KIP-98), all
 //! integers big-endian:
 //!
 //! | at | bytes | field | |
@@ -28,18 +29,21 @@ mod header;
 mod iter;
 mod patch;
 mod records;
+mod unpacked;
 mod validate;
 mod varint;
 
 pub use builder::{BatchBuilder, NewRecord};
-pub use compression::{compress, decompress, records_in};
+pub use compression::{Codec, compress, decompress, records_in};
 pub use error::BatchError;
 pub use header::{BatchHeader, BatchProducer, Compression, TimestampType, verify_crc};
 pub use iter::{Batches, batches};
 pub use patch::{
-    set_base_offset, set_max_timestamp_and_log_append_time, set_partition_leader_epoch,
+    set_base_offset, set_max_timestamp, set_max_timestamp_and_log_append_time,
+    set_partition_leader_epoch,
 };
 pub use records::{Headers, Record, Records, records};
+pub use unpacked::{Inspection, RecordFault, RecordRules, RefusedRecord, Unpacked};
 pub use validate::{check_produce_version, validate_for_append};
 
 /// The size of the header, and of the smallest batch (Kafka's `RECORD_BATCH_OVERHEAD`).

@@ -23,6 +23,13 @@ pub fn set_max_timestamp_and_log_append_time(batch: &mut [u8], append_time_ms: i
     update_crc(batch);
 }
 
+/// Corrects the greatest timestamp of the records, and makes the CRC anew: one pass over the batch,
+/// which must hold nothing behind it.
+pub fn set_max_timestamp(batch: &mut [u8], max_timestamp: i64) {
+    put(batch, at::MAX_TIMESTAMP, max_timestamp.to_be_bytes());
+    update_crc(batch);
+}
+
 pub(super) fn update_crc(batch: &mut [u8]) {
     let crc = crc32c::crc32c(&batch[at::ATTRIBUTES..]);
     put(batch, at::CRC, crc.to_be_bytes());

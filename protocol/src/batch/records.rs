@@ -86,37 +86,71 @@ impl<'a> Iterator for Records<'a> {
 impl<'a> Records<'a> {
     fn read(&mut self) -> Result<Record<'a>, &'static str> {
         if self.index == self.header.record_count {
-            return Err("bytes follow the last record");
+            return Err(EXCESS);
         }
-        let length = varint::read_i32(&mut self.rest).ok_or("no length")?;
-        let length = usize::try_from(length).map_err(|_| "a negative length")?;
-        let (mut body, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or("it reaches out of the batch")?;
-        self.rest = rest;
-
-        // The attributes of a record are unused.
-        body = body.get(1..).ok_or("no attributes")?;
-        let timestamp_delta = varint::read_i64(&mut body).ok_or("no timestamp")?;
-        let offset_delta = varint::read_i32(&mut body).ok_or("no offset")?;
-        if offset_delta < 0 || offset_delta > self.header.last_offset_delta {
+        let record = Fields::read(&mut self.rest)?;
+        if record.offset_delta < 0 || record.offset_delta > self.header.last_offset_delta {
             return Err("an offset beyond those of the batch");
         }
+        let offset_delta = i64::from(record.offset_delta);
+        Ok(Record {
+            offset: self.header.base_offset.plus(offset_delta),
+            timestamp: match self.header.timestamp_type() {
+                TimestampType::LogAppendTime => self.header.max_timestamp,
+                TimestampType::CreateTime => self
+                    .header
+                    .base_timestamp
+                    .wrapping_add(record.timestamp_delta),
+            },
+            key: record.key,
+            value: record.value,
+            headers: record.headers,
+        })
+    }
+}
+
+/// What is wrong with a section that goes on after as many records as the batch has.
+pub(super) const EXCESS: &str = "bytes follow the last record";
+
+/// A record as it lies in the section, relative to its batch.
+pub(super) struct Fields<'a> {
+    pub(super) timestamp_delta: i64,
+    pub(super) offset_delta: i32,
+    /// The attributes, unused, and the timestamp delta.
+    pub(super) before_offset: &'a [u8],
+    /// All that follows the offset delta.
+    pub(super) after_offset: &'a [u8],
+    pub(super) key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    headers: Headers<'a>,
+}
+
+impl<'a> Fields<'a> {
+    /// Takes the record at the front of `section`.
+    pub(super) fn read(section: &mut &'a [u8]) -> Result<Fields<'a>, &'static str> {
+        let length = varint::read_i32(section).ok_or("no length")?;
+        let length = usize::try_from(length).map_err(|_| "a negative length")?;
+        let (record, rest) = section
+            .split_at_checked(length)
+            .ok_or("it reaches out of the batch")?;
+        *section = rest;
+
+        let mut body = record.get(1..).ok_or("no attributes")?;
+        let timestamp_delta = varint::read_i64(&mut body).ok_or("no timestamp")?;
+        let before_offset = &record[..length - body.len()];
+        let offset_delta = varint::read_i32(&mut body).ok_or("no offset")?;
+        let after_offset = body;
         let key = read_nullable(&mut body).ok_or("a key beyond its end")?;
         let value = read_nullable(&mut body).ok_or("a value beyond its end")?;
         let headers = Headers::read(&mut body)?;
         if !body.is_empty() {
             return Err("bytes follow its last header");
         }
-        Ok(Record {
-            offset: self.header.base_offset.plus(i64::from(offset_delta)),
-            timestamp: match self.header.timestamp_type() {
-                TimestampType::LogAppendTime => self.header.max_timestamp,
-                TimestampType::CreateTime => {
-                    self.header.base_timestamp.wrapping_add(timestamp_delta)
-                }
-            },
+        Ok(Fields {
+            timestamp_delta,
+            offset_delta,
+            before_offset,
+            after_offset,
             key,
             value,
             headers,

@@ -1,6 +1,6 @@
 //! Zigzag varints, as records use them (Kafka's `ByteUtils.readVarint`).
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 /// Reads a varint of up to 64 bits from the front. `None` if it is cut or too long.
 pub(super) fn read_i64(bytes: &mut &[u8]) -> Option<i64> {
@@ -31,7 +31,7 @@ fn read_unsigned(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 /// Appends a varint.
-pub(super) fn put(buf: &mut BytesMut, value: i64) {
+pub(super) fn put(buf: &mut impl BufMut, value: i64) {
     let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
     while rest >= 0x80 {
         buf.put_u8(rest.to_be_bytes()[7] | 0x80);

@@ -28,8 +28,10 @@ pub(super) fn decompress(
     }
 }
 
-pub(super) fn compress(records: &[u8], out: &mut Vec<u8>) {
-    let mut encoder = GzEncoder::new(out, flate2::Compression::default());
+/// `level` is from 1 to 9, the library's own (6) without.
+pub(super) fn compress(records: &[u8], level: Option<u32>, out: &mut Vec<u8>) {
+    let level = level.map_or_else(flate2::Compression::default, flate2::Compression::new);
+    let mut encoder = GzEncoder::new(out, level);
     encoder
         .write_all(records)
         .and_then(|()| encoder.try_finish())

@@ -6,6 +6,7 @@
 //! allocates in proportion to what it was given or has already produced, never by a size that the
 //! bytes claim; and no input makes it panic.
 
+mod codec;
 mod gzip;
 mod lz4;
 mod snappy;
@@ -13,12 +14,11 @@ mod zstd;
 
 use std::borrow::Cow;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use super::patch::{put, update_crc};
-use super::{
-    BatchError, BatchHeader, Compression, HEADER_BYTES, LENGTH_END, Records, at, attribute, iter,
-};
+use super::{BatchError, Compression, HEADER_BYTES, Records, Unpacked, iter};
+
+pub use codec::Codec;
 
 /// The record section of the batch at the front of `batch`, decompressed.
 ///
@@ -65,42 +65,8 @@ pub fn compress(
     compression: Compression,
     max_bytes: usize,
 ) -> Result<BytesMut, BatchError> {
-    let (BatchHeader { attributes, .. }, batch) = iter::first(batch)?;
-    let records = decompress(batch, max_bytes)?;
-    let mut out = batch[..HEADER_BYTES].to_vec();
-    let codec = match compression {
-        Compression::None => {
-            out.extend_from_slice(&records);
-            0
-        }
-        Compression::Gzip => {
-            gzip::compress(&records, &mut out);
-            1
-        }
-        Compression::Snappy => {
-            snappy::compress(&records, &mut out);
-            2
-        }
-        Compression::Lz4 => {
-            lz4::compress(&records, &mut out);
-            3
-        }
-        Compression::Zstd => {
-            zstd::compress(&records, &mut out);
-            4
-        }
-        Compression::Unknown(_) => return Err(BatchError::Compression { compression }),
-    };
-    // Incompressible records grow a little, and a batch's length is an i32.
-    let length = i32::try_from(out.len() - LENGTH_END).map_err(|_| BatchError::TooLarge {
-        size: out.len(),
-        max: i32::MAX as usize,
-    })?;
-    let attributes = attributes & !attribute::COMPRESSION | codec;
-    put(&mut out, at::LENGTH, length.to_be_bytes());
-    put(&mut out, at::ATTRIBUTES, attributes.to_be_bytes());
-    update_crc(&mut out);
-    Ok(BytesMut::from(Bytes::from(out)))
+    let codec = Codec::with_default_level(compression)?;
+    Unpacked::new(batch, max_bytes)?.pack(codec, usize::MAX)
 }
 
 /// Why a codec gave up.
@@ -147,6 +113,17 @@ fn decompress_section(
             },
         }
     })
+}
+
+/// Appends `records`, compressed, to `out`.
+pub(super) fn compress_section(codec: Codec, records: &[u8], out: &mut Vec<u8>) {
+    match codec {
+        Codec::None => out.extend_from_slice(records),
+        Codec::Gzip { level } => gzip::compress(records, level, out),
+        Codec::Snappy => snappy::compress(records, out),
+        Codec::Lz4 => lz4::compress(records, out),
+        Codec::Zstd { level } => zstd::compress(records, level, out),
+    }
 }
 
 #[cfg(test)]

@@ -6,13 +6,15 @@
 //! of the work.
 
 use ::zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
-use ::zstd::zstd_safe::{CCtx, DCtx, compress_bound, get_error_name};
+use ::zstd::zstd_safe::{CCtx, CParameter, DCtx, compress_bound, get_error_name};
 
 use super::Failure;
 
 const FIRST_ATTEMPT_BYTES_MIN: usize = 16 * 1024;
 const FIRST_ATTEMPT_EXPANSION: usize = 8;
 const GROWTH: usize = 4;
+/// 2 MiB: how far back a match may lie, as at Kafka's default level.
+const WINDOW_LOG_MAX: u32 = 21;
 
 /// How the library encodes an error in a size.
 const TOO_SMALL: usize = (ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall as usize).wrapping_neg();
@@ -42,15 +44,23 @@ pub(super) fn decompress(
     }
 }
 
-pub(super) fn compress(records: &[u8], out: &mut Vec<u8>) {
+/// The window is kept small: at a high level it, and tables that grow with it, would take hundreds
+/// of megabytes for a batch of some ten.
+pub(super) fn compress(records: &[u8], level: i32, out: &mut Vec<u8>) {
+    let mut context = CCtx::create();
+    let mut set = |parameter| {
+        context
+            .set_parameter(parameter)
+            .expect("a parameter within its bounds");
+    };
+    set(CParameter::CompressionLevel(level));
+    if records.len() > 1 << WINDOW_LOG_MAX {
+        set(CParameter::WindowLog(WINDOW_LOG_MAX));
+    }
     let start = out.len();
     out.resize(start + compress_bound(records.len()), 0);
-    let length = CCtx::create()
-        .compress(
-            &mut out[start..],
-            records,
-            ::zstd::DEFAULT_COMPRESSION_LEVEL,
-        )
+    let length = context
+        .compress2(&mut out[start..], records)
         .expect("there is room for the longest result");
     out.truncate(start + length);
 }

@@ -165,7 +165,7 @@ fn a_cut_stream_is_noticed() {
 #[test]
 fn the_codes_are_those_for_a_producer() {
     let malformed = decompressed(Compression::Gzip, b"not gzip", NO_LIMIT).unwrap_err();
-    assert_eq!(malformed.error_code(), ErrorCode::CorruptMessage);
+    assert_eq!(malformed.error_code(), ErrorCode::InvalidRecord);
     let large = compress_section(Compression::Gzip, &[0; 100]);
     let large = decompressed(Compression::Gzip, &large, 99).unwrap_err();
     assert_eq!(large.error_code(), ErrorCode::MessageTooLarge);

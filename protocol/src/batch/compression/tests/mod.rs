@@ -12,9 +12,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use super::super::patch::put;
 use super::super::{
-    BatchBuilder, NewRecord, records, set_max_timestamp_and_log_append_time, validate_for_append,
-    verify_crc,
+    BatchBuilder, BatchHeader, LENGTH_END, NewRecord, at, records,
+    set_max_timestamp_and_log_append_time, validate_for_append, verify_crc,
 };
 use super::*;
 use crate::ErrorCode;
@@ -83,14 +84,9 @@ fn batch() -> impl Strategy<Value = BytesMut> {
 }
 
 fn compress_section(compression: Compression, section: &[u8]) -> Vec<u8> {
+    let codec = Codec::with_default_level(compression).unwrap();
     let mut out = Vec::new();
-    match compression {
-        Compression::Gzip => gzip::compress(section, &mut out),
-        Compression::Snappy => snappy::compress(section, &mut out),
-        Compression::Lz4 => lz4::compress(section, &mut out),
-        Compression::Zstd => zstd::compress(section, &mut out),
-        Compression::None | Compression::Unknown(_) => unreachable!("not among those tested"),
-    }
+    super::compress_section(codec, section, &mut out);
     out
 }
 
