@@ -146,11 +146,14 @@ impl Drop for TestBroker {
 }
 
 /// Waits for an answer.
-pub(crate) async fn finished(answer: Answer) -> Response {
-    match answer {
-        Answer::Now(response) => response,
-        Answer::Later(future) => future.await,
-        Answer::Silent => panic!("no answer"),
+pub(crate) async fn finished(mut answer: Answer) -> Response {
+    loop {
+        answer = match answer {
+            Answer::Now(response) => return response,
+            Answer::Later(future) => return future.await,
+            Answer::Pausing(future) => future.await,
+            Answer::Silent => panic!("no answer"),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The APIs: one file per key, and the table of them.
 //!
 //! A handler is called in the order of arrival and must not block: what orders requests (an append, say) happens in the call,
-//! what takes time in the future it returns. The versions a handler declares are what ApiVersions advertises.
+//! what takes time in the future it returns. Where what orders requests takes time itself, the connection pauses for it
+//! ([`Answer::Pausing`]). The versions a handler declares are what ApiVersions advertises.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,6 +20,7 @@ use protocol::wire::{
 };
 
 use crate::broker::Broker;
+use crate::metrics::ApiMetrics;
 use crate::net::{Close, ConnectionContext, Reply, ResponseBytes, Service};
 use crate::panics;
 
@@ -116,6 +118,8 @@ pub enum Answer {
     Now(Response),
     /// The answer to come.
     Later(Pin<Box<dyn Future<Output = Response> + Send>>),
+    /// Not known yet, and no later request of the connection may overtake what it waits for.
+    Pausing(Pin<Box<dyn Future<Output = Answer> + Send>>),
     /// None is wanted (`acks=0`).
     Silent,
 }
@@ -132,6 +136,34 @@ impl Answer {
     /// An answer to come.
     pub fn later(future: impl Future<Output = Response> + Send + 'static) -> Answer {
         Answer::Later(Box::pin(future))
+    }
+
+    /// An answer that the connection pauses for.
+    pub fn pausing(future: impl Future<Output = Answer> + Send + 'static) -> Answer {
+        Answer::Pausing(Box::pin(future))
+    }
+
+    /// As the network takes it. The request is counted when it is answered.
+    fn into_reply(self, received: Instant, metrics: &Arc<ApiMetrics>) -> Reply {
+        match self {
+            Answer::Now(response) => response.counted(received, metrics).into(),
+            Answer::Later(future) => {
+                let metrics = Arc::clone(metrics);
+                Reply::later(async move { future.await.counted(received, &metrics) })
+            }
+            Answer::Pausing(future) => {
+                let metrics = Arc::clone(metrics);
+                Reply::pausing(async move { future.await.into_reply(received, &metrics) })
+            }
+            Answer::Silent => Reply::None,
+        }
+    }
+}
+
+impl Response {
+    fn counted(self, received: Instant, metrics: &ApiMetrics) -> ResponseBytes {
+        metrics.record(self.error, received.elapsed());
+        self.bytes
     }
 }
 
@@ -209,7 +241,8 @@ impl Dispatcher {
             Support::Handled(api) => api,
             Support::OtherVersions(ApiKey::ApiVersions, _) => {
                 let response = api_versions::unsupported(&self.broker, prefix.correlation_id);
-                return Ok(self.count(response, received, ApiKey::ApiVersions).into());
+                let metrics = self.metrics(ApiKey::ApiVersions);
+                return Ok(response.counted(received, metrics).into());
             }
             Support::OtherVersions(api, versions) => {
                 self.broker.metrics.network.malformed_requests.increment();
@@ -241,24 +274,12 @@ impl Dispatcher {
             connection,
             head,
         };
-        match (handler.handle)(call, frame).map_err(malformed)? {
-            Answer::Now(response) => Ok(self.count(response, received, api).into()),
-            Answer::Silent => Ok(Reply::None),
-            Answer::Later(future) => {
-                let metrics = Arc::clone(self.broker.metrics.requests.api(api as i16));
-                Ok(Reply::later(async move {
-                    let response = future.await;
-                    metrics.record(response.error, received.elapsed());
-                    response.bytes
-                }))
-            }
-        }
+        let answer = (handler.handle)(call, frame).map_err(malformed)?;
+        Ok(answer.into_reply(received, self.metrics(api)))
     }
 
-    fn count(&self, response: Response, received: Instant, api: ApiKey) -> ResponseBytes {
-        let metrics = self.broker.metrics.requests.api(api as i16);
-        metrics.record(response.error, received.elapsed());
-        response.bytes
+    fn metrics(&self, api: ApiKey) -> &Arc<ApiMetrics> {
+        self.broker.metrics.requests.api(api as i16)
     }
 
     fn malformed(&self, error: &WireError) -> Close {

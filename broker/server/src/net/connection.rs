@@ -20,7 +20,7 @@ use super::output::Output;
 use super::{Close, CloseReason, ConnectionContext, MemoryBudget, NetConfig, Observer, Service};
 use ending::{Ending, Progress};
 use input::BudgetWait;
-use replies::Pending;
+use replies::{Pause, Pending};
 
 mod ending;
 mod input;
@@ -48,6 +48,7 @@ pub(super) struct Connection<S> {
     unparsed: (Vec<u8>, usize),
     budget_wait: Option<BudgetWait>,
     pending: VecDeque<Pending>,
+    pause: Option<Pause>,
     output: Output,
     ending: Option<Ending>,
     stopping: Option<Stopping>,
@@ -74,6 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
             unparsed: (Vec::new(), 0),
             budget_wait: None,
             pending: VecDeque::new(),
+            pause: None,
             output: Output::default(),
             ending: None,
             stopping: Some(stopping),
@@ -106,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
         loop {
-            self.dispatch_unparsed();
+            self.poll_dispatch(cx);
             self.poll_replies(cx);
             let mut has_moved = match self.poll_write(cx) {
                 Poll::Ready(Err(close)) => return Poll::Ready(close),
@@ -114,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
                 Poll::Pending => false,
             };
             if let Some(ending) = &self.ending {
-                if self.pending.is_empty() && self.output.replies() == 0 {
+                if self.in_flight() == 0 {
                     return Poll::Ready(ending.close.clone());
                 }
             } else {
@@ -133,14 +135,20 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
         }
     }
 
-    /// Requests dispatched and not yet answered on the socket.
-    fn in_flight(&self) -> usize {
-        self.pending.len() + self.output.replies()
+    /// Dispatches what is here, up to a request that the connection pauses for.
+    fn poll_dispatch(&mut self, cx: &mut Context<'_>) {
+        while self.poll_pause(cx).is_ready() {
+            self.dispatch_unparsed();
+            if self.pause.is_none() {
+                return;
+            }
+        }
     }
 
     fn may_dispatch(&self) -> bool {
         let config = &self.shared.config;
         self.ending.is_none()
+            && self.pause.is_none()
             && self.budget_wait.is_none()
             && self.in_flight() < config.in_flight_max
             && self.output.backlog_bytes() < config.output_backlog_bytes_max
@@ -151,9 +159,21 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
     }
 }
 
+impl<S> Connection<S> {
+    /// Requests dispatched and not yet answered on the socket.
+    fn in_flight(&self) -> usize {
+        self.unanswered() + self.output.replies()
+    }
+
+    /// Those whose answer is not queued.
+    fn unanswered(&self) -> usize {
+        self.pending.len() + usize::from(self.pause.is_some())
+    }
+}
+
 impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
-        let lost = self.pending.len() + self.output.replies();
+        let lost = self.in_flight();
         if lost > 0 {
             self.shared.observer.requests_finished(lost as u64);
         }

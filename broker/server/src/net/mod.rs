@@ -1,8 +1,9 @@
 //! The network shell: accept, frame, dispatch in order, answer in order.
 //!
 //! It knows nothing of Kafka's APIs beyond the size before a frame. A [`Service`] is called with
-//! each frame in the order of arrival; its [`Reply`] may come at once or later; answers leave in
-//! the order of the requests, whatever the order they were ready in.
+//! each frame in the order of arrival; its [`Reply`] may come at once or later, and may have the
+//! connection pause until it does; answers leave in the order of the requests, whatever the order
+//! they were ready in.
 //!
 //! - [`Server`]: binds and accepts ([`server`]), within the limits of [`admission`].
 //! - `connection`: one task per connection, that reads, dispatches, awaits and writes.
@@ -42,7 +43,7 @@ pub use context::ConnectionContext;
 pub use memory_budget::{MemoryBudget, MemoryPermit};
 pub use observer::Observer;
 pub use server::{BindError, Server};
-pub use service::{Chunk, LaterReply, Reply, ResponseBytes, Service};
+pub use service::{Chunk, LaterReply, PausingReply, Reply, ResponseBytes, Service};
 
 #[cfg(test)]
 mod tests;

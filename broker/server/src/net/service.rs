@@ -17,7 +17,8 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// Called in the order of arrival, on the connection's task, while no other request of that
     /// connection is in a call. It must not block, nor compute for long: what takes time is
-    /// started here and awaited by a [`Reply::Later`].
+    /// started here and awaited by a [`Reply::Later`], or by a [`Reply::Pausing`] if later requests
+    /// must not overtake it.
     fn call(&self, connection: &mut ConnectionContext, frame: BytesMut) -> Reply;
 }
 
@@ -28,6 +29,10 @@ pub enum Reply {
     Now(ResponseBytes),
     /// The answer comes later; until then it keeps its place in the order.
     Later(LaterReply),
+    /// What this comes to is not known yet, and nothing that follows on the connection may be
+    /// called before it is: no further request is dispatched or read until then. Answers to earlier
+    /// ones leave meanwhile.
+    Pausing(PausingReply),
     /// There is none (`acks=0`). It does not count as in flight any more, so the only thing that
     /// slows down a client of this kind is the memory the service holds on to
     /// ([`ConnectionContext::take_permit`]). To keep a place without an answer, reply later with
@@ -42,6 +47,12 @@ impl Reply {
     pub fn later(future: impl Future<Output = ResponseBytes> + Send + 'static) -> Reply {
         Reply::Later(LaterReply::Future(Box::pin(future)))
     }
+
+    /// A reply that the connection pauses for. The future is polled from now on; it is dropped if
+    /// the connection breaks before it ends.
+    pub fn pausing(future: impl Future<Output = Reply> + Send + 'static) -> Reply {
+        Reply::Pausing(PausingReply(Box::pin(future)))
+    }
 }
 
 impl From<ResponseBytes> for Reply {
@@ -53,6 +64,21 @@ impl From<ResponseBytes> for Reply {
 impl From<oneshot::Receiver<ResponseBytes>> for Reply {
     fn from(receiver: oneshot::Receiver<ResponseBytes>) -> Reply {
         Reply::Later(LaterReply::Channel(receiver))
+    }
+}
+
+/// A reply to come, before which nothing else of the connection is called.
+pub struct PausingReply(Pin<Box<dyn Future<Output = Reply> + Send>>);
+
+impl std::fmt::Debug for PausingReply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PausingReply")
+    }
+}
+
+impl PausingReply {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
+        self.0.as_mut().poll(cx)
     }
 }
 

@@ -65,8 +65,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
     pub(super) fn end_unanswered(&mut self, close: Close) {
         self.shared
             .observer
-            .requests_finished(self.pending.len() as u64);
+            .requests_finished(self.unanswered() as u64);
         self.pending.clear();
+        self.pause = None;
         match &mut self.ending {
             // This is the better reason: the other was to wait until all is answered.
             Some(ending) => ending.close = close,

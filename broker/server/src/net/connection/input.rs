@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::super::frame_reader::Step;
 use super::super::{Close, CloseReason, MemoryPermit, Reply};
 use super::Connection;
-use super::replies::{Pending, PendingReply};
+use super::replies::{Pause, Pending, PendingReply};
 
 /// What one read takes at most when no large frame is under way.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -151,6 +151,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
         self.context.permit = Some(permit);
         let reply = self.shared.service.call(&mut self.context, frame);
         let permit = self.context.permit.take();
+        self.take_reply(reply, permit);
+    }
+
+    pub(super) fn take_reply(&mut self, reply: Reply, permit: Option<MemoryPermit>) {
         match reply {
             Reply::Now(response) if self.pending.is_empty() => self.answer(response, permit),
             Reply::Now(response) => {
@@ -165,6 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
                     permit,
                 });
             }
+            Reply::Pausing(reply) => self.pause = Some(Pause { reply, permit }),
             Reply::None => self.shared.observer.requests_finished(1),
             Reply::Close(close) => {
                 self.shared.observer.requests_finished(1);

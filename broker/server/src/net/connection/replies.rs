@@ -1,13 +1,13 @@
 //! From ready replies to the socket, in the order of the requests.
 
 use std::collections::VecDeque;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::super::output::OutputError;
-use super::super::{Close, CloseReason, LaterReply, MemoryPermit, ResponseBytes};
+use super::super::{Close, CloseReason, LaterReply, MemoryPermit, PausingReply, ResponseBytes};
 use super::Connection;
 
 /// A request whose answer is not queued yet.
@@ -22,6 +22,12 @@ pub(super) enum PendingReply {
     Later(LaterReply),
 }
 
+/// The newest request, while what it comes to is not known: nothing is dispatched behind it.
+pub(super) struct Pause {
+    pub(super) reply: PausingReply,
+    pub(super) permit: Option<MemoryPermit>,
+}
+
 impl PendingReply {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseBytes, Close>> {
         match self {
@@ -32,6 +38,16 @@ impl PendingReply {
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
+    /// Waits for the end of the pause, if there is one, and takes the reply it was for.
+    pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(pause) = &mut self.pause {
+            let reply = ready!(pause.reply.poll(cx));
+            let permit = self.pause.take().and_then(|pause| pause.permit);
+            self.take_reply(reply, permit);
+        }
+        Poll::Ready(())
+    }
+
     /// Queues replies that are ready, oldest first, up to the first that is not.
     pub(super) fn poll_replies(&mut self, cx: &mut Context<'_>) {
         while self.output.backlog_bytes() < self.shared.config.output_backlog_bytes_max

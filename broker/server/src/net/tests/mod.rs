@@ -19,6 +19,7 @@ mod frames;
 mod limits;
 mod memory;
 mod order;
+mod pauses;
 mod shutdown;
 
 /// No test waits longer for anything.
