@@ -15,7 +15,7 @@ use crate::api::fetch_sessions::FetchSessions;
 use crate::config::{Config, LiveSettings, TopicConfig};
 use crate::logging::Loggers;
 use crate::metrics::Metrics;
-use crate::partition::{Partition, log_config};
+use crate::partition::{Partition, RecordWorkers, log_config};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{ImageListener, LocalQuorum, METADATA_TOPIC, Metadata, metadata_partition};
 
@@ -53,6 +53,8 @@ pub struct Broker {
     pub fetch_sessions: Mutex<FetchSessions>,
     /// Bytes in flight in the whole process.
     pub budget: crate::net::MemoryBudget,
+    /// Threads that look into batches.
+    pub record_workers: RecordWorkers,
     /// Producer ids to hand out.
     pub producer_ids: ProducerIds,
 }

@@ -26,9 +26,12 @@ use crate::metrics::{JournalMetrics, Metrics, StartReport};
 use crate::net::admission::Admission;
 use crate::net::{ListenerConfig, MemoryBudget, NetConfig, Server};
 use crate::observe::{BrokerScrape, NetworkObserver};
+use crate::partition::RecordWorkers;
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{LocalQuorum, Metadata};
 
+/// What looking into batches may take beyond `queued.max.request.bytes`, as a part of it.
+const RECORD_WORK_SHARE: usize = 4;
 /// Partition files open at once; with the sockets it stays well below the usual limit of 20,000 descriptors.
 const OPEN_FILES_MAX: usize = 4_000;
 /// The kernel may hold a killed broker's lock until its last writes are done: a start waits for it so long.
@@ -307,6 +310,10 @@ pub(crate) async fn begin(
         apis: api::table(),
         fetch_sessions: Mutex::new(FetchSessions::new(requests.fetch_sessions_max)),
         budget: MemoryBudget::new(requests.queued_bytes_max),
+        record_workers: RecordWorkers::new(
+            std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            requests.queued_bytes_max / RECORD_WORK_SHARE,
+        ),
         producer_ids: ProducerIds::new(id, broker_epoch),
         settings,
         loggers: logging::loggers(),

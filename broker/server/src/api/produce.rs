@@ -2,6 +2,9 @@
 //!
 //! Appends the batch of each partition, in the order of arrival, and answers by `acks`: 0 never, 1 and all when everything is below the
 //! high watermark. On one replica that is when the journal has it on stable media, so that an answer always means that.
+//! Where a topic asks something of the records themselves (`partition/incoming`), they are looked at before, by another thread where that
+//! takes long: the connection pauses meanwhile. A batch is refused for one record of it, and the answer lists such records (KIP-467), at
+//! most 1000 in one answer.
 //! Retries of an idempotent producer are answered with their first offset, once that is durable (KIP-98).
 //! Topics by name up to version 12, by id in 13 (KIP-516).
 //! While the disk is full nothing is taken, with an error that clients retry; and when the disk does not keep up, answers are delayed
@@ -9,12 +12,16 @@
 //!
 //! Not supported: transactional ids and batches; they get an error that is not retriable.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use protocol::ErrorCode;
-use protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
 use protocol::messages::{ApiKey, ProduceResponse, TopicName};
 use protocol::wire::WireError;
 use protocol::wire::produce::{ProducePartition, ProduceRequest, ProduceTopic, TopicRef};
@@ -26,7 +33,7 @@ use super::topics::{find_partition, id_of, known_id, text};
 use super::{Answer, Api, Call, Head, Response};
 use crate::broker::{Broker, wall_clock_ms};
 use crate::panics;
-use crate::partition::{Partition, ProduceWait, ProducedBatch, Refusal};
+use crate::partition::{Looked, Partition, ProduceWait, ProducedBatch, RecordRefusal, Refusal};
 
 /// The handler.
 pub const API: Api = Api {
@@ -35,6 +42,9 @@ pub const API: Api = Api {
     versions: VersionRange::new(3, 13),
     handle,
 };
+
+/// Refused records that one answer lists. A compressed batch holds many more in a few bytes.
+const RECORDS_LISTED_MAX: usize = 1000;
 
 /// One partition's part of the answer.
 struct Outcome {
@@ -47,27 +57,63 @@ struct TopicOutcome {
     partitions: Vec<Outcome>,
 }
 
-fn handle(mut call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
+/// What a request asks of its answer.
+#[derive(Clone, Copy)]
+struct Asked {
+    acks: i16,
+    wait_max: Duration,
+    /// Slows the producer down.
+    delay: Duration,
+}
+
+fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let version = call.head.version;
     let request = panics::contained(|| ProduceRequest::decode(body, version))
         .unwrap_or(Err(WireError::Malformed("the decoder failed")))?;
-    let acks = request.acks;
-    let wait_max = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-    let refused = refuse_whole(&request, call.broker);
-    let delay = produce_delay(call.broker.data_dir.pressure());
+    let asked = Asked {
+        acks: request.acks,
+        wait_max: Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)),
+        delay: produce_delay(call.broker.data_dir.pressure()),
+    };
     // The frame stays in memory as long as a tail holds a batch of it, and so does its place in the budget.
     let hold = call
         .connection
         .take_permit()
         .map(|permit| Arc::new(permit) as Hold);
-    let now_ms = wall_clock_ms();
-    let outcomes: Vec<TopicOutcome> = request
-        .topics
-        .into_iter()
-        .map(|topic| append_topic(&mut call, topic, refused.as_ref(), hold.as_ref(), now_ms))
-        .collect();
+    let appends = Appends {
+        broker: Arc::clone(call.broker),
+        refused: refuse_whole(&request, call.broker),
+        version,
+        hold,
+        now_ms: wall_clock_ms(),
+        listed_max: RECORDS_LISTED_MAX,
+    };
+    let mut outcomes = Box::pin(appends.all(request.topics));
+    let broker = Arc::clone(call.broker);
+    // Up to here and now the request keeps its place in the order of arrival. It is pending only if records have to be worked on.
+    match outcomes
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(outcomes) => Ok(answer(&broker, call.head, asked, outcomes)),
+        Poll::Pending => {
+            let head = call.head;
+            Ok(Answer::pausing(async move {
+                answer(&broker, head, asked, outcomes.await)
+            }))
+        }
+    }
+}
+
+/// Waits, if that is asked for, until what was appended is committed.
+fn answer(broker: &Broker, head: Head, asked: Asked, outcomes: Vec<TopicOutcome>) -> Answer {
+    let Asked {
+        acks,
+        wait_max,
+        delay,
+    } = asked;
     if acks == 0 {
-        return Ok(match first_error(&outcomes) {
+        return match first_error(&outcomes) {
             // The client learns of an error with acks=0 by its connection ending, as Kafka does it.
             Some(code) => Answer::Now(Response {
                 bytes: crate::net::ResponseBytes::empty().then_close(crate::net::Close::new(
@@ -85,19 +131,18 @@ fn handle(mut call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
                     error: ErrorCode::None,
                 }
             }),
-        });
+        };
     }
-    let head = call.head;
     let waiting = outcomes.iter().flat_map(|topic| &topic.partitions);
     let waiting = waiting.filter(|outcome| outcome.result.is_ok()).count();
     if waiting == 0 {
-        return Ok(Answer::Now(respond(&head, outcomes, Vec::new())));
+        return Answer::Now(respond(&head, outcomes, Vec::new()));
     }
     let wait = ProduceWait::new(waiting);
-    register(call.broker, &outcomes, &wait);
-    let journal = Arc::clone(&call.broker.metrics.journal);
+    register(broker, &outcomes, &wait);
+    let journal = Arc::clone(&broker.metrics.journal);
     let appended = Instant::now();
-    Ok(Answer::later(async move {
+    Answer::later(async move {
         // On a timeout the records may still be committed later, as with Kafka.
         if tokio::time::timeout(wait_max, wait.all()).await.is_ok() {
             journal.on_durable(appended.elapsed());
@@ -106,7 +151,7 @@ fn handle(mut call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
             tokio::time::sleep_until((appended + delay).into()).await;
         }
         respond(&head, outcomes, wait.codes())
-    }))
+    })
 }
 
 /// Why nothing of the request can be taken.
@@ -119,65 +164,94 @@ fn refuse_whole(request: &ProduceRequest, broker: &Broker) -> Option<Refusal> {
         return Some(ErrorCode::TransactionalIdAuthorizationFailed.into());
     }
     // Clients try this again, and there may be space by then.
-    broker.data_dir.is_full().then(|| Refusal {
-        code: ErrorCode::KafkaStorageError,
-        message: Some("The disk is full".into()),
-        log_start: None,
-    })
+    broker
+        .data_dir
+        .is_full()
+        .then(|| Refusal::new(ErrorCode::KafkaStorageError, "The disk is full"))
 }
 
-fn append_topic(
-    call: &mut Call<'_>,
-    topic: ProduceTopic,
-    refused: Option<&Refusal>,
-    hold: Option<&Hold>,
-    now_ms: i64,
-) -> TopicOutcome {
-    let broker = call.broker;
-    let id = match &topic.topic {
-        TopicRef::Name(name) => id_of(broker, name),
-        TopicRef::Id(id) => known_id(broker, *id),
-    };
-    let partitions = topic
-        .partitions
-        .into_iter()
-        .map(|partition| {
-            let index = partition.partition_index;
-            let found = match (refused, id) {
-                (Some(refused), _) => Err(refused.clone()),
-                (None, Err(code)) => Err(code.into()),
-                (None, Ok(id)) => find_partition(broker, id, index).map_err(Refusal::from),
-            };
-            let result =
-                found.and_then(|found| append(&found, partition, call.head.version, hold, now_ms));
-            Outcome { index, result }
-        })
-        .collect();
-    TopicOutcome {
-        topic: topic.topic,
-        partitions,
-    }
-}
-
-fn append(
-    partition: &Partition,
-    produced: ProducePartition,
+/// The batches of a request on their way into their partitions.
+struct Appends {
+    broker: Arc<Broker>,
+    /// Nothing is taken, for this reason.
+    refused: Option<Refusal>,
     version: i16,
-    hold: Option<&Hold>,
+    hold: Option<Hold>,
     now_ms: i64,
-) -> Result<ProducedBatch, Refusal> {
-    partition.metrics().produce_requests.increment();
-    let records = produced.records.unwrap_or_default();
-    let bytes = records.len() as u64;
-    let result = partition.produce(records, version, now_ms, hold.cloned());
-    if result.is_err() {
-        partition.metrics().failed_produce_requests.increment();
-        partition.metrics().bytes_rejected.add(bytes);
+    /// How many more refused records the answer may list.
+    listed_max: usize,
+}
+
+impl Appends {
+    /// Appends one batch after the other. Waits only where records have to be worked on; what is before that has its place then.
+    async fn all(mut self, topics: Vec<ProduceTopic>) -> Vec<TopicOutcome> {
+        let mut outcomes = Vec::with_capacity(topics.len());
+        for ProduceTopic { topic, partitions } in topics {
+            let id = match &topic {
+                TopicRef::Name(name) => id_of(&self.broker, name),
+                TopicRef::Id(id) => known_id(&self.broker, *id),
+            };
+            let mut parts = Vec::with_capacity(partitions.len());
+            for produced in partitions {
+                let index = produced.partition_index;
+                let found = match (&self.refused, id) {
+                    (Some(refused), _) => Err(refused.clone()),
+                    (None, Err(code)) => Err(code.into()),
+                    (None, Ok(id)) => {
+                        find_partition(&self.broker, id, index).map_err(Refusal::from)
+                    }
+                };
+                let result = match found {
+                    Ok(partition) => self.one(&partition, produced).await,
+                    Err(refusal) => Err(refusal),
+                };
+                parts.push(Outcome { index, result });
+            }
+            outcomes.push(TopicOutcome {
+                topic,
+                partitions: parts,
+            });
+        }
+        outcomes
     }
-    result.map_err(|refusal| Refusal {
-        log_start: Some(partition.log().offsets().start),
-        ..refusal
-    })
+
+    async fn one(
+        &mut self,
+        partition: &Arc<Partition>,
+        produced: ProducePartition,
+    ) -> Result<ProducedBatch, Refusal> {
+        partition.metrics().produce_requests.increment();
+        let records = produced.records.unwrap_or_default();
+        let bytes = records.len() as u64;
+        let result = self.append(partition, records).await;
+        if let Err(refusal) = &result {
+            self.listed_max -= refusal.records.len();
+            partition.metrics().failed_produce_requests.increment();
+            partition.metrics().bytes_rejected.add(bytes);
+        }
+        result.map_err(|refusal| Refusal {
+            log_start: Some(partition.log().offsets().start),
+            ..refusal
+        })
+    }
+
+    async fn append(
+        &self,
+        partition: &Arc<Partition>,
+        records: BytesMut,
+    ) -> Result<ProducedBatch, Refusal> {
+        let (hold, listed_max) = (self.hold.clone(), self.listed_max);
+        let mut batch = partition.receive(records, self.version, self.now_ms, hold, listed_max)?;
+        if !batch.records_are_due() {
+            return batch.append(self.now_ms);
+        }
+        let workers = &self.broker.record_workers;
+        if workers.look_here(&mut batch, listed_max)? == Looked::Done {
+            return batch.append(self.now_ms);
+        }
+        let batch = workers.look(batch, listed_max).await?;
+        batch.append(wall_clock_ms())
+    }
 }
 
 /// Registers the request with every partition that took a batch of it.
@@ -254,4 +328,11 @@ fn refused(refusal: &Refusal) -> PartitionProduceResponse {
         .with_log_append_time_ms(-1)
         .with_log_start_offset(refusal.log_start.map_or(-1, |offset| offset.get()))
         .with_error_message(refusal.message.clone().map(text))
+        .with_record_errors(refusal.records.iter().map(record_error).collect())
+}
+
+fn record_error(refused: &RecordRefusal) -> BatchIndexAndErrorMessage {
+    BatchIndexAndErrorMessage::default()
+        .with_batch_index(refused.index)
+        .with_batch_index_error_message(Some(text(&*refused.message)))
 }

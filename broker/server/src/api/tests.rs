@@ -16,6 +16,7 @@ mod list_config_resources;
 mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
+mod produce;
 mod produced;
 mod topics;
 

@@ -187,9 +187,14 @@ pub(super) const LOGS: &[Definition] = &[
     )
     .check(Check::BetweenOr(1, 9, -1))
     .dynamic(),
-    Definition::new("compression.lz4.level", Int, Some("9"), "The level of lz4.")
-        .between(1, 17)
-        .dynamic(),
+    Definition::new(
+        "compression.lz4.level",
+        Int,
+        Some("9"),
+        "Accepted and shown; lz4 always works as at 9, Kafka's default: its fast compressor.",
+    )
+    .between(1, 17)
+    .dynamic(),
     Definition::new(
         "compression.zstd.level",
         Int,

@@ -13,10 +13,6 @@ const NOT_YET: &[&str] = &[
     "max.compaction.lag.ms",
     "min.cleanable.dirty.ratio",
     "min.compaction.lag.ms",
-    // Recompression: batches stay as they were sent.
-    "compression.gzip.level",
-    "compression.type",
-    "compression.zstd.level",
     // Replication: there is one node.
     "min.insync.replicas",
     "unclean.leader.election.enable",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use protocol::batch::Codec;
 use storage::log::Durability;
 
 use super::definition::Definition;
@@ -36,8 +37,8 @@ pub struct TopicConfig {
     pub cleanup_policy: CleanupPolicy,
     /// `durability`.
     pub durability: Durability,
-    /// `compression.type`.
-    pub compression_type: Compression,
+    /// `compression.type` at the level that is set for it; `None` is as the producer sends it.
+    pub codec: Option<Codec>,
     /// `message.timestamp.type`.
     pub timestamp_type: TimestampType,
     /// `message.timestamp.before.max.ms`.
@@ -61,23 +62,6 @@ pub struct CleanupPolicy {
     pub delete: bool,
     /// Of each key the last record stays.
     pub compact: bool,
-}
-
-/// `compression.type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// As the producer sends it.
-    Producer,
-    /// None.
-    Uncompressed,
-    /// gzip.
-    Gzip,
-    /// Snappy.
-    Snappy,
-    /// LZ4.
-    Lz4,
-    /// Zstandard.
-    Zstd,
 }
 
 /// `message.timestamp.type`.
@@ -125,13 +109,18 @@ impl TopicConfig {
                 "os" => Durability::Os,
                 _ => Durability::Fsync,
             },
-            compression_type: match view.text("compression.type").as_str() {
-                "uncompressed" => Compression::Uncompressed,
-                "gzip" => Compression::Gzip,
-                "snappy" => Compression::Snappy,
-                "lz4" => Compression::Lz4,
-                "zstd" => Compression::Zstd,
-                _ => Compression::Producer,
+            codec: match view.text("compression.type").as_str() {
+                "uncompressed" => Some(Codec::None),
+                "gzip" => Some(Codec::Gzip {
+                    // -1 is the library's own.
+                    level: u32::try_from(view.number::<i64>("compression.gzip.level")).ok(),
+                }),
+                "snappy" => Some(Codec::Snappy),
+                "lz4" => Some(Codec::Lz4),
+                "zstd" => Some(Codec::Zstd {
+                    level: view.number("compression.zstd.level"),
+                }),
+                _ => None,
             },
             timestamp_type: match view.text("message.timestamp.type").as_str() {
                 "LogAppendTime" => TimestampType::LogAppendTime,

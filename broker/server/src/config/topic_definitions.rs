@@ -88,8 +88,13 @@ pub static TOPIC_DEFINITIONS: &[TopicDefinition] = &[
         &[("compression.gzip.level", Unit::Same)],
     ),
     topic(
-        Definition::new("compression.lz4.level", Int, Some("9"), "The level of lz4.")
-            .between(1, 17),
+        Definition::new(
+            "compression.lz4.level",
+            Int,
+            Some("9"),
+            "Accepted and shown; lz4 always works as at 9, Kafka's default: its fast compressor.",
+        )
+        .between(1, 17),
         &[("compression.lz4.level", Unit::Same)],
     ),
     topic(

@@ -27,12 +27,14 @@ pub struct TopicMetrics {
     pub failed_produce_requests: Counter,
     /// Those that were answered with an error.
     pub failed_fetch_requests: Counter,
+    /// Records that were compressed anew for the topic's codec.
+    pub produce_message_conversions: Counter,
 }
 
 /// A metric's name, its help, and its counter in a topic.
 type Column = (&'static str, &'static str, fn(&TopicMetrics) -> &Counter);
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     (
         "kafka_server_brokertopicmetrics_messagesin_total",
         "Records appended.",
@@ -72,6 +74,11 @@ const COLUMNS: [Column; 8] = [
         "kafka_server_brokertopicmetrics_failedfetchrequests_total",
         "Partitions whose read was answered with an error.",
         |t| &t.failed_fetch_requests,
+    ),
+    (
+        "kafka_server_brokertopicmetrics_producemessageconversions_total",
+        "Records compressed anew, because the producer's codec is not the topic's.",
+        |t| &t.produce_message_conversions,
     ),
 ];
 

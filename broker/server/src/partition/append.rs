@@ -1,15 +1,11 @@
-//! What a produce request brings for one partition: validated, stamped, appended.
+//! A client's batch into the log, once all that is asked of it holds.
 
-use bytes::BytesMut;
 use protocol::ErrorCode;
-use protocol::batch::{
-    BatchHeader, TimestampType as BatchTimestamps, check_produce_version,
-    set_max_timestamp_and_log_append_time, validate_for_append,
-};
+use protocol::batch::{BatchError, BatchHeader, set_max_timestamp_and_log_append_time};
 use protocol::model::Offset;
-use storage::log::{Appended, Hold};
+use storage::log::Appended;
 
-use super::Partition;
+use super::incoming::Incoming;
 use crate::config::TimestampType;
 
 /// A batch that is in the log.
@@ -22,14 +18,35 @@ pub struct ProducedBatch {
 }
 
 /// Why a batch was refused.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Kafka's code for it.
     pub code: ErrorCode,
     /// A sentence for the client.
     pub message: Option<String>,
+    /// The records it is for (KIP-467), as far as they are listed.
+    pub records: Vec<RecordRefusal>,
     /// For the answer.
     pub log_start: Option<Offset>,
+}
+
+/// Why a record cannot be taken, and its batch neither.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordRefusal {
+    /// Its number in the batch, from 0.
+    pub index: i32,
+    /// A sentence for the client.
+    pub message: String,
+}
+
+impl Refusal {
+    /// With a sentence.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Refusal {
+        Refusal {
+            message: Some(message.into()),
+            ..code.into()
+        }
+    }
 }
 
 impl From<ErrorCode> for Refusal {
@@ -37,92 +54,64 @@ impl From<ErrorCode> for Refusal {
         Refusal {
             code,
             message: None,
+            records: Vec::new(),
             log_start: None,
         }
     }
 }
 
-impl Partition {
-    /// Validates a client's batch as Kafka's `LogValidator` does and appends it. Records are not decoded.
-    pub fn produce(
-        &self,
-        mut records: BytesMut,
-        version: i16,
-        now_ms: i64,
-        hold: Option<Hold>,
-    ) -> Result<ProducedBatch, Refusal> {
-        let config = self.config.load();
-        let refused = |error: protocol::batch::BatchError| Refusal {
-            code: error.error_code(),
-            message: Some(error.to_string()),
-            log_start: None,
-        };
-        let mut header =
-            validate_for_append(&records, config.max_message_bytes).map_err(refused)?;
-        check_produce_version(&header, version).map_err(refused)?;
-        if header.is_transactional() {
-            // Until transactions are supported, and not retriable: Kafka's code for a producer that has no such transaction.
-            return Err(Refusal {
-                code: ErrorCode::InvalidTxnState,
-                message: Some("transactions are not supported by this broker".into()),
-                log_start: None,
-            });
+impl From<BatchError> for Refusal {
+    fn from(error: BatchError) -> Refusal {
+        Refusal::new(error.error_code(), error.to_string())
+    }
+}
+
+impl Incoming {
+    /// Appends the batch, whose records have been looked at if that was due. Done means what it
+    /// means for [`Partition::append`](super::Partition::append).
+    pub fn append(mut self, now_ms: i64) -> Result<ProducedBatch, Refusal> {
+        assert!(!self.records_are_due(), "records nobody looked at");
+        let size = self.batch.len();
+        let segment_bytes = self.config.segment_bytes as usize;
+        if size > segment_bytes {
+            return Err(Refusal::new(
+                ErrorCode::RecordListTooLarge,
+                format!("a batch of {size} bytes, a segment takes {segment_bytes}"),
+            ));
         }
         let mut log_append_time = None;
-        match config.timestamp_type {
-            TimestampType::LogAppendTime => {
-                set_max_timestamp_and_log_append_time(&mut records, now_ms);
-                header = BatchHeader::parse(&records).map_err(refused)?;
-                log_append_time = Some(now_ms);
-            }
-            TimestampType::CreateTime => {
-                check_create_time(&header, &config, now_ms)?;
-            }
+        if self.config.timestamp_type == TimestampType::LogAppendTime {
+            set_max_timestamp_and_log_append_time(&mut self.batch, now_ms);
+            self.header = BatchHeader::parse(&self.batch)?;
+            log_append_time = Some(now_ms);
         }
-        let records_in = u64::try_from(header.record_count).unwrap_or(0);
-        let bytes_in = records.len() as u64;
-        let appended = self.append(records, &header, now_ms, hold)?;
-        if appended.duplicate.is_none() {
-            self.metrics.messages_in.add(records_in);
-            self.metrics.bytes_in.add(bytes_in);
+        let records_in = u64::try_from(self.header.record_count).unwrap_or(0);
+        let Incoming {
+            partition,
+            batch,
+            header,
+            hold,
+            is_anew,
+            ..
+        } = self;
+        if is_anew {
+            partition
+                .metrics
+                .produce_message_conversions
+                .add(records_in);
+        }
+        let appended = partition.append(batch, &header, now_ms, hold)?;
+        match appended.duplicate {
+            // What is in the log has the time of the first attempt.
+            Some(first) => log_append_time = log_append_time.and(Some(first.timestamp)),
+            None => {
+                partition.metrics.messages_in.add(records_in);
+                partition.metrics.bytes_in.add(size as u64);
+            }
         }
         Ok(ProducedBatch {
             appended,
             log_append_time,
         })
     }
-}
-
-/// Kafka's `LogValidator.validateTimestamp`, by the header: its greatest timestamp must not be too far ahead, its first not too far back.
-fn check_create_time(
-    header: &BatchHeader,
-    config: &crate::config::TopicConfig,
-    now_ms: i64,
-) -> Result<(), Refusal> {
-    if header.timestamp_type() == BatchTimestamps::LogAppendTime {
-        return Err(Refusal {
-            code: ErrorCode::InvalidTimestamp,
-            message: Some(
-                "Invalid timestamp type in message: LogAppendTime; the topic takes CreateTime"
-                    .into(),
-            ),
-            log_start: None,
-        });
-    }
-    let ahead = header.max_timestamp.saturating_sub(now_ms);
-    let behind = now_ms.saturating_sub(header.base_timestamp);
-    let is_stamped = header.max_timestamp >= 0;
-    if is_stamped
-        && (ahead > config.timestamp_after_max_ms || behind > config.timestamp_before_max_ms)
-    {
-        return Err(Refusal {
-            code: ErrorCode::InvalidTimestamp,
-            message: Some(format!(
-                "Timestamps {} to {} of the batch are out of the range that the topic accepts",
-                header.base_timestamp, header.max_timestamp
-            )),
-            log_start: None,
-        });
-    }
-    Ok(())
 }

@@ -26,9 +26,13 @@ pub use waiters::{FetchWait, ProduceWait};
 
 mod append;
 mod delete_records;
+mod incoming;
+mod record_workers;
 mod waiters;
 
-pub use append::{ProducedBatch, Refusal};
+pub use append::{ProducedBatch, RecordRefusal, Refusal};
+pub use incoming::{Incoming, Looked};
+pub use record_workers::RecordWorkers;
 
 /// Where a partition stands, for answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ mod idempotence;
 mod invalid_batches;
 mod operating;
 mod protocol_flow;
+mod records;
 mod refusals;
 mod retention;
 mod support;

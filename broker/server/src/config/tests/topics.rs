@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use protocol::batch::Codec;
+
 use super::*;
 
 fn overrides(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -28,11 +30,37 @@ fn without_settings_a_topic_is_as_kafkas() {
             compact: false
         }
     );
-    assert_eq!(config.compression_type, Compression::Producer);
+    assert_eq!(config.codec, None);
     assert_eq!(config.timestamp_type, TimestampType::CreateTime);
     assert_eq!(config.timestamp_before_max_ms, i64::MAX);
     assert_eq!((config.flush_messages, config.flush_ms), (None, None));
     assert!(!config.unclean_leader_election);
+}
+
+#[test]
+fn a_codec_comes_with_its_level() {
+    let codec = |own: &[(&str, &str)]| {
+        let broker = [
+            ("compression.type", "zstd"),
+            ("compression.gzip.level", "2"),
+        ];
+        topic(own, &broker).codec
+    };
+    assert_eq!(codec(&[]), Some(Codec::Zstd { level: 3 }));
+    let level = ("compression.zstd.level", "-7");
+    assert_eq!(codec(&[level]), Some(Codec::Zstd { level: -7 }));
+    let gzip = ("compression.type", "gzip");
+    assert_eq!(codec(&[gzip]), Some(Codec::Gzip { level: Some(2) }));
+    let default = ("compression.gzip.level", "-1");
+    assert_eq!(codec(&[gzip, default]), Some(Codec::Gzip { level: None }));
+    for (name, expected) in [
+        ("producer", None),
+        ("uncompressed", Some(Codec::None)),
+        ("snappy", Some(Codec::Snappy)),
+        ("lz4", Some(Codec::Lz4)),
+    ] {
+        assert_eq!(codec(&[("compression.type", name)]), expected);
+    }
 }
 
 #[test]

@@ -305,11 +305,20 @@ impl Node {
 
     /// Bytes in memory now.
     pub(crate) fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most bytes there were in memory since the start.
+    pub(crate) fn peak_resident_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> u64 {
         let pid = self.running().child.id();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
         let line = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .find_map(|line| line.strip_prefix(name))
             .expect("Linux");
         let kib = line.trim().trim_end_matches("kB").trim();
         kib.parse::<u64>().expect("a number") * 1024

@@ -1,0 +1,215 @@
+//! Produce where records are looked at: who waits for that, and what is held meanwhile.
+
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use protocol::batch::{BatchBuilder, Compression, NewRecord, compress};
+use protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use protocol::messages::{
+    CreateTopicsRequest, CreateTopicsResponse, ProduceRequest, ProduceResponse,
+};
+use protocol::model::Uuid;
+
+use super::super::Answer;
+use super::super::topics::text;
+use crate::testing::{TestBroker, decoded, finished};
+
+const VERSION: i16 = 13;
+/// No test waits longer for anything.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn topic(broker: &mut TestBroker, name: &str, configs: &[(&str, &str)]) -> Uuid {
+    let configs = configs.iter().map(|(name, value)| {
+        CreatableTopicConfig::default()
+            .with_name(text(*name))
+            .with_value(Some(text(*value)))
+    });
+    let topic = CreatableTopic::default()
+        .with_name(text(name).into())
+        .with_num_partitions(2)
+        .with_replication_factor(1)
+        .with_configs(configs.collect());
+    let request = CreateTopicsRequest::default()
+        .with_topics(vec![topic])
+        .with_timeout_ms(10_000);
+    let response: CreateTopicsResponse = broker.ask(7, &request).await;
+    assert_eq!(response.topics[0].error_code, 0, "{response:?}");
+    response.topics[0].topic_id
+}
+
+fn batch(count: usize, compression: Compression) -> BytesMut {
+    let mut builder = BatchBuilder::new();
+    for _ in 0..count {
+        builder.push(&NewRecord {
+            timestamp: crate::broker::wall_clock_ms(),
+            key: Some(b"key"),
+            value: Some(b"value"),
+            ..NewRecord::default()
+        });
+    }
+    compress(&builder.build(), compression, usize::MAX).expect("it compresses")
+}
+
+fn request(topic: Uuid, batches: &[(i32, BytesMut)]) -> ProduceRequest {
+    let partitions = batches.iter().map(|(index, batch)| {
+        PartitionProduceData::default()
+            .with_index(*index)
+            .with_records(Some(batch.clone().freeze()))
+    });
+    let topic = TopicProduceData::default()
+        .with_topic_id(topic)
+        .with_partition_data(partitions.collect());
+    ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(10_000)
+        .with_topic_data(vec![topic])
+}
+
+fn pauses(answer: &Answer) -> bool {
+    matches!(answer, Answer::Pausing(_))
+}
+
+/// A runtime with one thread to hand work to.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .expect("a runtime")
+}
+
+/// Keeps that thread busy, so that what is handed to it does not begin.
+struct Busy {
+    release: mpsc::Sender<()>,
+    thread: tokio::task::JoinHandle<()>,
+}
+
+impl Busy {
+    fn start() -> Busy {
+        let (release, released) = mpsc::channel();
+        let thread = tokio::task::spawn_blocking(move || released.recv().expect("a release"));
+        Busy { release, thread }
+    }
+
+    async fn release(self) {
+        self.release.send(()).expect("the thread waits");
+        self.thread.await.expect("it ends");
+    }
+}
+
+#[test]
+fn the_connection_pauses_only_where_records_take_time() {
+    runtime().block_on(async {
+        let mut broker = TestBroker::start(&[]).await;
+        let compact = ("cleanup.policy", "compact");
+        let plain = topic(&mut broker, "plain", &[]).await;
+        let compacted = topic(&mut broker, "compacted", &[compact]).await;
+        let both = [compact, ("compression.type", "zstd")];
+        let both = topic(&mut broker, "both", &both).await;
+        let slow = [
+            ("compression.type", "zstd"),
+            ("compression.zstd.level", "19"),
+        ];
+        let slow = topic(&mut broker, "slow", &slow).await;
+        let (none, gzip, zstd) = (Compression::None, Compression::Gzip, Compression::Zstd);
+        for (topic, count, codec, expected) in [
+            (plain, 20_000, gzip, false),
+            (both, 1, none, false),
+            (both, 1000, none, true),
+            (both, 1, gzip, false),
+            // Small until it is out of its codec.
+            (both, 1000, gzip, true),
+            // It has its codec, but does it have keys?
+            (both, 1000, zstd, true),
+            (slow, 1, none, true),
+            (compacted, 1, zstd, false),
+            (compacted, 1000, zstd, true),
+            (compacted, 10_000, none, false),
+            (compacted, 10_001, none, true),
+        ] {
+            let request = request(topic, &[(0, batch(count, codec))]);
+            let busy = Busy::start();
+            let answer = broker.begin(VERSION, &request);
+            assert_eq!(pauses(&answer), expected, "{count} records in {codec:?}");
+            busy.release().await;
+            let response: ProduceResponse =
+                decoded(&finished(answer).await, super::ApiKey::Produce, VERSION);
+            let answer = &response.responses[0].partition_responses[0];
+            assert_eq!(answer.error_code, 0, "{answer:?}");
+        }
+    });
+}
+
+#[test]
+fn what_a_broken_connection_left_to_a_thread_is_held_until_that_ends() {
+    runtime().block_on(async {
+        let mut broker = TestBroker::start(&[]).await;
+        let topic = topic(&mut broker, "t", &[("compression.type", "zstd")]).await;
+        let busy = Busy::start();
+        let batches = [
+            (0, batch(1000, Compression::None)),
+            (1, batch(5, Compression::Zstd)),
+        ];
+        let Answer::Pausing(mut paused) = broker.begin(VERSION, &request(topic, &batches)) else {
+            panic!("nothing was handed over");
+        };
+        let polled = paused
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Pending));
+        let memory = broker.broker.record_workers.memory().clone();
+        drop(paused);
+        assert!(
+            memory.available() < memory.capacity(),
+            "it is still worked on"
+        );
+        busy.release().await;
+        let all = tokio::time::timeout(PATIENCE, memory.acquire(memory.capacity())).await;
+        drop(all.expect("the memory comes back"));
+        // Neither that partition nor the one behind it has anything of the request.
+        for index in [0, 1] {
+            let partition = broker.partition(topic, index).expect("a partition");
+            assert_eq!(partition.offsets().log_end.get(), 0);
+        }
+
+        let answer = broker.begin(VERSION, &request(topic, &batches));
+        let response: ProduceResponse =
+            decoded(&finished(answer).await, super::ApiKey::Produce, VERSION);
+        for answer in &response.responses[0].partition_responses {
+            assert_eq!((answer.error_code, answer.base_offset), (0, 0));
+        }
+        // What is in the tail is held, and no more than that.
+        let held = memory.capacity() - memory.available();
+        assert!((1..1000 * 20).contains(&held), "{held} bytes");
+    });
+}
+
+/// More than all the memory there is for it: one at a time, and none waits for another for ever.
+#[tokio::test]
+async fn batches_pass_that_take_more_memory_than_there_is() {
+    let settings = [
+        ("queued.max.request.bytes", "1048576"),
+        ("socket.request.max.bytes", "1048576"),
+        ("log.write.behind.ms", "10"),
+    ];
+    let mut broker = TestBroker::start(&settings).await;
+    let topic = topic(&mut broker, "t", &[("compression.type", "lz4")]).await;
+    let large = batch(15_000, Compression::Gzip);
+    let mut answers = Vec::new();
+    for _ in 0..12 {
+        let batches = [(0, large.clone()), (1, large.clone())];
+        let answer = broker.begin(VERSION, &request(topic, &batches));
+        answers.push(tokio::spawn(finished(answer)));
+    }
+    for answer in answers {
+        let answer = tokio::time::timeout(PATIENCE, answer).await;
+        let response = answer.expect("none waits for ever").expect("it ends");
+        let response: ProduceResponse = decoded(&response, super::ApiKey::Produce, VERSION);
+        for answer in &response.responses[0].partition_responses {
+            assert_eq!(answer.error_code, 0, "{answer:?}");
+        }
+    }
+}
