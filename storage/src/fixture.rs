@@ -84,6 +84,7 @@ pub fn node_on(disk: SimDisk) -> Node {
             retention_check_ms: 300_000,
             clock_jump_pause_ms: 86_400_000,
             producer_expiration_ms: i64::MAX,
+            free_bytes_min: None,
         },
         log_config: LogConfig::default(),
     }

@@ -460,6 +460,7 @@ fn a_full_disk_refuses_growth_and_takes_overwrites() {
     file.set_len(100 * BLOCK as u64)
         .expect("a hole takes no space");
     full(file.write_all_at(&[b"x"], 50 * BLOCK as u64));
+    full(file.allocate(101 * BLOCK as u64));
     file.set_len(7 * BLOCK as u64).expect("cut");
     file.sync().expect("sync");
     machine

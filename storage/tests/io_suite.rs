@@ -2,6 +2,7 @@
 //! direct durable files and with buffered ones.
 
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -145,6 +146,7 @@ suite!(
     misuse_is_asserted,
     dropping_waits_for_what_is_in_flight,
     space_and_hints,
+    allocated_space_is_taken,
 );
 
 fn pattern(seed: u64, len: usize) -> Vec<u8> {
@@ -588,4 +590,23 @@ fn space_and_hints(env: &Env) {
     file.start_writeback(4_096, 50_000).expect("a range");
     file.sync().expect("sync");
     assert_eq!(contents(&file), pattern(1, 100_000));
+}
+
+fn allocated_space_is_taken(env: &Env) {
+    const LEN: u64 = (3 << 20) + 5;
+    let file = env.open("file", CREATE);
+    file.write_all_at(&[b"front"], 0).expect("write");
+    let before = env.io.disk_space(&env.dir).expect("space").available;
+    file.allocate(LEN).expect("space");
+    file.allocate(7).expect("there already");
+    assert_eq!(file.len().expect("length"), LEN);
+    let bytes = contents(&file);
+    assert!(bytes.starts_with(b"front"));
+    assert!(bytes[5..].iter().all(|byte| *byte == 0));
+    let taken = match std::fs::metadata(env.dir.join("file")) {
+        Ok(metadata) => metadata.blocks() * 512,
+        // The simulated disk, which nobody else uses.
+        Err(_) => 512 + before - env.io.disk_space(&env.dir).expect("space").available,
+    };
+    assert!(taken >= LEN, "{taken}");
 }

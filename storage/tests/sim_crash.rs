@@ -72,7 +72,13 @@ fn what_was_durable_survives_a_disk_that_refuses() {
         refuses: true,
         ..NONE
     });
-    let tested = [sum.crashes, sum.verified, sum.faults, sum.full];
+    let tested = [
+        sum.crashes,
+        sum.verified,
+        sum.faults,
+        sum.full,
+        sum.reserves,
+    ];
     assert!(
         is_single() || tested.iter().all(|count| *count > 0),
         "something was not tested: {sum:?}"

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use storage::data_dir::SpaceState;
+
 use crate::broker::Broker;
 use crate::metrics::{ControllerSample, Metrics, PartitionSample, Samples, Scrape, StorageSample};
 use crate::net::{CloseReason, Observer};
@@ -44,6 +46,9 @@ impl Scrape for BrokerScrape {
             write_behind_bytes: tail_bytes,
             disk_bytes_free: space.available,
             disk_bytes_capacity: space.total,
+            disk_bytes_free_min: broker.data_dir.free_bytes_min(),
+            reserve_bytes: broker.data_dir.reserve_bytes(),
+            refusing: broker.data_dir.space_state() != SpaceState::Enough,
             offline: broker.data_dir.fault().is_some(),
             deleted_segments: deleted.segments,
             deleted_bytes: deleted.bytes,

@@ -343,6 +343,7 @@ fn data_dir_config(config: &BrokerConfig) -> DataDirConfig {
         retention_check_ms: millis(config.logs.retention_check_interval),
         clock_jump_pause_ms: millis(config.logs.clock_jump_pause),
         producer_expiration_ms: millis(config.producers.producer_id_expiration),
+        free_bytes_min: config.journal.free_bytes_min,
     }
 }
 

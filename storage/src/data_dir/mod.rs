@@ -4,6 +4,7 @@
 //! meta.properties           whose it is; written last when the directory is formatted
 //! checkpoint                what the partition files hold, and where the journal is needed from
 //! journal/0000.journal ...  the journal's files, used in turn
+//! reserve                   space that is given up when the disk is full
 //! topic-0/...               a directory for each partition, as Apache Kafka lays it out
 //! topic-0.<id>-delete/      a deleted one on its way out
 //! ```
@@ -26,6 +27,7 @@ pub use recovery::RecoveryReport;
 pub use retention::RetentionStatus;
 pub use retention_clock::{ABSENCE_MAX_MS, JUMP_MIN_MS};
 pub use size::JOURNAL_DISK_SHARE;
+pub use space::SpaceState;
 pub use workers::Workers;
 
 mod checkpoint;
@@ -33,12 +35,17 @@ mod meta;
 mod page_cache;
 mod pressure;
 mod recovery;
+mod reserve;
 mod retention;
 mod retention_clock;
 mod size;
+mod space;
 #[cfg(test)]
 mod tests;
 mod workers;
+
+use reserve::Reserve;
+use space::Space;
 
 use crate::io::{Io, IoFile};
 use crate::journal::{
@@ -75,6 +82,8 @@ pub struct DataDirConfig {
     pub clock_jump_pause_ms: i64,
     /// An idempotent producer that has been silent for so long is forgotten, in milliseconds.
     pub producer_expiration_ms: i64,
+    /// Bytes that are to be left free on the disk; by default a twentieth of it, at most as much as the journal takes.
+    pub free_bytes_min: Option<u64>,
 }
 
 /// Who the directory must belong to.
@@ -202,8 +211,6 @@ pub struct DataDir {
     checkpointing: Mutex<()>,
     /// Open since before anything was written: through it the kernel tells of every failure to write back.
     any_file: Arc<dyn IoFile>,
-    /// The disk had no space for what was to be written behind, and has not had any since.
-    full: AtomicBool,
     /// A checkpoint is to be written soon, however empty the journal.
     checkpoint_wanted: AtomicBool,
     retention: RetentionStatus,
@@ -211,6 +218,8 @@ pub struct DataDir {
     seen_ms: AtomicI64,
     /// What it said when the last checkpoint before the start was written.
     last_seen_ms: Option<i64>,
+    reserve: Reserve,
+    space: Space,
     /// Directories of deleted logs whose deletion is durable.
     garbage: Arc<Mutex<Vec<PathBuf>>>,
 }
@@ -274,10 +283,36 @@ impl DataDir {
         (usage.live as f64 / usage.capacity.max(1) as f64).min(1.0)
     }
 
-    /// Whether the disk had no space when partition files were last written. Everything acknowledged is in the journal; produce
-    /// requests should be refused, with an error that can be retried, until there is space again.
+    /// Where the disk stands. In any state but [`SpaceState::Enough`] produce requests should be refused, with an error that can be
+    /// retried; what frees space still works.
+    pub fn space_state(&self) -> SpaceState {
+        self.space.state()
+    }
+
+    /// Whether the disk had no space when partition files were last written. Everything acknowledged is in the journal.
     pub fn is_full(&self) -> bool {
-        self.full.load(Ordering::Relaxed)
+        self.space_state() == SpaceState::Full
+    }
+
+    /// Bytes that are to be left free on the disk.
+    pub fn free_bytes_min(&self) -> u64 {
+        self.space.watermark()
+    }
+
+    /// Bytes of the reserve: given up when the disk is full, taken again when there is space.
+    pub fn reserve_bytes(&self) -> u64 {
+        self.reserve.held()
+    }
+
+    /// Measures the space of the disk. What is free, and promised to nobody, decides whether produce requests are taken.
+    pub fn measure_space(&self) {
+        // A disk that does not even say how large it is will fail a write soon enough.
+        let Ok(disk) = self.disk_space() else { return };
+        // Some file systems in user space know nothing of their size.
+        if disk.total > 0 {
+            let owed = self.reserve.missing() + self.environment.tails.bytes() as u64;
+            self.space.on_measured(disk, owed, &self.path);
+        }
     }
 
     /// Bytes in the tails of all logs.
@@ -362,7 +397,7 @@ impl DataDir {
         self.environment.files.forget(log.id());
         let away = deleted_dir(log.dir(), log.id());
         if self.io.exists(log.dir())? {
-            self.io.rename(log.dir(), &away)?;
+            self.with_reserve(|| self.io.rename(log.dir(), &away))?;
         }
         let listener = Deletion {
             away,
@@ -394,11 +429,13 @@ impl DataDir {
         self.seen_ms.store(now_ms, Ordering::Relaxed);
         let mut waiting = self.environment.waiting.take();
         let moved = self.check_online().and_then(|()| {
-            let moved = self
-                .write_waiting(&waiting, now_ms)
-                .and_then(|moved| self.bound_unsynced_files().map(|()| moved));
+            let moved = self.with_reserve(|| {
+                let moved = self.write_waiting(&waiting, now_ms)?;
+                self.bound_unsynced_files()?;
+                Ok(moved)
+            });
             if moved.as_ref().is_ok_and(|moved| *moved > 0) {
-                self.full.store(false, Ordering::Relaxed);
+                self.space.on_written();
             }
             self.settle("writing partition files", moved)
         });
@@ -487,11 +524,26 @@ impl DataDir {
     pub fn checkpoint(&self, clean_end: Option<JournalEnd>) -> io::Result<usize> {
         let _checkpointing = self.checkpointing.lock();
         self.check_online()?;
-        let released = self.write_checkpoint(clean_end);
+        let released = self.with_reserve(|| self.write_checkpoint(clean_end));
         if released.is_ok() {
-            self.full.store(false, Ordering::Relaxed);
+            self.space.on_written();
         }
         self.settle("writing a checkpoint", released)
+    }
+
+    /// Does what may find the disk full, and does it once more if giving up the reserve makes room.
+    fn with_reserve<T>(&self, attempt: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        let outcome = attempt();
+        match &outcome {
+            Err(error) if is_disk_full(error) => {
+                self.space.on_full(&self.path, error);
+                if self.reserve.release() {
+                    return attempt();
+                }
+                outcome
+            }
+            _ => outcome,
+        }
     }
 
     fn write_checkpoint(&self, clean_end: Option<JournalEnd>) -> io::Result<usize> {
@@ -549,7 +601,7 @@ impl DataDir {
     fn settle<T>(&self, what: &'static str, result: io::Result<T>) -> io::Result<T> {
         match &result {
             Ok(_) => {}
-            Err(error) if is_disk_full(error) => self.full.store(true, Ordering::Relaxed),
+            Err(error) if is_disk_full(error) => self.space.on_full(&self.path, error),
             Err(_) => {
                 return result.map_err(|error| {
                     let fault = JournalFault { what, error: Arc::new(error) };
@@ -563,13 +615,32 @@ impl DataDir {
         result
     }
 
-    /// Makes one more journal file, or brings one to full size. True when there was something to do.
+    /// Makes one more journal file, or brings one to full size, where the disk has the space. True when there was something to do.
     pub fn grow_journal(&self) -> io::Result<bool> {
+        let needed = self.journal_files.growth_bytes();
+        if needed == 0 || !self.has_spare(needed) {
+            return Ok(false);
+        }
         let grown = self.journal_files.grow()?;
         if grown {
             self.environment.journal.wake();
         }
         Ok(grown)
+    }
+
+    /// Takes a piece of the reserve, where the disk has the space. True when there was something to do.
+    pub fn grow_reserve(&self) -> io::Result<bool> {
+        // What it lacks is not counted as spare.
+        let is_due = self.reserve.is_due() && self.space_state() != SpaceState::Full;
+        if !is_due || !self.has_spare(0) {
+            return Ok(false);
+        }
+        self.reserve.grow()
+    }
+
+    fn has_spare(&self, bytes: u64) -> bool {
+        self.measure_space();
+        self.space.spare() >= i64::try_from(bytes).unwrap_or(i64::MAX)
     }
 
     /// The writer, for who drives it: the journal's thread, or a simulation. Once.

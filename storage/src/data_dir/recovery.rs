@@ -11,6 +11,8 @@ use protocol::model::{TopicIdPartition, base64_uuid};
 
 use super::checkpoint::Checkpoint;
 use super::meta::{self, Meta};
+use super::reserve::Reserve;
+use super::space::Space;
 use super::{
     DataDir, DataDirConfig, Identity, Logs, OpenError, RetentionStatus, deleted_dir, log_dir,
 };
@@ -149,6 +151,9 @@ pub(super) fn open(
         scanned.free,
         scanned.reopen,
     ));
+    let reserve_bytes = journal_files.bytes_max();
+    let disk = io.disk_space(path).unwrap_or_default();
+    let reserve = Reserve::open(Arc::clone(&io), path, reserve_bytes).map_err(at(path))?;
     let read_only = OpenOptions {
         read_only: true,
         ..OpenOptions::default()
@@ -164,11 +169,12 @@ pub(super) fn open(
         logs: RwLock::new(replay.logs),
         writer: Mutex::new(None),
         checkpointing: Mutex::new(()),
-        full: AtomicBool::new(false),
         checkpoint_wanted: AtomicBool::new(false),
         retention: RetentionStatus::default(),
         seen_ms: AtomicI64::new(now_ms),
         last_seen_ms,
+        reserve,
+        space: Space::new(config.free_bytes_min, disk, reserve_bytes),
         garbage: Arc::new(Mutex::new(garbage)),
         config,
     });
@@ -200,6 +206,7 @@ pub(super) fn open(
     )
     .map_err(at(&journal_dir))?;
     *data_dir.writer.lock() = Some(writer);
+    data_dir.measure_space();
     Ok((data_dir, report))
 }
 

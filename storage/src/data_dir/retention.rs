@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::DataDir;
+use super::{DataDir, SpaceState};
 use crate::log::{Retained, RetentionTime};
 
 /// What retention has done since the start.
@@ -75,10 +75,10 @@ impl DataDir {
         sum
     }
 
-    /// Removes the files of deleted segments: after their delay, or as soon as it is safe while the disk is full. The first error ends it; what is
+    /// Removes the files of deleted segments: after their delay, or as soon as it is safe while there is too little space. The first error ends it; what is
     /// left is tried again the next time.
     pub fn remove_condemned(&self, monotonic_ms: i64) -> io::Result<()> {
-        let hurry = self.is_full();
+        let hurry = self.space_state() != SpaceState::Enough;
         let waiting = self.environment.condemned.take();
         let mut result = Ok(());
         let mut left = Vec::new();

@@ -137,15 +137,11 @@ fn join<T>(thread: JoinHandle<T>) -> io::Result<T> {
 }
 
 fn write_behind(shared: &Shared) {
-    let mut was_full = false;
     while !shared.wait() {
+        shared.data_dir.measure_space();
         match shared.data_dir.write_behind((shared.now_ms)()) {
-            Ok(_) => was_full = false,
-            Err(error) if is_disk_full(&error) => {
-                if !std::mem::replace(&mut was_full, true) {
-                    tracing::error!(%error, path = %shared.data_dir.path.display(), "disk is full: nothing is lost, nothing more is taken until there is space");
-                }
-            }
+            Ok(_) => {}
+            Err(error) if is_disk_full(&error) => {}
             Err(_) => return,
         }
     }
@@ -163,12 +159,11 @@ fn checkpoint(shared: &Shared) {
         if grow_in > 0 {
             grow_in -= 1;
         } else {
-            match data_dir.grow_journal() {
-                // The checkpoint says how many files there are.
-                Ok(grown) => due |= grown,
+            match grow(data_dir) {
+                Ok(journal_grown) => due |= journal_grown,
                 Err(error) => {
                     // Not fatal: the journal works with the files it has.
-                    tracing::warn!(%error, "cannot make another journal file");
+                    tracing::warn!(%error, path = %data_dir.path.display(), "cannot make another journal file, or the reserve");
                     grow_in = GROW_AGAIN_TICKS;
                 }
             }
@@ -248,4 +243,14 @@ fn write_page_cache(shared: &Shared) {
             return;
         }
     }
+}
+
+/// Makes what is missing of the journal, and of the reserve once that is whole. True when there is a new journal file: a checkpoint says how
+/// many there are.
+fn grow(data_dir: &DataDir) -> io::Result<bool> {
+    let journal_grown = data_dir.grow_journal()?;
+    if !journal_grown {
+        data_dir.grow_reserve()?;
+    }
+    Ok(journal_grown)
 }

@@ -125,6 +125,11 @@ pub trait IoFile: fmt::Debug + Send + Sync + 'static {
     fn start_writeback(&self, offset: u64, len: u64) -> io::Result<()>;
     /// Cuts or extends (with zeros) the file.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Extends the file to `len` with bytes that take their space on the disk from now on. After an
+    /// error a part of it may have been taken.
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        append_zeros(self, len)
+    }
     /// Takes the advisory exclusive lock, which lives as long as the open file description, I/O in
     /// flight included. `Ok(false)` when another process holds it.
     fn try_lock(&self) -> io::Result<bool>;
@@ -136,6 +141,19 @@ pub trait IoFile: fmt::Debug + Send + Sync + 'static {
     fn as_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>>;
     /// For engines to recognise their own files.
     fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// Writes zeros from the end of the file to `len`.
+fn append_zeros<F: IoFile + ?Sized>(file: &F, len: u64) -> io::Result<()> {
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    let mut at = file.len()?;
+    while at < len {
+        let rest = usize::try_from(len - at).unwrap_or(usize::MAX);
+        let piece = &ZEROS[..rest.min(ZEROS.len())];
+        file.write_all_at(&[piece], at)?;
+        at += piece.len() as u64;
+    }
+    Ok(())
 }
 
 /// What an [`IoOp`] does.

@@ -169,6 +169,12 @@ impl SimDisk {
         self.state.lock().capacity = bytes;
     }
 
+    /// Limits the disk to what it holds and `bytes` more.
+    pub fn set_free(&self, bytes: u64) {
+        let mut state = self.state.lock();
+        state.capacity = state.used().saturating_add(bytes);
+    }
+
     /// Makes the next write to a path that contains `path` fail with this error number.
     pub fn fail_next_write(&self, path: &str, errno: i32) {
         self.state

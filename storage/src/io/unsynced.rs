@@ -116,6 +116,10 @@ impl IoFile for UnsyncedFile {
         self.0.set_len(len)
     }
 
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.0.allocate(len)
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         self.0.try_lock()
     }

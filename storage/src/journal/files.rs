@@ -226,6 +226,27 @@ impl JournalFiles {
         }
     }
 
+    /// Bytes of all files, once they are made.
+    pub fn bytes_max(&self) -> u64 {
+        let inner = self.inner.lock();
+        let live = inner.live.iter().map(|file| file.capacity);
+        let other = inner.free.iter().chain(&inner.reopen);
+        let made = live.chain(other.map(|file| file.capacity));
+        let made: u64 = made.map(|capacity| capacity.max(self.file_bytes)).sum();
+        made + u64::from(self.files_max.saturating_sub(inner.files_made)) * self.file_bytes
+    }
+
+    /// Bytes that the next call of [`JournalFiles::grow`] takes on the disk, at most; 0 when there is nothing to do.
+    pub fn growth_bytes(&self) -> u64 {
+        let inner = self.inner.lock();
+        let is_whole = |file: &FreeFile| file.capacity >= self.file_bytes;
+        if inner.files_made >= self.files_max && inner.free.iter().all(is_whole) {
+            0
+        } else {
+            self.file_bytes
+        }
+    }
+
     /// Makes one more file, or brings a free one that is too small to full size. True when there was something to do.
     ///
     /// Done means: zeros written, synced, and the name durable. It blocks for as long as the disk takes; call it from a thread of its own.

@@ -64,6 +64,8 @@ pub struct Outcome {
     pub starts: u64,
     /// Times the disk was found to be full.
     pub full: u64,
+    /// Times the reserve was given up.
+    pub reserves: u64,
     /// Starts that a full disk refused.
     pub no_space: u64,
     /// Rotten bytes that refused the start.
@@ -90,6 +92,7 @@ impl Outcome {
         self.deleted += other.deleted;
         self.starts += other.starts;
         self.full += other.full;
+        self.reserves += other.reserves;
         self.no_space += other.no_space;
         self.refused += other.refused;
         self.damaged += other.damaged;
@@ -197,6 +200,7 @@ impl Life {
             retention_check_ms: 300_000,
             clock_jump_pause_ms: 86_400_000,
             producer_expiration_ms: i64::MAX,
+            free_bytes_min: None,
         }
     }
 
@@ -296,6 +300,7 @@ impl Life {
         if self.trouble.refuses {
             self.refuse();
         }
+        let reserve = data_dir.reserve_bytes();
         let result = match self.random.random_range(0..100) {
             0..38 => self.append(),
             38..39 => self.advance_start(),
@@ -315,13 +320,15 @@ impl Life {
             }
             75..85 => data_dir.write_behind(self.now_ms).map(|_| ()),
             85..90 => data_dir.checkpoint(None).map(|_| ()),
-            90..93 => data_dir.grow_journal().map(|_| ()),
+            90..92 => data_dir.grow_journal().map(|_| ()),
+            92..93 => data_dir.grow_reserve().map(|_| ()),
             93..94 => data_dir.remove_dropped().map(|_| ()),
             94..95 => data_dir.remove_condemned(self.now_ms),
             95..98 => self.create(data_dir),
             _ => self.drop_one(data_dir),
         };
         self.outcome.full += u64::from(data_dir.is_full());
+        self.outcome.reserves += u64::from(data_dir.reserve_bytes() < reserve);
         self.observe();
         match result {
             Err(error) if !self.trouble.refuses && !self.disk.is_down() => {
@@ -361,7 +368,7 @@ impl Life {
             }
             2..5 => {
                 self.is_tight = true;
-                self.disk.set_capacity(0);
+                self.disk.set_free(0);
             }
             5..12 => {
                 self.is_tight = false;

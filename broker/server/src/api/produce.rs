@@ -7,8 +7,8 @@
 //! most 1000 in one answer.
 //! Retries of an idempotent producer are answered with their first offset, once that is durable (KIP-98).
 //! Topics by name up to version 12, by id in 13 (KIP-516).
-//! While the disk is full nothing is taken, with an error that clients retry; and when the disk does not keep up, answers are delayed
-//! before the journal is full, so that producers slow down.
+//! While there is too little space on the disk nothing is taken, with an error that clients retry; and when the disk does not keep up,
+//! answers are delayed before the journal is full, so that producers slow down.
 //!
 //! Not supported: transactional ids and batches; they get an error that is not retriable.
 
@@ -26,7 +26,7 @@ use protocol::messages::{ApiKey, ProduceResponse, TopicName};
 use protocol::wire::WireError;
 use protocol::wire::produce::{ProducePartition, ProduceRequest, ProduceTopic, TopicRef};
 use protocol::wire::versions::VersionRange;
-use storage::data_dir::produce_delay;
+use storage::data_dir::{SpaceState, produce_delay};
 use storage::log::Hold;
 
 use super::topics::{find_partition, id_of, known_id, text};
@@ -163,11 +163,13 @@ fn refuse_whole(request: &ProduceRequest, broker: &Broker) -> Option<Refusal> {
         // Fatal to the producer, as no transaction can ever succeed here.
         return Some(ErrorCode::TransactionalIdAuthorizationFailed.into());
     }
+    let message = match broker.data_dir.space_state() {
+        SpaceState::Enough => return None,
+        SpaceState::Low => "Too little space is left on the disk",
+        SpaceState::Full => "The disk is full",
+    };
     // Clients try this again, and there may be space by then.
-    broker
-        .data_dir
-        .is_full()
-        .then(|| Refusal::new(ErrorCode::KafkaStorageError, "The disk is full"))
+    Some(Refusal::new(ErrorCode::KafkaStorageError, message))
 }
 
 /// The batches of a request on their way into their partitions.

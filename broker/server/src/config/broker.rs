@@ -134,6 +134,8 @@ pub struct JournalConfig {
     pub commit_bytes_max: usize,
     /// `journal.depth`.
     pub depth: usize,
+    /// `disk.free.bytes.min`; `None` for the default.
+    pub free_bytes_min: Option<u64>,
     /// `journal.unsafe.no.sync`: loses acknowledged records; for tests of durability only.
     pub unsafe_no_sync: bool,
 }
@@ -305,6 +307,7 @@ impl JournalConfig {
             initial_file_bytes: settings.number("journal.initial.file.bytes"),
             commit_bytes_max: settings.number("journal.commit.bytes.max"),
             depth: settings.number("journal.depth"),
+            free_bytes_min: u64::try_from(settings.number::<i64>("disk.free.bytes.min")).ok(),
             unsafe_no_sync: settings.boolean("journal.unsafe.no.sync"),
         }
     }

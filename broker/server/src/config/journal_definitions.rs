@@ -65,6 +65,18 @@ pub(super) const JOURNAL: &[Definition] = &[
     .low()
     .own(),
     Definition::new(
+        "disk.free.bytes.min",
+        Long,
+        Some("-1"),
+        "Free space on the disk of a data directory below which produce requests are refused, with \
+         an error that clients retry, until there is a quarter more than this again. What is not \
+         written to segments yet counts as written. -1: a twentieth of the disk, at most as much \
+         as the journal takes.",
+    )
+    .at_least(-1)
+    .high()
+    .own(),
+    Definition::new(
         "journal.unsafe.no.sync",
         Boolean,
         Some("false"),

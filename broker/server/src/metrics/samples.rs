@@ -44,6 +44,12 @@ pub struct StorageSample {
     pub disk_bytes_free: u64,
     /// Bytes of the file system.
     pub disk_bytes_capacity: u64,
+    /// Bytes to be left free on the file system.
+    pub disk_bytes_free_min: u64,
+    /// Bytes of the reserve.
+    pub reserve_bytes: u64,
+    /// Whether produce requests are refused for want of space.
+    pub refusing: bool,
     /// Whether it failed.
     pub offline: bool,
     /// Segments that retention has deleted since the start.
@@ -203,6 +209,21 @@ impl StorageSample {
                 "holdfast_disk_bytes_capacity",
                 "Bytes of the file system.",
                 self.disk_bytes_capacity,
+            ),
+            (
+                "holdfast_disk_bytes_free_min",
+                "Bytes to be left free: with less, produce requests are refused.",
+                self.disk_bytes_free_min,
+            ),
+            (
+                "holdfast_disk_reserve_bytes",
+                "Bytes kept for what is only in the journal, given up when the disk is full.",
+                self.reserve_bytes,
+            ),
+            (
+                "holdfast_disk_refusing",
+                "1 while produce requests are refused for want of space.",
+                u64::from(self.refusing),
             ),
             (
                 "kafka_log_logmanager_offlinelogdirectorycount",

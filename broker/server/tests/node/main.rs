@@ -13,4 +13,5 @@ mod protocol_flow;
 mod records;
 mod refusals;
 mod retention;
+mod space;
 mod support;

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use rustix::fs::FlockOperation;
+use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::direct::DirectSupport;
 use crate::io::uring::start_writeback;
-use crate::io::{AlignedBuf, BLOCK, IoFile, OpenOptions};
+use crate::io::{AlignedBuf, BLOCK, IoFile, OpenOptions, append_zeros};
 
 /// The most bytes of one read or write call: a whole number of blocks below the kernel's own limit.
 pub(in crate::io) const CHUNK_BYTES_MAX: usize = 1 << 30;
@@ -259,6 +259,21 @@ impl IoFile for DiskFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.buffered.set_len(len)
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let present = self.len()?;
+        if len <= present {
+            return Ok(());
+        }
+        let no_flags = FallocateFlags::empty();
+        loop {
+            match rustix::fs::fallocate(&self.buffered, no_flags, present, len - present) {
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => return append_zeros(self, len),
+                outcome => return Ok(outcome?),
+            }
+        }
     }
 
     fn try_lock(&self) -> io::Result<bool> {
