@@ -50,7 +50,8 @@ use space::Space;
 use crate::io::{Io, IoFile};
 use crate::journal::{
     DurableListener, Entry, EntryKind, JournalEnd, JournalFault, JournalFiles, JournalObserver,
-    JournalPosition, JournalUsage, JournalWriter, LogId, OpenEntry, ScanError, WriterConfig,
+    JournalPosition, JournalUsage, JournalWriter, LogId, OfflineListener, OpenEntry, ScanError,
+    WriterConfig,
 };
 use crate::log::{
     Durability, Log, LogConfig, LogEnvironment, SyncFailed, TailBudget, Unsynced, is_disk_full,
@@ -328,6 +329,26 @@ impl DataDir {
     /// Why the directory is offline, if it is.
     pub fn fault(&self) -> Option<JournalFault> {
         self.environment.journal.fault()
+    }
+
+    /// Names who hears, once, that the directory goes offline: nothing more is acknowledged, and its logs are gone from here, so that they hold no
+    /// memory. Before its threads are started.
+    pub fn set_offline_listener(self: &Arc<Self>, listener: OfflineListener) {
+        let this = Arc::downgrade(self);
+        let journal = &self.environment.journal;
+        journal.set_offline_listener(Box::new(move |fault| {
+            listener(fault);
+            if let Some(this) = this.upgrade() {
+                let mut logs = this.logs.write();
+                let emptied = Logs {
+                    next_id: logs.next_id,
+                    ..Logs::default()
+                };
+                let gone = std::mem::replace(&mut *logs, emptied);
+                drop(logs);
+                drop(gone);
+            }
+        }));
     }
 
     /// The largest batch the journal takes.

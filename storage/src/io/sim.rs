@@ -199,6 +199,11 @@ impl SimDisk {
             .add(faults::Kind::Read, path, errno);
     }
 
+    /// While true, every call fails with `EIO`; what is in flight as well.
+    pub fn set_broken(&self, broken: bool) {
+        self.state.lock().broken = broken;
+    }
+
     /// Drops faults that have not happened.
     pub fn clear_faults(&self) {
         self.state.lock().faults.clear();

@@ -134,6 +134,10 @@ impl JournalFiles {
         Ok(())
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Files there are.
     pub fn made(&self) -> u32 {
         self.inner.lock().files_made

@@ -1,7 +1,7 @@
 //! Entries on their way to the writer, in the order in which they happened.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -17,6 +17,9 @@ pub struct JournalFault {
     /// What the system said.
     pub error: Arc<std::io::Error>,
 }
+
+/// Hears, once, that a data directory went offline.
+pub type OfflineListener = Box<dyn Fn(&JournalFault) + Send + Sync>;
 
 /// Hears of the durability of the entries it queued.
 pub trait DurableListener: Send + Sync {
@@ -47,6 +50,7 @@ pub struct JournalQueue {
     inner: Mutex<Inner>,
     wake: Condvar,
     entry_bytes_max: usize,
+    offline: OnceLock<OfflineListener>,
 }
 
 impl JournalQueue {
@@ -63,7 +67,16 @@ impl JournalQueue {
             }),
             wake: Condvar::new(),
             entry_bytes_max,
+            offline: OnceLock::new(),
         }
+    }
+
+    /// Names who hears that the directory goes offline. Once, and before it can.
+    pub fn set_offline_listener(&self, listener: OfflineListener) {
+        assert!(
+            self.offline.set(listener).is_ok(),
+            "one listens to a directory"
+        );
     }
 
     /// The largest payload an entry may have: it must fit a journal file.
@@ -138,15 +151,19 @@ impl JournalQueue {
 
     /// Takes the directory offline: what is queued is told, what comes is refused.
     pub fn fail(&self, fault: &JournalFault) {
-        let orphans = {
+        let (orphans, is_first) = {
             let mut inner = self.inner.lock();
+            let is_first = inner.fault.is_none();
             inner.fault.get_or_insert_with(|| fault.clone());
             inner.wake_requested = true;
             self.wake_locked(&mut inner);
-            std::mem::take(&mut inner.entries)
+            (std::mem::take(&mut inner.entries), is_first)
         };
         for orphan in orphans {
             orphan.listener.on_fault(fault);
+        }
+        if is_first && let Some(listener) = self.offline.get() {
+            listener(fault);
         }
     }
 

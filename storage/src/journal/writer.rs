@@ -462,7 +462,8 @@ impl JournalWriter {
             what,
             error: Arc::new(error),
         };
-        tracing::error!(what, error = %fault.error, "data directory goes offline");
+        let path = self.files.dir().display();
+        tracing::error!(what, error = %fault.error, %path, "data directory goes offline");
         self.queue.fail(&fault);
         self.end_with(&fault);
     }

@@ -1,6 +1,7 @@
 //! Tests of a data directory: its files, whose it is, deletion, pressure, and its threads on a real disk.
 
 mod checkpoint_bytes;
+mod failing;
 mod full;
 mod identity;
 mod life;

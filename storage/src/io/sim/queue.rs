@@ -91,6 +91,7 @@ fn perform(state: &mut State, id: u64, op: &mut IoOp) -> io::Result<()> {
             if !file.handle.writable {
                 return Err(rustix::io::Errno::BADF.into());
             }
+            state.check_power()?;
             if !state.in_flight.contains_key(&id) {
                 // Submitted through a handle from before the crash.
                 return Err(PowerLoss.into());

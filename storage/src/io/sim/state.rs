@@ -53,6 +53,8 @@ pub(super) struct State {
     pub(super) capacity: u64,
     pub(super) faults: Faults,
     pub(super) lying: bool,
+    /// Every call fails.
+    pub(super) broken: bool,
     pub(super) names: Names,
     pub(super) inodes: BTreeMap<u64, Inode>,
     pub(super) in_flight: BTreeMap<u64, InFlight>,
@@ -75,6 +77,7 @@ impl State {
             capacity: u64::MAX,
             faults: Faults::default(),
             lying: false,
+            broken: false,
             names: Names::new(),
             inodes: BTreeMap::new(),
             in_flight: BTreeMap::new(),
@@ -92,6 +95,8 @@ impl State {
     pub(super) fn check_power(&self) -> io::Result<()> {
         if self.down {
             Err(PowerLoss.into())
+        } else if self.broken {
+            Err(rustix::io::Errno::IO.into())
         } else {
             Ok(())
         }
