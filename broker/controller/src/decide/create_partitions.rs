@@ -126,11 +126,8 @@ impl Growth<'_> {
             assignment::check_brokers(image, brokers, Some(topic.replication_factor()))?;
             assignment::check_one_active(image, index, brokers)?;
         }
-        Ok((first..)
-            .map(PartitionIndex::new)
-            .zip(assignments)
-            .map(|(index, brokers)| self.placement.assign(topic.topic_id(), index, brokers))
-            .collect())
+        let assign = |brokers: &Vec<BrokerId>| self.placement.assign(brokers);
+        Ok(assignments.iter().map(assign).collect())
     }
 
     fn place(

@@ -271,12 +271,8 @@ impl<'a> Creation<'a> {
             return request("numPartitions was not set to -1.");
         }
         let assignments = self.checked_assignments(topic)?;
-        let assign = |(index, brokers): (&i32, &&ReplicaAssignment)| {
-            let index = PartitionIndex::new(*index);
-            self.placement
-                .assign(topic.topic_id, index, &brokers.brokers)
-        };
-        Ok(assignments.iter().map(assign).collect())
+        let assign = |assignment: &&ReplicaAssignment| self.placement.assign(&assignment.brokers);
+        Ok(assignments.values().map(assign).collect())
     }
 
     fn checked_assignments<'t>(

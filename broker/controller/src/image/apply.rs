@@ -227,6 +227,10 @@ impl MetadataImage {
             } else {
                 self.loads.insert_mut(replica.broker_id, load);
             }
+            match count(self.directory_load(replica.directory_id)) {
+                0 => drop(self.directory_loads.remove_mut(&replica.directory_id)),
+                load => self.directory_loads.insert_mut(replica.directory_id, load),
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::model::{BrokerId, TopicIdPartition};
 
 use super::{BrokerLoad, MetadataImage, PartitionImage};
-use crate::topic_name;
+use crate::{DirectoryId, topic_name};
 
 impl MetadataImage {
     /// Checks all of the image; the error names what is broken. It visits every partition: for tests and for a
@@ -13,6 +13,7 @@ impl MetadataImage {
     pub fn check_invariants(&self) -> Result<(), String> {
         let mut partition_count = 0;
         let mut loads: BTreeMap<BrokerId, BrokerLoad> = BTreeMap::new();
+        let mut directory_loads: BTreeMap<DirectoryId, usize> = BTreeMap::new();
         for topic in self.topics.values() {
             if self.topic_ids.get(topic.name()) != Some(&topic.topic_id()) {
                 return Err(format!("topic {} is not found by its name", topic.name()));
@@ -29,6 +30,7 @@ impl MetadataImage {
                     let load = loads.entry(replica.broker_id).or_default();
                     load.replicas += 1;
                     load.preferred_leaders += usize::from(at == 0);
+                    *directory_loads.entry(replica.directory_id).or_default() += 1;
                 }
             }
         }
@@ -52,6 +54,9 @@ impl MetadataImage {
         }
         if !loads.iter().eq(self.loads.iter()) {
             return Err("the brokers' loads are not what they hold".into());
+        }
+        if !directory_loads.iter().eq(self.directory_loads.iter()) {
+            return Err("the directories' loads are not what they hold".into());
         }
         self.check_brokers()
     }
@@ -124,8 +129,8 @@ impl MetadataImage {
         }
     }
 
-    /// Whether a broker is alive, and has the directory its replica is in.
-    pub(crate) fn can_lead(&self, broker_id: BrokerId, partition: &PartitionImage) -> bool {
+    /// Whether a broker is alive, and has the directory its replica is in. A replica of which this is not true is offline.
+    pub fn can_lead(&self, broker_id: BrokerId, partition: &PartitionImage) -> bool {
         let directory = partition.directory_on(broker_id);
         self.broker(broker_id).is_some_and(|broker| {
             !broker.fenced && directory.is_some_and(|it| broker.directories.contains(&it))

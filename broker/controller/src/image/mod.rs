@@ -20,7 +20,7 @@ pub use self::broker::{BrokerLoad, BrokerRegistration};
 pub use self::delta::{Applied, DeletedTopic, MetadataDelta};
 pub use self::topic::{PartitionImage, TopicImage};
 use crate::record::Listener;
-use crate::{ClusterId, ConfigResource, ResourceType, topic_name};
+use crate::{ClusterId, ConfigResource, DirectoryId, ResourceType, topic_name};
 
 type Map<K, V> = RedBlackTreeMapSync<K, V>;
 
@@ -32,6 +32,8 @@ pub struct MetadataImage {
     /// The greatest broker epoch given out.
     broker_epoch_max: Option<BrokerEpoch>,
     loads: Map<BrokerId, BrokerLoad>,
+    /// How many replicas are in each directory.
+    directory_loads: Map<DirectoryId, usize>,
     topics: Map<TopicId, Arc<TopicImage>>,
     topic_ids: Map<Arc<str>, TopicId>,
     /// Topics by the name metrics know, where that says more than the name (see `topic_name::unified`).
@@ -49,6 +51,7 @@ impl Default for MetadataImage {
             brokers: Map::new_sync(),
             broker_epoch_max: None,
             loads: Map::new_sync(),
+            directory_loads: Map::new_sync(),
             topics: Map::new_sync(),
             topic_ids: Map::new_sync(),
             unified_names: Map::new_sync(),
@@ -90,6 +93,11 @@ impl MetadataImage {
     /// How many replicas a broker holds.
     pub fn load(&self, id: BrokerId) -> BrokerLoad {
         self.loads.get(&id).copied().unwrap_or_default()
+    }
+
+    /// How many replicas a data directory holds, wherever it is.
+    pub fn directory_load(&self, id: DirectoryId) -> usize {
+        self.directory_loads.get(&id).copied().unwrap_or_default()
     }
 
     /// The epoch the next registration gets.

@@ -6,6 +6,8 @@
 //! the topic (Mirrokni, Thorup, Zadimoghaddam: "Consistent Hashing with Bounded Loads"). Racks come first,
 //! then the bound, then the score.
 //!
+//! On its broker, a replica goes to the directory that holds the fewest, as Kafka's `LogManager.nextLogDirs` has it.
+//!
 //! Kafka stripes from a random start instead (`StripedReplicaPlacer`); we draw no randomness here.
 
 use std::collections::BTreeMap;
@@ -28,7 +30,8 @@ struct Candidate {
     broker_id: BrokerId,
     rack: Option<String>,
     fenced: bool,
-    directories: Vec<DirectoryId>,
+    /// Its directories, each with how many replicas it holds.
+    directories: Vec<(DirectoryId, usize)>,
     load: BrokerLoad,
     /// Of the topic that is being placed.
     topic_load: BrokerLoad,
@@ -47,7 +50,11 @@ impl Placement {
             broker_id: broker.broker_id,
             rack: broker.rack.clone(),
             fenced: broker.fenced,
-            directories: broker.directories.clone(),
+            directories: broker
+                .directories
+                .iter()
+                .map(|id| (*id, image.directory_load(*id)))
+                .collect(),
             load: image.load(broker.broker_id),
             topic_load: BrokerLoad::default(),
         });
@@ -73,21 +80,16 @@ impl Placement {
             .map(|index| {
                 let partition = (topic_id, PartitionIndex::new(index));
                 let chosen = self.choose(partition, replication_factor, bound);
-                self.take(partition, &chosen)
+                self.take(&chosen)
             })
             .collect())
     }
 
     /// Counts replicas that someone else placed, and says which directories they go to.
-    pub(crate) fn assign(
-        &mut self,
-        topic_id: TopicId,
-        partition: PartitionIndex,
-        brokers: &[BrokerId],
-    ) -> Vec<Replica> {
+    pub(crate) fn assign(&mut self, brokers: &[BrokerId]) -> Vec<Replica> {
         let at = |id: &BrokerId| self.candidates.iter().position(|it| it.broker_id == *id);
         let chosen: Vec<_> = brokers.iter().filter_map(at).collect();
-        self.take((topic_id, partition), &chosen)
+        self.take(&chosen)
     }
 
     fn check(&self, replication_factor: usize) -> Result<(), String> {
@@ -216,7 +218,7 @@ impl Placement {
         }
     }
 
-    fn take(&mut self, partition: (TopicId, PartitionIndex), chosen: &[usize]) -> Vec<Replica> {
+    fn take(&mut self, chosen: &[usize]) -> Vec<Replica> {
         self.partition_count += 1;
         let replica = |(order, at): (usize, &usize)| {
             let it = &mut self.candidates[*at];
@@ -224,7 +226,7 @@ impl Placement {
             add(&mut it.topic_load, order);
             Replica {
                 broker_id: it.broker_id,
-                directory_id: directory(it, partition),
+                directory_id: take_directory(it),
             }
         };
         chosen.iter().enumerate().map(replica).collect()
@@ -242,14 +244,15 @@ fn share(total: usize, brokers: usize) -> usize {
     total.div_ceil(brokers) + total / (4 * brokers)
 }
 
-/// A partition's directory on a broker, by the same rule as its brokers. A registration has at least one.
-fn directory(candidate: &Candidate, partition: (TopicId, PartitionIndex)) -> DirectoryId {
-    let directories = candidate.directories.iter().copied();
-    let best = directories.max_by_key(|it| {
-        let id = it.get().as_u128();
-        (score(partition, (id >> 64) as u64 ^ id as u64), *it)
-    });
-    best.expect("a registration without directories is refused")
+/// The directory with the fewest replicas, the first of them, which then has one more. A registration has at least one.
+fn take_directory(candidate: &mut Candidate) -> DirectoryId {
+    let fewest = candidate
+        .directories
+        .iter_mut()
+        .min_by_key(|(_, load)| *load);
+    let (id, load) = fewest.expect("a registration without directories is refused");
+    *load += 1;
+    *id
 }
 
 /// The rendezvous score of a node for a partition.
