@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use broker_controller::{MetadataDelta, MetadataImage};
+use broker_controller::decide::RegisterBroker;
+use broker_controller::{DirectoryId, MetadataDelta, MetadataImage};
 use parking_lot::{Mutex, RwLock};
 use protocol::ErrorCode;
 use protocol::model::{BrokerId, TopicId, TopicIdPartition};
 use protocol::wire::versions::ApiVersionTable;
-use storage::data_dir::DataDir;
 
 use crate::api::fetch_sessions::FetchSessions;
 use crate::config::{Config, LiveSettings, TopicConfig};
+use crate::data_dirs::DataDirs;
 use crate::logging::Loggers;
 use crate::metrics::Metrics;
-use crate::partition::{Partition, RecordWorkers, log_config};
+use crate::partition::{Home, Partition, RecordWorkers, log_config};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{ImageListener, LocalQuorum, METADATA_TOPIC, Metadata, metadata_partition};
 
@@ -41,8 +42,10 @@ pub struct Broker {
     pub metadata: Metadata<LocalQuorum>,
     /// The partitions led here.
     pub partitions: Arc<Partitions>,
-    /// The data directory.
-    pub data_dir: Arc<DataDir>,
+    /// The data directories.
+    pub data_dirs: Arc<DataDirs>,
+    /// How it is registered, as long as no directory goes offline.
+    pub registration: RegisterBroker,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The levels of the process's log.
@@ -62,7 +65,7 @@ pub struct Broker {
 /// The partitions on this broker. Follows the image.
 pub struct Partitions {
     node_id: BrokerId,
-    data_dir: Arc<DataDir>,
+    data_dirs: Arc<DataDirs>,
     settings: Arc<LiveSettings>,
     metrics: Arc<Metrics>,
     by_id: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
@@ -74,13 +77,13 @@ impl Partitions {
     /// None yet.
     pub fn new(
         node_id: BrokerId,
-        data_dir: Arc<DataDir>,
+        data_dirs: Arc<DataDirs>,
         settings: Arc<LiveSettings>,
         metrics: Arc<Metrics>,
     ) -> Partitions {
         Partitions {
             node_id,
-            data_dir,
+            data_dirs,
             settings,
             metrics,
             by_id: RwLock::default(),
@@ -110,12 +113,20 @@ impl Partitions {
     /// Opens every partition of the image that has a replica here and deletes logs of topics that are gone: a start, after the image
     /// was loaded.
     pub fn open_all(&self, image: &MetadataImage) {
-        for log in self.data_dir.logs() {
+        for (directory, log) in self.data_dirs.logs() {
             let id = log.partition();
-            let is_known = image.partition(id.topic_id, id.partition).is_some();
-            if !is_known && id != metadata_partition() {
-                tracing::info!(topic = log.topic(), partition = %id.partition, "deleting the log of a topic that is gone");
-                self.drop_log(id, log.topic());
+            if id == metadata_partition() {
+                continue;
+            }
+            match image.partition(id.topic_id, id.partition) {
+                None => {
+                    tracing::info!(topic = log.topic(), partition = %id.partition, "deleting the log of a topic that is gone");
+                    self.drop_log(directory, id, log.topic());
+                }
+                Some(state) if state.directory_on(self.node_id) != Some(directory) => {
+                    tracing::warn!(?log, %directory, "a log is in another directory than its partition: it is not used");
+                }
+                Some(_) => {}
             }
         }
         for topic in image.topics() {
@@ -145,25 +156,30 @@ impl Partitions {
             return;
         }
         let config = self.config_of(image, topic.topic_id(), topic.name());
-        let log = match self.data_dir.log(id) {
+        // Only ever there: in another directory it would be empty.
+        let directory = state.directory_on(self.node_id);
+        let Some(data_dir) = directory.and_then(|id| self.data_dirs.get(id)) else {
+            tracing::error!(topic = %topic.name(), partition = %id.partition, ?directory, "the directory of a partition is offline");
+            return;
+        };
+        let log = match data_dir.log(id) {
             Some(log) => log,
-            None => match self.data_dir.create_log(
-                id,
-                topic.name(),
-                config.durability,
-                log_config(&config),
-            ) {
-                Ok(log) => log,
-                Err(error) => {
-                    tracing::error!(topic = %topic.name(), partition = %id.partition, %error, "cannot create the log of a partition");
-                    return;
+            None => {
+                match data_dir.create_log(id, topic.name(), config.durability, log_config(&config))
+                {
+                    Ok(log) => log,
+                    Err(error) => {
+                        tracing::error!(topic = %topic.name(), partition = %id.partition, %error, "cannot create the log of a partition");
+                        return;
+                    }
                 }
-            },
+            }
         };
         log.set_config(log_config(&config));
         let metrics = self.metrics.topics.topic(topic.name());
         let name = Arc::clone(topic.name());
-        let partition = Partition::lead(id, name, state.leader_epoch, log, config, metrics);
+        let home = Home { data_dir, log };
+        let partition = Partition::lead(id, name, state.leader_epoch, home, config, metrics);
         self.by_id.write().insert(id, partition);
     }
 
@@ -214,12 +230,29 @@ impl Partitions {
         let partition = self.by_id.write().remove(&id);
         if let Some(partition) = partition {
             partition.close(ErrorCode::UnknownTopicOrPartition);
-            self.drop_log(id, topic);
+            self.drop_log(partition.directory(), id, topic);
         }
     }
 
-    fn drop_log(&self, id: TopicIdPartition, topic: &str) {
-        if let Err(error) = self.data_dir.drop_log(id) {
+    /// Closes the partitions whose directory has gone offline.
+    pub fn close_offline(&self) {
+        let usable = self.data_dirs.usable();
+        let closed: Vec<_> = {
+            let mut by_id = self.by_id.write();
+            let offline = by_id.extract_if(|_, it| !usable.contains(&it.directory()));
+            offline.map(|(_, partition)| partition).collect()
+        };
+        for partition in closed {
+            partition.close(ErrorCode::KafkaStorageError);
+        }
+    }
+
+    fn drop_log(&self, directory: DirectoryId, id: TopicIdPartition, topic: &str) {
+        // In one that is offline it is found by the next start that can read it.
+        let Some(data_dir) = self.data_dirs.get(directory) else {
+            return;
+        };
+        if let Err(error) = data_dir.drop_log(id) {
             // The next start finds a log that no topic has, and tries again.
             tracing::error!(topic, partition = %id.partition, %error, "cannot delete the log of a partition");
         }

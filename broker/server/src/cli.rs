@@ -16,6 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   holdfast                                   one node on 127.0.0.1:9092, data in ./data
   holdfast --data-dir /var/lib/holdfast --listen 0.0.0.0:9092 --advertise broker.lan:9092
+  holdfast --data-dir /disk1/holdfast --data-dir /disk2/holdfast
   holdfast --config holdfast.yaml --set log.retention.ms=86400000
   holdfast config --config holdfast.yaml     what results, and where each value comes from
   kcat -b 127.0.0.1:9092 -t test -P          a client to try it with
@@ -92,9 +93,10 @@ struct NodeArgs {
     /// The configuration, a YAML file of `name: value` lines.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the data is [log.dirs, default: ./data].
+    /// Where the data is [log.dirs, default: ./data]. May be repeated, for a directory on each disk;
+    /// the first holds the metadata.
     #[arg(long, value_name = "DIR")]
-    data_dir: Option<String>,
+    data_dir: Vec<String>,
     /// Where to listen for clients [listeners, default: 127.0.0.1:9092]. May be repeated, with a
     /// name for each: NAME://HOST:PORT.
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_listener)]
@@ -165,17 +167,14 @@ impl NodeArgs {
                 value,
             })
         };
-        let joined = |name: &str, flag: &str, values: &[String]| {
-            (!values.is_empty()).then(|| FlagSetting {
+        let joined = |name: &str, flag: &str, given: &[String], values: Vec<String>| {
+            (!given.is_empty()).then(|| FlagSetting {
                 name: name.to_owned(),
-                flag: format!("{flag} {}", values.join(&format!(" {flag} "))),
-                value: values
-                    .iter()
-                    .map(|value| named(value))
-                    .collect::<Vec<_>>()
-                    .join(","),
+                flag: format!("{flag} {}", given.join(&format!(" {flag} "))),
+                value: values.join(","),
             })
         };
+        let listeners = |given: &[String]| given.iter().map(|value| named(value)).collect();
         let set = self.set.into_iter().map(|(name, value)| FlagSetting {
             flag: format!("--set {name}"),
             name,
@@ -183,9 +182,24 @@ impl NodeArgs {
         });
         // `--set` is last: where it says the same as a flag of its own, it counts.
         let flags = [
-            single("log.dirs", "--data-dir", self.data_dir),
-            joined("listeners", "--listen", &self.listen),
-            joined("advertised.listeners", "--advertise", &self.advertise),
+            joined(
+                "log.dirs",
+                "--data-dir",
+                &self.data_dir,
+                self.data_dir.clone(),
+            ),
+            joined(
+                "listeners",
+                "--listen",
+                &self.listen,
+                listeners(&self.listen),
+            ),
+            joined(
+                "advertised.listeners",
+                "--advertise",
+                &self.advertise,
+                listeners(&self.advertise),
+            ),
             single("admin.listen", "--admin-listen", self.admin_listen),
         ];
         Sources {

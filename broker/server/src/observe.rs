@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use storage::data_dir::SpaceState;
+use storage::data_dir::{DataDir, SpaceState};
 
 use crate::broker::Broker;
 use crate::metrics::{ControllerSample, Metrics, PartitionSample, Samples, Scrape, StorageSample};
@@ -35,32 +35,42 @@ impl Scrape for BrokerScrape {
             };
             samples.partition(partition.topic(), partition.id().partition.get(), sample);
         }
-        let usage = broker.data_dir.journal_usage();
-        let tail_bytes = broker.data_dir.tails().bytes() as u64;
-        let space = broker.data_dir.disk_space().unwrap_or_default();
-        let deleted = broker.data_dir.retention().deleted();
-        samples.storage(StorageSample {
-            journal_bytes_used: usage.live,
-            journal_bytes_capacity: usage.capacity,
-            tail_bytes,
-            write_behind_bytes: tail_bytes,
-            disk_bytes_free: space.available,
-            disk_bytes_capacity: space.total,
-            disk_bytes_free_min: broker.data_dir.free_bytes_min(),
-            reserve_bytes: broker.data_dir.reserve_bytes(),
-            refusing: broker.data_dir.space_state() != SpaceState::Enough,
-            offline: broker.data_dir.fault().is_some(),
-            deleted_segments: deleted.segments,
-            deleted_bytes: deleted.bytes,
-            retention_paused: broker.data_dir.retention().is_paused(),
-        });
+        for directory in broker.data_dirs.directories() {
+            let path = directory.path().display().to_string();
+            samples.storage(&path, directory.online().map(|it| storage(&it)));
+        }
         let image = broker.metadata.image();
         samples.controller(ControllerSample {
             active: true,
-            offline_partitions: 0,
+            offline_partitions: image
+                .topics()
+                .flat_map(|topic| topic.partitions())
+                .filter(|(_, partition)| partition.leader.is_none())
+                .count() as u64,
             topics: image.topic_count() as u64,
             partitions: image.partition_count() as u64,
         });
+    }
+}
+
+fn storage(data_dir: &DataDir) -> StorageSample {
+    let usage = data_dir.journal_usage();
+    let tail_bytes = data_dir.tails().bytes() as u64;
+    let space = data_dir.disk_space().unwrap_or_default();
+    let deleted = data_dir.retention().deleted();
+    StorageSample {
+        journal_bytes_used: usage.live,
+        journal_bytes_capacity: usage.capacity,
+        tail_bytes,
+        write_behind_bytes: tail_bytes,
+        disk_bytes_free: space.available,
+        disk_bytes_capacity: space.total,
+        disk_bytes_free_min: data_dir.free_bytes_min(),
+        reserve_bytes: data_dir.reserve_bytes(),
+        refusing: data_dir.space_state() != SpaceState::Enough,
+        deleted_segments: deleted.segments,
+        deleted_bytes: deleted.bytes,
+        retention_paused: data_dir.retention().is_paused(),
     }
 }
 

@@ -1,28 +1,29 @@
 //! The life of a broker: open the data, load the metadata, take up the partitions, serve, and stop without losing an answer.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use broker_controller::decide::{BootstrapCluster, FEATURES, RegisterBroker};
 use broker_controller::record::Listener;
-use broker_controller::{ClusterId, ControllerConfig, DirectoryId, IncarnationId};
+use broker_controller::{ClusterId, ControllerConfig, DirectoryId, IncarnationId, MetadataImage};
 use parking_lot::Mutex;
 use protocol::model::{BrokerId, Uuid};
-use storage::data_dir::{DataDir, DataDirConfig, Identity, OpenError, RecoveryReport, Workers};
-use storage::io::{Engine, EngineChoice, Io, open_engine, unsynced::Unsynced};
-use storage::journal::{JournalObserver, ScanError, WriterConfig};
+use storage::data_dir::{DataDir, Identity, OpenError};
+use storage::io::{Engine, EngineChoice, open_engine, unsynced::Unsynced};
+use storage::journal::JournalObserver;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::admin::{self, AdminState, Readiness};
 use crate::api::{self, Dispatcher, fetch_sessions::FetchSessions};
 use crate::broker::{Broker, Partitions, wall_clock_ms};
-use crate::config::{BrokerConfig, Config, IoEngine, LiveSettings, TopicConfig};
+use crate::config::{BrokerConfig, Config, IoEngine, LiveSettings};
+use crate::data_dirs::{DataDirs, DirectoryConfigs, Opening, offline};
 use crate::follow::Follower;
 use crate::logging;
-use crate::metrics::{JournalMetrics, Metrics, StartReport};
+use crate::metrics::{JournalMetrics, Metrics};
 use crate::net::admission::Admission;
 use crate::net::{ListenerConfig, MemoryBudget, NetConfig, Server};
 use crate::observe::{BrokerScrape, NetworkObserver};
@@ -32,15 +33,6 @@ use crate::quorum::{LocalQuorum, Metadata};
 
 /// What looking into batches may take beyond `queued.max.request.bytes`, as a part of it.
 const RECORD_WORK_SHARE: usize = 4;
-/// Partition files open at once; with the sockets it stays well below the usual limit of 20,000 descriptors.
-const OPEN_FILES_MAX: usize = 4_000;
-/// The kernel may hold a killed broker's lock until its last writes are done: a start waits for it so long.
-const LOCK_WAIT_MAX: Duration = Duration::from_secs(3);
-const LOCK_RETRY: Duration = Duration::from_millis(20);
-/// An idle journal is sealed after this time.
-const SEAL_AFTER: Duration = Duration::from_millis(10);
-/// A commit in flight is joined by another when so many bytes wait.
-const OVERLAP_BYTES_MIN: usize = 64 << 10;
 
 /// Why a broker did not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +43,33 @@ pub enum RunError {
     /// The data directory.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The metadata's directory is empty, and another is not.
+    #[error(
+        "{path} is to hold the cluster's metadata and is empty, but {other} is a data directory: mount it, or set metadata.log.dir to where the \
+         metadata is. Nothing was changed"
+    )]
+    MetadataDirectory {
+        /// Where the metadata is to be.
+        path: PathBuf,
+        /// A directory that is not empty.
+        other: PathBuf,
+    },
+    /// Two directories are the same, or one was copied.
+    #[error(
+        "{first} and {second} have the same directory.id: one is a copy of the other. Nothing was changed"
+    )]
+    SameDirectory {
+        /// One.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// None of the directories for partitions can be used.
+    #[error("no data directory can be used: see above")]
+    NoDirectory,
+    /// Directories went offline without which there is no broker.
+    #[error("{0}; the next start recovers what was acknowledged")]
+    Offline(String),
     /// `cluster.id` is no id.
     #[error(
         "cluster.id is {0:?}, expected 22 characters of URL-safe base64, as Kafka's tools print them"
@@ -112,7 +131,8 @@ pub async fn run(
     let server = Server::bind(&listeners, server_config).await?;
     let bound: Vec<_> = server.addresses().map(|(_, address)| address).collect();
     let opened = open(&config, &metrics)?;
-    let broker = begin(config, &metrics, &opened, &bound, server.admission()).await?;
+    let engine = opened.engine;
+    let broker = begin(config, &metrics, opened, &bound, server.admission()).await?;
     metrics.register(Arc::new(BrokerScrape::new(Arc::clone(&broker))));
     let addresses = Addresses {
         kafka: bound[0],
@@ -123,7 +143,7 @@ pub async fn run(
         cluster = broker.cluster_id,
         node = %broker.id,
         listen = %addresses.kafka,
-        engine = broker.data_dir.engine(),
+        engine,
         partitions = broker.partitions.all().len(),
         millis = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
         "started"
@@ -131,10 +151,15 @@ pub async fn run(
     started(&addresses);
 
     // Nobody is sent here any more from the moment the stop is asked for; what is under way is still answered.
+    let (failed, mut failure) = oneshot::channel();
     let stop = {
         let readiness = readiness.clone();
+        let broker = Arc::clone(&broker);
         async move {
-            stop.await;
+            tokio::select! {
+                () = stop => {}
+                reason = offline::follow(&broker) => drop(failed.send(reason)),
+            }
             readiness.send_replace(Readiness::NotReady("stopping".into()));
         }
     };
@@ -143,10 +168,14 @@ pub async fn run(
     let budget = broker.budget.clone();
     server.run(dispatcher, observer, budget, stop).await;
     tracing::info!("stopping: no more requests; writing the last checkpoint");
-    let workers = opened.workers;
-    tokio::task::spawn_blocking(move || workers.stop())
+    let data_dirs = Arc::clone(&broker.data_dirs);
+    let stopped = tokio::task::spawn_blocking(move || data_dirs.stop())
         .await
-        .map_err(|error| std::io::Error::other(error.to_string()))??;
+        .map_err(|error| std::io::Error::other(error.to_string()))?;
+    if let Ok(reason) = failure.try_recv() {
+        return Err(RunError::Offline(reason));
+    }
+    stopped?;
     let _ = stop_admin.send(true);
     if let Some(task) = admin_task {
         // It ends by itself within its own limit; a panic in it has been reported.
@@ -156,14 +185,19 @@ pub async fn run(
     Ok(())
 }
 
+/// What a start has opened before the broker takes part in its cluster.
 pub(crate) struct Opened {
-    pub(crate) data_dir: Arc<DataDir>,
-    pub(crate) workers: Workers,
+    pub(crate) data_dirs: Arc<DataDirs>,
+    pub(crate) metadata: Metadata<LocalQuorum>,
+    /// Of the directory with the metadata, and so of all.
+    pub(crate) cluster_id: String,
+    pub(crate) settings: Arc<LiveSettings>,
+    /// The engine's name.
+    pub(crate) engine: &'static str,
 }
 
-/// Opens the data directory and starts its threads.
+/// Opens the data directories, loads the metadata, and starts the threads.
 pub(crate) fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Opened, RunError> {
-    let since = Instant::now();
     let journal = &config.broker.journal;
     let choice = match journal.engine {
         IoEngine::Auto => EngineChoice::Auto,
@@ -177,76 +211,64 @@ pub(crate) fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Opened, Ru
     if let Some(reason) = &fallback_reason {
         tracing::warn!(reason, "io_uring is not used; the threads engine is");
     }
-    metrics
-        .start
-        .set_engine(io.engine(), fallback_reason.as_deref());
+    let engine = io.engine();
+    metrics.start.set_engine(engine, fallback_reason.as_deref());
     let io = if journal.unsafe_no_sync {
         tracing::warn!("journal.unsafe.no.sync: ACKNOWLEDGED RECORDS ARE LOST when the power goes");
         Arc::new(Unsynced::new(io)) as _
     } else {
         io
     };
-    let cluster_id = config.broker.cluster_id.clone();
-    if let Some(id) = cluster_id
-        .as_ref()
-        .filter(|id| ClusterId::parse(id).is_none())
-    {
-        return Err(RunError::ClusterId(id.clone()));
+    let configured_id = config.broker.cluster_id.as_deref();
+    if let Some(id) = configured_id.filter(|id| ClusterId::parse(id).is_none()) {
+        return Err(RunError::ClusterId(id.to_owned()));
     }
-    let identity = Identity {
-        cluster_id,
-        node_id: BrokerId::new(config.broker.node_id),
-        new_directory_id: Uuid::new_v4(),
-        new_cluster_id: Uuid::new_v4(),
-    };
     let observer = Arc::new(JournalObservation(Arc::clone(&metrics.journal)));
-    let data_dir_config = fitted(config, io.as_ref());
-    let open = || {
+    let configs = DirectoryConfigs::new(config, io.as_ref());
+    let open = |path: &Path, cluster_id: Option<&str>| {
+        let identity = Identity {
+            cluster_id: configured_id.or(cluster_id).map(str::to_owned),
+            node_id: BrokerId::new(config.broker.node_id),
+            new_directory_id: Uuid::new_v4(),
+            new_cluster_id: Uuid::new_v4(),
+        };
         DataDir::open(
             Arc::clone(&io),
-            &config.broker.data_dir,
+            path,
             &identity,
-            data_dir_config.clone(),
-            // Topics' own settings are in the metadata log, which is in this directory: they are set before anything is written.
+            configs.of(path),
+            // Topics' own settings are in the metadata log, which is in one of the directories: they are set before anything is written.
             &|_| storage::log::LogConfig::default(),
             Arc::clone(&observer) as _,
             wall_clock_ms(),
         )
     };
-    let (data_dir, report) = loop {
-        match open() {
-            // Nothing tells when the lock is free.
-            Err(OpenError::Journal(ScanError::Locked { .. }))
-                if since.elapsed() < LOCK_WAIT_MAX =>
-            {
-                std::thread::sleep(LOCK_RETRY);
-            }
-            outcome => break outcome?,
-        }
-    };
-    log_recovery(&config.broker.data_dir, &report, since.elapsed());
-    metrics.start.on_recovered(StartReport {
-        clean: report.clean || report.formatted,
-        recovery: since.elapsed(),
-        records: report.batches,
-        bytes: report.bytes,
-    });
-    let workers = Workers::start(Arc::clone(&data_dir), Arc::new(wall_clock_ms))?;
-    Ok(Opened { data_dir, workers })
+    let broker = &config.broker;
+    let (dirs, metadata_dir) = (&broker.data_dirs, &broker.metadata_dir);
+    let opening = Opening::begin(io.as_ref(), dirs, metadata_dir, &open)?;
+    let cluster_id = opening.metadata().meta().cluster_id.clone();
+    let settings = Arc::new(LiveSettings::new(config.settings.clone()));
+    let metadata = load_metadata(config, &settings, &opening)?;
+    let assigned = assigned(&metadata.image(), BrokerId::new(broker.node_id));
+    let (data_dirs, report) = opening.finish(&assigned, &open)?;
+    metrics.start.on_recovered(report);
+    Ok(Opened {
+        data_dirs: Arc::new(data_dirs),
+        metadata,
+        cluster_id,
+        settings,
+        engine,
+    })
 }
 
-/// Loads the metadata, registers this incarnation of the broker, and takes up its partitions.
-pub(crate) async fn begin(
-    config: Config,
-    metrics: &Arc<Metrics>,
-    opened: &Opened,
-    bound: &[std::net::SocketAddr],
-    admission: &Arc<Admission>,
-) -> Result<Arc<Broker>, RunError> {
+fn load_metadata(
+    config: &Config,
+    settings: &Arc<LiveSettings>,
+    opening: &Opening,
+) -> Result<Metadata<LocalQuorum>, RunError> {
     let failed = |error: &dyn std::fmt::Display| RunError::Metadata(error.to_string());
-    let data_dir = Arc::clone(&opened.data_dir);
-    let id = BrokerId::new(config.broker.node_id);
-    let quorum = LocalQuorum::open(&data_dir, wall_clock_ms).map_err(|error| failed(&error))?;
+    let quorum = LocalQuorum::open(opening.metadata(), opening.holds_nothing(), wall_clock_ms)
+        .map_err(|error| failed(&error))?;
     let topics = &config.broker.topics;
     let controller = ControllerConfig {
         default_num_partitions: topics.partitions_default,
@@ -254,10 +276,37 @@ pub(crate) async fn begin(
         request_partitions_max: topics.partitions_per_request_max,
         cluster_partitions_max: topics.partitions_max,
     };
-    let settings = Arc::new(LiveSettings::new(config.settings.clone()));
-    let validator = Arc::new(api::configs::ConfigTables::new(Arc::clone(&settings)));
-    let metadata = Metadata::load(quorum, controller, validator).map_err(|error| failed(&error))?;
-    let cluster_id = data_dir.meta().cluster_id.clone();
+    let validator = Arc::new(api::configs::ConfigTables::new(Arc::clone(settings)));
+    Metadata::load(quorum, controller, validator).map_err(|error| failed(&error))
+}
+
+/// How many partitions the metadata knows in each of this broker's directories.
+fn assigned(image: &MetadataImage, id: BrokerId) -> BTreeMap<DirectoryId, usize> {
+    let mut assigned = BTreeMap::new();
+    let partitions = image.topics().flat_map(|topic| topic.partitions());
+    for directory in partitions.filter_map(|(_, partition)| partition.directory_on(id)) {
+        *assigned.entry(directory).or_default() += 1;
+    }
+    assigned
+}
+
+/// Registers this incarnation of the broker, and takes up its partitions.
+pub(crate) async fn begin(
+    config: Config,
+    metrics: &Arc<Metrics>,
+    opened: Opened,
+    bound: &[std::net::SocketAddr],
+    admission: &Arc<Admission>,
+) -> Result<Arc<Broker>, RunError> {
+    let failed = |error: &dyn std::fmt::Display| RunError::Metadata(error.to_string());
+    let Opened {
+        data_dirs,
+        metadata,
+        cluster_id,
+        settings,
+        ..
+    } = opened;
+    let id = BrokerId::new(config.broker.node_id);
     let Some(cluster) = ClusterId::parse(&cluster_id) else {
         return Err(RunError::ClusterId(cluster_id));
     };
@@ -273,13 +322,16 @@ pub(crate) async fn begin(
         cluster_id: cluster,
         broker_id: id,
         incarnation_id: IncarnationId::new(Uuid::new_v4()),
-        directories: vec![DirectoryId::new(data_dir.meta().directory_id)],
+        directories: data_dirs.usable(),
         listeners: advertised(&config.broker, bound),
         rack: config.broker.rack.clone(),
         features: FEATURES.iter().copied().map(Into::into).collect(),
         // It is the controller's own node, and has recovered.
         fenced: false,
     };
+    if registration.directories.is_empty() {
+        return Err(RunError::NoDirectory);
+    }
     let broker_epoch = metadata
         .submit(&registration)
         .await
@@ -287,7 +339,7 @@ pub(crate) async fn begin(
         .map_err(refused)?;
     let partitions = Arc::new(Partitions::new(
         id,
-        Arc::clone(&data_dir),
+        Arc::clone(&data_dirs),
         Arc::clone(&settings),
         Arc::clone(metrics),
     ));
@@ -303,9 +355,10 @@ pub(crate) async fn begin(
     Ok(Arc::new(Broker {
         id,
         cluster_id,
+        registration,
         metadata,
         partitions,
-        data_dir,
+        data_dirs,
         metrics: Arc::clone(metrics),
         apis: api::table(),
         fetch_sessions: Mutex::new(FetchSessions::new(requests.fetch_sessions_max)),
@@ -319,58 +372,6 @@ pub(crate) async fn begin(
         loggers: logging::loggers(),
         config,
     }))
-}
-
-fn data_dir_config(config: &BrokerConfig) -> DataDirConfig {
-    let started = Instant::now();
-    DataDirConfig {
-        journal_file_bytes: config.journal.file_bytes,
-        journal_files: u32::try_from(config.journal.files).unwrap_or(u32::MAX),
-        journal_first_file_bytes: config.journal.initial_file_bytes,
-        writer: WriterConfig {
-            commit_bytes_max: config.journal.commit_bytes_max,
-            depth: config.journal.depth,
-            overlap_bytes_min: OVERLAP_BYTES_MIN,
-            seal_after: SEAL_AFTER,
-            clock: Arc::new(move || {
-                u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
-            }),
-            salt: Arc::new(rand::random),
-        },
-        tail_bytes_max: config.logs.tail_bytes_max,
-        write_behind_ms: millis(config.logs.write_behind_age),
-        open_files_max: OPEN_FILES_MAX,
-        retention_check_ms: millis(config.logs.retention_check_interval),
-        clock_jump_pause_ms: millis(config.logs.clock_jump_pause),
-        producer_expiration_ms: millis(config.producers.producer_id_expiration),
-        free_bytes_min: config.journal.free_bytes_min,
-    }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// The journal takes its share of a small disk, and no more.
-fn fitted(config: &Config, io: &dyn Io) -> DataDirConfig {
-    let data_dir = &config.broker.data_dir;
-    let journal = data_dir_config(&config.broker);
-    // At the very first start the directory is not there yet; its disk is.
-    let path = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone());
-    let space = path.ancestors().find_map(|path| io.disk_space(path).ok());
-    let Some(space) = space else { return journal };
-    let configured = journal.journal_file_bytes;
-    let topics = TopicConfig::resolve(&BTreeMap::new(), &config.settings);
-    let fitted = journal.fit_to_disk(space.total, topics.max_message_bytes as u64);
-    if fitted.journal_file_bytes < configured {
-        tracing::info!(
-            disk_bytes = space.total,
-            journal_file_bytes = fitted.journal_file_bytes,
-            configured,
-            "the journal's files are smaller than configured: the disk is small"
-        );
-    }
-    fitted
 }
 
 fn network_config(config: &BrokerConfig) -> (NetConfig, Vec<ListenerConfig>) {
@@ -427,31 +428,6 @@ async fn bind_admin(
     let listener = TcpListener::bind(&address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
-}
-
-fn log_recovery(path: &Path, report: &RecoveryReport, took: Duration) {
-    let path = path.display();
-    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    if report.formatted {
-        tracing::info!(%path, millis, "formatted a new data directory");
-        return;
-    }
-    for bad in &report.damage {
-        tracing::error!(path = %bad.path.display(), offset = bad.offset, what = bad.what, "damage found in the journal; what it held is not served");
-    }
-    if let Some(cut) = &report.cut {
-        tracing::info!(path = %cut.path.display(), offset = cut.offset, sealed = !report.suspect, "the journal ends here; what was in flight after it was not acknowledged");
-    }
-    tracing::info!(
-        %path,
-        clean = report.clean,
-        commits = report.commits,
-        batches = report.batches,
-        bytes = report.bytes,
-        logs = report.logs,
-        millis,
-        "recovered the data directory"
-    );
 }
 
 /// Hands what the journal measures to the metrics.

@@ -8,6 +8,7 @@ use protocol::messages::ApiKey;
 use protocol::model::{PartitionIndex, TopicId, TopicIdPartition, Uuid};
 use protocol::wire::response::response_header_version;
 use protocol::wire::{MessageBody, RequestBody, decode_body};
+use storage::data_dir::DataDir;
 use tempfile::TempDir;
 
 use crate::api::{APIS, Answer, Call, Head, Response};
@@ -17,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::net::admission::Admission;
 use crate::net::{Chunk, ConnectionContext};
 use crate::partition::Partition;
-use crate::run::{Opened, begin, open};
+use crate::run::{begin, open};
 
 const ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 9092);
 
@@ -26,7 +27,6 @@ pub(crate) struct TestBroker {
     pub(crate) broker: Arc<Broker>,
     pub(crate) connection: ConnectionContext,
     pub(crate) admission: Arc<Admission>,
-    opened: Option<Opened>,
     _directory: TempDir,
 }
 
@@ -62,7 +62,7 @@ impl TestBroker {
         let opened = open(&config, &metrics).expect("an empty directory");
         let address = SocketAddr::from(ADDRESS);
         let admission = Admission::new(usize::MAX, usize::MAX);
-        let broker = begin(config, &metrics, &opened, &[address], &admission)
+        let broker = begin(config, &metrics, opened, &[address], &admission)
             .await
             .expect("a new cluster");
         let connection = ConnectionContext::new(1, "PLAINTEXT".into(), address, address, true);
@@ -70,7 +70,6 @@ impl TestBroker {
             broker,
             connection,
             admission,
-            opened: Some(opened),
             _directory: directory,
         }
     }
@@ -86,8 +85,9 @@ impl TestBroker {
     }
 
     /// Takes the data directory offline: a checkpoint cannot be written.
-    pub(crate) fn fail_disk(&mut self) {
-        let data_dir = &self.broker.data_dir;
+    pub(crate) async fn fail_disk(&mut self) {
+        let mut failures = self.broker.data_dirs.failures();
+        let data_dir = self.data_dir();
         let in_the_way = data_dir.path().join("checkpoint.tmp");
         // A checkpoint that is being written has it for a moment.
         while std::fs::create_dir(&in_the_way).is_err() {
@@ -95,8 +95,14 @@ impl TestBroker {
         }
         data_dir.checkpoint(None).expect_err("the name is taken");
         assert!(data_dir.fault().is_some());
-        let opened = self.opened.take().expect("it runs");
-        opened.workers.stop().expect_err("it is offline");
+        let offline = failures.wait_for(|failed| *failed > 0).await;
+        offline.expect("the broker is there");
+    }
+
+    /// The one data directory.
+    pub(crate) fn data_dir(&self) -> Arc<DataDir> {
+        let directory = self.broker.data_dirs.metadata();
+        directory.online().expect("it is online")
     }
 
     /// Hands a request to its handler.
@@ -136,11 +142,9 @@ impl TestBroker {
 
 impl Drop for TestBroker {
     fn drop(&mut self) {
-        if let Some(opened) = self.opened.take() {
-            let stopped = opened.workers.stop();
-            if !std::thread::panicking() {
-                stopped.expect("a last checkpoint");
-            }
+        let stopped = self.broker.data_dirs.stop();
+        if !std::thread::panicking() {
+            stopped.expect("a last checkpoint");
         }
     }
 }

@@ -339,6 +339,7 @@ impl DataDir {
         journal.set_offline_listener(Box::new(move |fault| {
             listener(fault);
             if let Some(this) = this.upgrade() {
+                this.fail_page_cache(fault);
                 let mut logs = this.logs.write();
                 let emptied = Logs {
                     next_id: logs.next_id,

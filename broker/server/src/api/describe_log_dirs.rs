@@ -17,12 +17,12 @@ use protocol::messages::describe_log_dirs_response::{
 use protocol::messages::{ApiKey, DescribeLogDirsRequest, DescribeLogDirsResponse};
 use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
-use storage::data_dir::DataDir;
 
 use super::controller::first_error;
 use super::topics::text;
 use super::{Answer, Api, Call, decode};
 use crate::broker::is_private;
+use crate::data_dirs::Directory;
 
 /// The handler.
 pub const API: Api = Api {
@@ -38,7 +38,11 @@ type Wanted = Option<BTreeMap<String, BTreeSet<i32>>>;
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: DescribeLogDirsRequest = decode(body, call.head.version)?;
     let wanted = wanted(&request);
-    let directories = [Arc::clone(&call.broker.data_dir)];
+    let directories = call.broker.data_dirs.directories().iter();
+    let directories: Vec<_> = directories
+        .filter(|directory| directory.takes_partitions())
+        .map(Arc::clone)
+        .collect();
     let head = call.head;
     // The file system is asked, and every log.
     Ok(Answer::later(async move {
@@ -73,26 +77,26 @@ fn wanted(request: &DescribeLogDirsRequest) -> Wanted {
     Some(wanted)
 }
 
-fn describe(directory: &DataDir, wanted: &Wanted) -> DescribeLogDirsResult {
+fn describe(directory: &Directory, wanted: &Wanted) -> DescribeLogDirsResult {
     let path = directory.path();
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let result = DescribeLogDirsResult {
         log_dir: text(path.to_string_lossy()),
         ..DescribeLogDirsResult::default()
     };
-    if directory.fault().is_some() {
+    let Some(data_dir) = directory.online() else {
         return DescribeLogDirsResult {
             error_code: ErrorCode::KafkaStorageError.code(),
             ..result
         };
-    }
+    };
     let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-    let space = directory.disk_space();
+    let space = data_dir.disk_space();
     let (total_bytes, usable_bytes) = space.map_or((-1, -1), |space| {
         (bytes(space.total), bytes(space.available))
     });
     let mut sizes: BTreeMap<String, BTreeMap<i32, u64>> = BTreeMap::new();
-    for log in directory.logs() {
+    for log in data_dir.logs() {
         let (topic, partition) = (log.topic(), log.partition().partition.get());
         let is_wanted = wanted.as_ref().is_none_or(|wanted| {
             let partitions = wanted.get(topic);

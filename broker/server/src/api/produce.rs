@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use broker_controller::DirectoryId;
 use bytes::BytesMut;
 use protocol::ErrorCode;
 use protocol::messages::produce_response::{
@@ -26,7 +27,7 @@ use protocol::messages::{ApiKey, ProduceResponse, TopicName};
 use protocol::wire::WireError;
 use protocol::wire::produce::{ProducePartition, ProduceRequest, ProduceTopic, TopicRef};
 use protocol::wire::versions::VersionRange;
-use storage::data_dir::{SpaceState, produce_delay};
+use storage::data_dir::produce_delay;
 use storage::log::Hold;
 
 use super::topics::{find_partition, id_of, known_id, text};
@@ -62,7 +63,12 @@ struct TopicOutcome {
 struct Asked {
     acks: i16,
     wait_max: Duration,
-    /// Slows the producer down.
+}
+
+/// What became of a request's batches.
+struct Appended {
+    topics: Vec<TopicOutcome>,
+    /// How long the answer is held back, to slow the producer down.
     delay: Duration,
 }
 
@@ -73,7 +79,6 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let asked = Asked {
         acks: request.acks,
         wait_max: Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)),
-        delay: produce_delay(call.broker.data_dir.pressure()),
     };
     // The frame stays in memory as long as a tail holds a batch of it, and so does its place in the budget.
     let hold = call
@@ -82,36 +87,37 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         .map(|permit| Arc::new(permit) as Hold);
     let appends = Appends {
         broker: Arc::clone(call.broker),
-        refused: refuse_whole(&request, call.broker),
+        refused: refuse_whole(&request),
         version,
         hold,
         now_ms: wall_clock_ms(),
         listed_max: RECORDS_LISTED_MAX,
+        pressed: Pressed::default(),
     };
-    let mut outcomes = Box::pin(appends.all(request.topics));
+    let mut appended = Box::pin(appends.all(request.topics));
     let broker = Arc::clone(call.broker);
     // Up to here and now the request keeps its place in the order of arrival. It is pending only if records have to be worked on.
-    match outcomes
+    match appended
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()))
     {
-        Poll::Ready(outcomes) => Ok(answer(&broker, call.head, asked, outcomes)),
+        Poll::Ready(appended) => Ok(answer(&broker, call.head, asked, appended)),
         Poll::Pending => {
             let head = call.head;
             Ok(Answer::pausing(async move {
-                answer(&broker, head, asked, outcomes.await)
+                answer(&broker, head, asked, appended.await)
             }))
         }
     }
 }
 
 /// Waits, if that is asked for, until what was appended is committed.
-fn answer(broker: &Broker, head: Head, asked: Asked, outcomes: Vec<TopicOutcome>) -> Answer {
-    let Asked {
-        acks,
-        wait_max,
+fn answer(broker: &Broker, head: Head, asked: Asked, appended: Appended) -> Answer {
+    let Asked { acks, wait_max } = asked;
+    let Appended {
+        topics: outcomes,
         delay,
-    } = asked;
+    } = appended;
     if acks == 0 {
         return match first_error(&outcomes) {
             // The client learns of an error with acks=0 by its connection ending, as Kafka does it.
@@ -154,8 +160,27 @@ fn answer(broker: &Broker, head: Head, asked: Asked, outcomes: Vec<TopicOutcome>
     })
 }
 
+/// How much the directories that records of a request go to are pressed, each looked at once.
+#[derive(Default)]
+struct Pressed(Vec<(DirectoryId, f64)>);
+
+impl Pressed {
+    fn add(&mut self, partition: &Partition) {
+        let directory = partition.directory();
+        if self.0.iter().all(|(known, _)| *known != directory) {
+            self.0.push((directory, partition.data_dir().pressure()));
+        }
+    }
+
+    /// How long the answer is held back.
+    fn delay(&self) -> Duration {
+        let delays = self.0.iter().map(|(_, pressure)| produce_delay(*pressure));
+        delays.max().unwrap_or_default()
+    }
+}
+
 /// Why nothing of the request can be taken.
-fn refuse_whole(request: &ProduceRequest, broker: &Broker) -> Option<Refusal> {
+fn refuse_whole(request: &ProduceRequest) -> Option<Refusal> {
     if !(-1..=1).contains(&request.acks) {
         return Some(ErrorCode::InvalidRequiredAcks.into());
     }
@@ -163,13 +188,7 @@ fn refuse_whole(request: &ProduceRequest, broker: &Broker) -> Option<Refusal> {
         // Fatal to the producer, as no transaction can ever succeed here.
         return Some(ErrorCode::TransactionalIdAuthorizationFailed.into());
     }
-    let message = match broker.data_dir.space_state() {
-        SpaceState::Enough => return None,
-        SpaceState::Low => "Too little space is left on the disk",
-        SpaceState::Full => "The disk is full",
-    };
-    // Clients try this again, and there may be space by then.
-    Some(Refusal::new(ErrorCode::KafkaStorageError, message))
+    None
 }
 
 /// The batches of a request on their way into their partitions.
@@ -182,11 +201,12 @@ struct Appends {
     now_ms: i64,
     /// How many more refused records the answer may list.
     listed_max: usize,
+    pressed: Pressed,
 }
 
 impl Appends {
     /// Appends one batch after the other. Waits only where records have to be worked on; what is before that has its place then.
-    async fn all(mut self, topics: Vec<ProduceTopic>) -> Vec<TopicOutcome> {
+    async fn all(mut self, topics: Vec<ProduceTopic>) -> Appended {
         let mut outcomes = Vec::with_capacity(topics.len());
         for ProduceTopic { topic, partitions } in topics {
             let id = match &topic {
@@ -214,7 +234,10 @@ impl Appends {
                 partitions: parts,
             });
         }
-        outcomes
+        Appended {
+            topics: outcomes,
+            delay: self.pressed.delay(),
+        }
     }
 
     async fn one(
@@ -223,6 +246,7 @@ impl Appends {
         produced: ProducePartition,
     ) -> Result<ProducedBatch, Refusal> {
         partition.metrics().produce_requests.increment();
+        self.pressed.add(partition);
         let records = produced.records.unwrap_or_default();
         let bytes = records.len() as u64;
         let result = self.append(partition, records).await;

@@ -1,5 +1,6 @@
 //! How requests name topics, by name or by id, and what they find.
 
+use broker_controller::image::PartitionImage;
 use protocol::ErrorCode;
 use protocol::codec::StrBytes;
 use protocol::model::{PartitionIndex, TopicId, TopicIdPartition, Uuid};
@@ -24,7 +25,13 @@ pub(super) fn find_partition(
     if let Some(partition) = broker.partitions.get(id) {
         return Ok(partition);
     }
+    let is_offline = |state: &PartitionImage| {
+        let directory = state.directory_on(broker.id);
+        directory.is_some_and(|id| broker.data_dirs.get(id).is_none())
+    };
     match broker.metadata.image().partition(topic_id, partition) {
+        // As Kafka answers for a replica in a directory that is offline.
+        Some(state) if is_offline(state) => Err(ErrorCode::KafkaStorageError),
         Some(state) if state.leader.is_none() => Err(ErrorCode::LeaderNotAvailable),
         Some(state) if state.leader == Some(broker.id) => Err(ErrorCode::KafkaStorageError),
         Some(_) => Err(ErrorCode::NotLeaderOrFollower),

@@ -19,22 +19,22 @@ impl View<'_> {
             Some(id) if self.image.endpoint(id, self.listener).is_some() => {
                 (ErrorCode::None, Some(id))
             }
-            Some(id) if !self.is_offline(id) => (ErrorCode::ListenerNotFound, None),
+            Some(id) if !self.is_offline(id, state) => (ErrorCode::ListenerNotFound, None),
             _ => (ErrorCode::LeaderNotAvailable, None),
         }
     }
 
-    /// The replicas whose brokers are not there.
+    /// The replicas whose brokers, or whose directories, are not there.
     pub(super) fn offline_replicas(
         &self,
         state: &PartitionImage,
     ) -> Vec<protocol::messages::BrokerId> {
         let replicas = state.replica_brokers();
-        on_wire(replicas.filter(|id| self.is_offline(*id)))
+        on_wire(replicas.filter(|id| self.is_offline(*id, state)))
     }
 
-    fn is_offline(&self, id: BrokerId) -> bool {
-        self.image.broker(id).is_none_or(|broker| broker.fenced)
+    fn is_offline(&self, id: BrokerId, state: &PartitionImage) -> bool {
+        !self.image.can_lead(id, state)
     }
 }
 

@@ -26,6 +26,9 @@ fn without_a_command_the_broker_runs() {
     assert!(sources.file.is_none() && sources.flags.is_empty());
     let sources = run_sources(&["run", "--data-dir", "/d"]);
     assert_eq!(sources.flags[0].name, "log.dirs");
+    let sources = run_sources(&["--data-dir", "/d", "--data-dir", "/e,/f"]);
+    assert_eq!(sources.flags[0].value, "/d,/e,/f");
+    assert_eq!(sources.flags[0].flag, "--data-dir /d --data-dir /e,/f");
 }
 
 #[test]

@@ -129,7 +129,6 @@ pub static ACCEPTED_WITHOUT_EFFECT: &[Definition] = &[
     accepted("log.flush.start.offset.checkpoint.interval.ms", Int, Some("60000")).at_least(0),
     accepted("max.connection.creation.rate", Int, Some("2147483647")).at_least(0).dynamic(),
     accepted("max.connections.per.ip.overrides", String, Some("")).dynamic(),
-    accepted("metadata.log.dir", String, None),
     accepted("metadata.log.max.record.bytes.between.snapshots", Long, Some("20971520")).at_least(1),
     accepted("metadata.log.max.snapshot.interval.ms", Long, Some("3600000")).at_least(0),
     accepted("metadata.log.segment.bytes", Int, Some("1073741824")).at_least(8_388_608),

@@ -1,6 +1,6 @@
 //! The node's configuration in the types the broker works with.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::Problem;
@@ -17,8 +17,10 @@ pub struct BrokerConfig {
     pub cluster_id: Option<String>,
     /// `broker.rack`.
     pub rack: Option<String>,
-    /// `log.dirs`, else `log.dir`.
-    pub data_dir: PathBuf,
+    /// `log.dirs`, else `log.dir`: at least one, none inside another.
+    pub data_dirs: Vec<PathBuf>,
+    /// `metadata.log.dir`, else the first of `data_dirs`.
+    pub metadata_dir: PathBuf,
     /// `admin.listen`: host and port, `None` to serve no admin port.
     pub admin_listen: Option<(String, u16)>,
     /// Listeners and connections.
@@ -173,14 +175,16 @@ impl BrokerConfig {
     /// Takes the typed values, and checks what one setting demands of another.
     pub(super) fn from_settings(settings: &Settings) -> Result<BrokerConfig, Vec<Problem>> {
         let mut problems = Vec::new();
-        let data_dir = keep(data_dir(settings), &mut problems);
+        let data_dirs = keep(data_dirs(settings), &mut problems).unwrap_or_default();
+        let metadata_dir = keep(metadata_dir(settings, &data_dirs), &mut problems);
         let listeners = listeners(settings, &mut problems);
         let advertised = advertised_listeners(settings, &listeners, &mut problems);
         let config = BrokerConfig {
             node_id: settings.number("node.id"),
             cluster_id: settings.text("cluster.id"),
             rack: settings.text("broker.rack"),
-            data_dir: data_dir.unwrap_or_default(),
+            data_dirs,
+            metadata_dir: metadata_dir.unwrap_or_default(),
             admin_listen: settings
                 .text("admin.listen")
                 .and_then(|text| Endpoint::parse_host_port(&text).ok()),
@@ -363,19 +367,55 @@ fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T>
     result.map_err(|problem| problems.push(problem)).ok()
 }
 
-fn data_dir(settings: &Settings) -> Result<PathBuf, Problem> {
+fn data_dirs(settings: &Settings) -> Result<Vec<PathBuf>, Problem> {
     let name = if settings.list("log.dirs").is_empty() {
         "log.dir"
     } else {
         "log.dirs"
     };
-    let problem = |message| Err(Problem::new(&settings.get(name).origin, name, message));
-    match settings.list(name) {
-        [dir] if !dir.is_empty() => Ok(PathBuf::from(dir)),
-        [] | [_] => problem("expected a directory, found nothing".to_owned()),
-        dirs => problem(format!(
-            "expected one directory, found {}: several are not supported yet",
-            dirs.len()
-        )),
+    let problem = |message| Problem::new(&settings.get(name).origin, name, message);
+    let mut dirs: Vec<PathBuf> = Vec::new();
+    for dir in settings.list(name) {
+        if dir.is_empty() {
+            let message = "expected directories, found an empty name".to_owned();
+            return Err(problem(message));
+        }
+        let dir = PathBuf::from(dir);
+        if let Some(message) = overlap(&dirs, &dir) {
+            return Err(problem(message));
+        }
+        dirs.push(dir);
     }
+    if dirs.is_empty() {
+        return Err(problem("expected a directory, found nothing".to_owned()));
+    }
+    Ok(dirs)
+}
+
+fn metadata_dir(settings: &Settings, data_dirs: &[PathBuf]) -> Result<PathBuf, Problem> {
+    const NAME: &str = "metadata.log.dir";
+    let Some(dir) = settings.text(NAME) else {
+        return Ok(data_dirs.first().cloned().unwrap_or_default());
+    };
+    let dir = PathBuf::from(dir);
+    let others: Vec<PathBuf> = data_dirs.iter().filter(|it| **it != dir).cloned().collect();
+    match overlap(&others, &dir) {
+        Some(message) => Err(Problem::new(&settings.get(NAME).origin, NAME, message)),
+        None => Ok(dir),
+    }
+}
+
+/// Why a directory cannot stand beside the others, if it cannot: one is, or lies in, the other.
+fn overlap(others: &[PathBuf], dir: &Path) -> Option<String> {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mine = absolute(dir);
+    let other = others.iter().find(|other| {
+        let other = absolute(other);
+        mine.starts_with(&other) || other.starts_with(&mine)
+    })?;
+    Some(format!(
+        "expected directories apart from each other, found {} and {}",
+        other.display(),
+        dir.display()
+    ))
 }

@@ -76,7 +76,9 @@ const IDENTITY: &[Definition] = &[
         "log.dirs",
         List,
         None,
-        "The directory of the data. One for now; more than one is refused.",
+        "The directories of the data, best each on a disk of its own: a new partition goes to the \
+         one with the fewest, and stays there. One that fails takes its own partitions offline and \
+         no others.",
     )
     .high(),
     Definition::new(
@@ -87,6 +89,14 @@ const IDENTITY: &[Definition] = &[
     )
     .high()
     .kafka_default("a folder under the temporary directory"),
+    Definition::new(
+        "metadata.log.dir",
+        String,
+        None,
+        "The directory of the cluster's metadata, without which the broker cannot be. By default the \
+         first of `log.dirs`; one that is not among them holds nothing else.",
+    )
+    .high(),
 ];
 
 const NETWORK: &[Definition] = &[

@@ -19,6 +19,7 @@ mod network;
 mod process;
 mod samples;
 mod start;
+mod storage;
 mod topic;
 
 #[cfg(test)]
@@ -34,8 +35,9 @@ pub use exposition::Exposition;
 pub use histogram::{BYTES_BOUNDS, COUNT_BOUNDS, Histogram, LATENCY_BOUNDS, Unit};
 pub use journal::JournalMetrics;
 pub use network::NetworkMetrics;
-pub use samples::{ControllerSample, PartitionSample, Samples, Scrape, StorageSample};
+pub use samples::{ControllerSample, PartitionSample, Samples, Scrape};
 pub use start::{StartMetrics, StartReport};
+pub use storage::StorageSample;
 pub use topic::{TopicMetrics, TopicsMetrics};
 
 /// The media type of [`Metrics::render`].

@@ -1,6 +1,7 @@
 //! Values that others hold, asked for at each scrape.
 
 use super::exposition::Exposition;
+use super::storage::{StorageSample, StorageSamples};
 
 /// Someone who holds values that `/metrics` shows.
 pub trait Scrape: Send + Sync {
@@ -29,37 +30,6 @@ pub struct PartitionSample {
     pub under_min_isr: bool,
 }
 
-/// The data directory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StorageSample {
-    /// Bytes of the journal that are not released.
-    pub journal_bytes_used: u64,
-    /// Bytes of the journal.
-    pub journal_bytes_capacity: u64,
-    /// Memory of the ends of all logs.
-    pub tail_bytes: u64,
-    /// Bytes that are not written to segments yet.
-    pub write_behind_bytes: u64,
-    /// Bytes free on the file system.
-    pub disk_bytes_free: u64,
-    /// Bytes of the file system.
-    pub disk_bytes_capacity: u64,
-    /// Bytes to be left free on the file system.
-    pub disk_bytes_free_min: u64,
-    /// Bytes of the reserve.
-    pub reserve_bytes: u64,
-    /// Whether produce requests are refused for want of space.
-    pub refusing: bool,
-    /// Whether it failed.
-    pub offline: bool,
-    /// Segments that retention has deleted since the start.
-    pub deleted_segments: u64,
-    /// Bytes of them.
-    pub deleted_bytes: u64,
-    /// Whether retention by age pauses because of the clock.
-    pub retention_paused: bool,
-}
-
 /// The metadata quorum, as this node sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ControllerSample {
@@ -77,7 +47,7 @@ pub struct ControllerSample {
 #[derive(Debug, Default)]
 pub struct Samples {
     partitions: Vec<(String, String, PartitionSample)>,
-    storage: Option<StorageSample>,
+    storage: StorageSamples,
     controller: Option<ControllerSample>,
 }
 
@@ -143,9 +113,9 @@ impl Samples {
             .push((topic.to_owned(), partition.to_string(), sample));
     }
 
-    /// Sets the state of the data directory.
-    pub fn storage(&mut self, sample: StorageSample) {
-        self.storage = Some(sample);
+    /// Adds a data directory; without a sample it is offline.
+    pub fn storage(&mut self, path: &str, sample: Option<StorageSample>) {
+        self.storage.0.push((path.to_owned(), sample));
     }
 
     /// Sets the state of the metadata quorum.
@@ -168,91 +138,9 @@ impl Samples {
                 .count();
             out.gauge(name, help).value(&[], count);
         }
-        if let Some(storage) = &self.storage {
-            storage.expose(out);
-        }
+        self.storage.expose(out);
         if let Some(controller) = &self.controller {
             controller.expose(out);
-        }
-    }
-}
-
-impl StorageSample {
-    fn expose(&self, out: &mut Exposition) {
-        let gauges = [
-            (
-                "holdfast_journal_bytes_used",
-                "Bytes not released.",
-                self.journal_bytes_used,
-            ),
-            (
-                "holdfast_journal_bytes_capacity",
-                "Bytes at all.",
-                self.journal_bytes_capacity,
-            ),
-            (
-                "holdfast_log_tail_bytes",
-                "Memory of the ends of all logs.",
-                self.tail_bytes,
-            ),
-            (
-                "holdfast_log_write_behind_bytes",
-                "Bytes that are in the journal and not in a segment yet.",
-                self.write_behind_bytes,
-            ),
-            (
-                "holdfast_disk_bytes_free",
-                "Bytes free on the file system.",
-                self.disk_bytes_free,
-            ),
-            (
-                "holdfast_disk_bytes_capacity",
-                "Bytes of the file system.",
-                self.disk_bytes_capacity,
-            ),
-            (
-                "holdfast_disk_bytes_free_min",
-                "Bytes to be left free: with less, produce requests are refused.",
-                self.disk_bytes_free_min,
-            ),
-            (
-                "holdfast_disk_reserve_bytes",
-                "Bytes kept for what is only in the journal, given up when the disk is full.",
-                self.reserve_bytes,
-            ),
-            (
-                "holdfast_disk_refusing",
-                "1 while produce requests are refused for want of space.",
-                u64::from(self.refusing),
-            ),
-            (
-                "kafka_log_logmanager_offlinelogdirectorycount",
-                "Data directories that failed.",
-                u64::from(self.offline),
-            ),
-            (
-                "holdfast_retention_paused",
-                "1 while nothing is deleted for its age, since the clock has jumped.",
-                u64::from(self.retention_paused),
-            ),
-        ];
-        for (name, help, value) in gauges {
-            out.gauge(name, help).value(&[], value);
-        }
-        let counters = [
-            (
-                "holdfast_retention_deleted_segments_total",
-                "Segments that retention has deleted.",
-                self.deleted_segments,
-            ),
-            (
-                "holdfast_retention_deleted_bytes_total",
-                "Bytes of those segments.",
-                self.deleted_bytes,
-            ),
-        ];
-        for (name, help, value) in counters {
-            out.counter(name, help).value(&[], value);
         }
     }
 }

@@ -184,11 +184,13 @@ impl Scrape for Hosted {
                 ..sample
             },
         );
-        samples.storage(StorageSample {
+        let sample = StorageSample {
             journal_bytes_used: 9,
-            offline: true,
+            refusing: true,
             ..Default::default()
-        });
+        };
+        samples.storage("/d1", Some(sample));
+        samples.storage("/d2", None);
         samples.controller(ControllerSample {
             active: true,
             topics: 1,
@@ -240,7 +242,16 @@ fn what_others_hold_is_asked_for() {
             "1",
         ),
         ("kafka_log_logmanager_offlinelogdirectorycount", "1"),
-        ("holdfast_journal_bytes_used", "9"),
+        (
+            "kafka_log_logmanager_logdirectoryoffline{logDirectory=\"/d1\"}",
+            "0",
+        ),
+        (
+            "kafka_log_logmanager_logdirectoryoffline{logDirectory=\"/d2\"}",
+            "1",
+        ),
+        ("holdfast_journal_bytes_used{directory=\"/d1\"}", "9"),
+        ("holdfast_disk_refusing{directory=\"/d1\"}", "1"),
         (
             "holdfast_io_engine{engine=\"threads\",fallback_reason=\"EPERM: \\\"blocked\\\"\\nhere\"}",
             "1",

@@ -24,6 +24,7 @@ use protocol::batch::{
     RecordRules, TimestampType as BatchTimestamps, Unpacked, check_produce_version,
     set_max_timestamp, validate_for_append,
 };
+use storage::data_dir::SpaceState;
 use storage::log::Hold;
 
 use super::{Partition, RecordRefusal, Refusal};
@@ -75,7 +76,8 @@ pub enum Looked {
 }
 
 impl Partition {
-    /// Checks what a producer sent, as far as the header tells. Its records are not decoded.
+    /// Checks what a producer sent, as far as the header tells. Its records are not decoded. Refuses it while the disk of the partition
+    /// has too little space: clients try it again, and there may be space by then.
     ///
     /// Of a batch whose records are refused all the same, `refused_max` are listed.
     pub fn receive(
@@ -89,6 +91,7 @@ impl Partition {
         let config = self.config.load_full();
         let header = validate_for_append(&batch, config.max_message_bytes)?;
         check_produce_version(&header, version)?;
+        check_space(self.data_dir().space_state())?;
         if header.is_transactional() {
             // Until transactions are supported, and not retriable: Kafka's code for a producer that has no such transaction.
             return Err(Refusal::new(
@@ -111,6 +114,15 @@ impl Partition {
             is_anew: false,
         })
     }
+}
+
+fn check_space(state: SpaceState) -> Result<(), Refusal> {
+    let message = match state {
+        SpaceState::Enough => return Ok(()),
+        SpaceState::Low => "Too little space is left on the disk",
+        SpaceState::Full => "The disk is full",
+    };
+    Err(Refusal::new(ErrorCode::KafkaStorageError, message))
 }
 
 impl Incoming {

@@ -8,11 +8,13 @@
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
+use broker_controller::DirectoryId;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use protocol::ErrorCode;
 use protocol::batch::BatchHeader;
 use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
+use storage::data_dir::DataDir;
 use storage::journal::JournalFault;
 use storage::log::{
     AppendError, Appended, Hold, Log, LogListener, ProducerError, ReadError, Retention, TailRead,
@@ -66,10 +68,19 @@ struct State {
     closed: Option<ErrorCode>,
 }
 
+/// Where a partition's records are.
+pub struct Home {
+    /// The directory.
+    pub data_dir: Arc<DataDir>,
+    /// The log in it.
+    pub log: Arc<Log>,
+}
+
 /// A partition that this broker leads.
 pub struct Partition {
     id: TopicIdPartition,
     topic: Arc<str>,
+    data_dir: Arc<DataDir>,
     log: Arc<Log>,
     metrics: Arc<TopicMetrics>,
     config: ArcSwap<TopicConfig>,
@@ -90,15 +101,17 @@ impl Partition {
         id: TopicIdPartition,
         topic: Arc<str>,
         leader_epoch: LeaderEpoch,
-        log: Arc<Log>,
+        home: Home,
         config: Arc<TopicConfig>,
         metrics: Arc<TopicMetrics>,
     ) -> Arc<Partition> {
+        let Home { data_dir, log } = home;
         let high_watermark = log.offsets().durable_end;
         log.set_high_watermark(high_watermark);
         let partition = Arc::new(Partition {
             id,
             topic,
+            data_dir,
             log: Arc::clone(&log),
             metrics,
             config: ArcSwap::new(config),
@@ -126,6 +139,16 @@ impl Partition {
     /// Its log.
     pub fn log(&self) -> &Arc<Log> {
         &self.log
+    }
+
+    /// The directory it is in.
+    pub fn directory(&self) -> DirectoryId {
+        DirectoryId::new(self.data_dir.meta().directory_id)
+    }
+
+    /// What is in that directory.
+    pub fn data_dir(&self) -> &DataDir {
+        &self.data_dir
     }
 
     /// The topic's counters.

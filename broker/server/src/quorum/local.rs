@@ -57,13 +57,17 @@ impl LogListener for Progress {
 }
 
 impl LocalQuorum {
-    /// Over a data directory whose threads run. A missing metadata log is made only where there is no other log either: a directory with
-    /// partitions but without metadata has lost something.
-    pub fn open(data_dir: &DataDir, now_ms: fn() -> i64) -> Result<LocalQuorum, QuorumError> {
+    /// Over a data directory. A missing metadata log is made only where there is no other log either, in any directory: partitions without
+    /// metadata mean that something was lost.
+    pub fn open(
+        data_dir: &DataDir,
+        may_create: bool,
+        now_ms: fn() -> i64,
+    ) -> Result<LocalQuorum, QuorumError> {
         let failed = |error: &dyn std::fmt::Display| QuorumError(error.to_string());
         let log = match data_dir.log(metadata_partition()) {
             Some(log) => log,
-            None if data_dir.logs().is_empty() => data_dir
+            None if may_create => data_dir
                 .create_log(
                     metadata_partition(),
                     METADATA_TOPIC,
@@ -73,7 +77,7 @@ impl LocalQuorum {
                 .map_err(|error| failed(&error))?,
             None => {
                 return Err(QuorumError(format!(
-                    "{} holds partitions but no metadata log: restore it, or point --data-dir at an empty directory",
+                    "{} holds no metadata log, but there are partitions: restore it, set metadata.log.dir to where it is, or point --data-dir at an empty directory",
                     data_dir.path().display()
                 )));
             }

@@ -4,6 +4,7 @@
 
 mod configs;
 mod damage;
+mod directories;
 mod durability;
 mod hostile;
 mod idempotence;

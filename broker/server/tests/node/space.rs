@@ -17,7 +17,7 @@ fn below_the_watermark_producers_are_refused_and_all_else_goes_on() {
     );
     client.append(&kept, 0, batch(&["before"]));
     client.append(&deleted, 0, batch(&["before"]));
-    let refusing = |node: &Node| Scrape::of(node.admin()).value("holdfast_disk_refusing");
+    let refusing = |node: &Node| Scrape::of(node.admin()).sum("holdfast_disk_refusing");
     assert_eq!(refusing(&node), 0.0);
     node.stop();
 
@@ -37,8 +37,8 @@ fn below_the_watermark_producers_are_refused_and_all_else_goes_on() {
     client.create_topic("another", 1, &[]);
     assert_eq!(refusing(&node), 1.0);
     let scrape = Scrape::of(node.admin());
-    let free = scrape.value("holdfast_disk_bytes_free");
-    assert!(free < scrape.value("holdfast_disk_bytes_free_min"));
+    let free = scrape.sum("holdfast_disk_bytes_free");
+    assert!(free < scrape.sum("holdfast_disk_bytes_free_min"));
     let said = node.log_since(mark);
     assert_eq!(said.matches("little space is left").count(), 1, "{said}");
     node.stop();

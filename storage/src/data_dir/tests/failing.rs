@@ -9,7 +9,7 @@ use crate::data_dir::DataDir;
 use crate::fixture::{Running, append, node, node_on, read_all, values};
 use crate::io::sim::{SimConfig, SimDisk};
 use crate::journal::{JournalFault, WriterStep};
-use crate::log::{AppendError, LogListener, ReadError, is_disk_full};
+use crate::log::{AppendError, Durability, LogListener, ReadError, is_disk_full};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -184,6 +184,26 @@ fn a_replayed_batch_that_cannot_be_read_any_more_is_not_passed_over() {
     assert_offline(&mut running, &offline);
     let running = node.crash(running);
     assert_eq!(values(&running.log("a")), ["acknowledged"]);
+}
+
+/// They wait for no entry of the journal, and must not be forgotten with the logs.
+#[test]
+fn who_waits_for_the_page_cache_is_told_as_well() {
+    let node = node();
+    let mut running = node.start();
+    let offline = count_offline(&running.dir);
+    let log = running.create_with("a", Durability::Os);
+    running.commit();
+    let told = Arc::new(Told::default());
+    log.set_listener(Arc::clone(&told) as _);
+    append(&log, b"waiting");
+    running.create("b");
+    node.disk.fail_next_write(".journal", EIO);
+    running.commit();
+    assert_eq!(told.faults.load(Ordering::Relaxed), 1);
+    assert_eq!(told.durable.load(Ordering::Relaxed), 0);
+    drop(log);
+    assert_offline(&mut running, &offline);
 }
 
 #[test]

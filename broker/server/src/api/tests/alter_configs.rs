@@ -140,7 +140,8 @@ fn batch(bytes: usize) -> BytesMut {
 fn takes(broker: &TestBroker, topic: Uuid, bytes: usize) -> bool {
     let partition = broker.partition(topic, 0).expect("led here");
     let now_ms = crate::broker::wall_clock_ms();
-    partition.produce(batch(bytes), 13, now_ms, None).is_ok()
+    let received = partition.receive(batch(bytes), 13, now_ms, None, 0);
+    received.and_then(|batch| batch.append(now_ms)).is_ok()
 }
 
 #[tokio::test]

@@ -60,11 +60,12 @@ async fn every_version_tells_sizes() {
             let result = describe(&mut broker, version, None).await;
             assert_eq!(sizes(&result), expected, "version {version}");
             assert_eq!((result.error_code, result.is_cordoned), (0, false));
-            let path = broker.broker.data_dir.path();
+            let data_dir = broker.data_dir();
+            let path = data_dir.path();
             assert!(path.is_absolute(), "the test's own");
             assert_eq!(result.log_dir.as_str(), path.to_string_lossy());
             if version >= 4 {
-                let space = broker.broker.data_dir.disk_space().expect("a file system");
+                let space = data_dir.disk_space().expect("a file system");
                 assert_eq!(u64::try_from(result.total_bytes), Ok(space.total));
                 assert!((1..=result.total_bytes).contains(&result.usable_bytes));
             } else {
@@ -72,8 +73,7 @@ async fn every_version_tells_sizes() {
             }
         }
         // What is written behind is counted once.
-        let data_dir = &broker.broker.data_dir;
-        data_dir.checkpoint(None).expect("a good disk");
+        broker.data_dir().checkpoint(None).expect("a good disk");
         let result = describe(&mut broker, 5, None).await;
         assert_eq!(sizes(&result), expected);
     }
@@ -111,12 +111,10 @@ async fn partitions_are_told_as_asked_and_once() {
 async fn a_directory_that_is_offline_says_so() {
     let mut broker = TestBroker::start(&[]).await;
     create(&mut broker, "t", 1).await;
-    broker.fail_disk();
+    let path = broker.data_dir().path().to_owned();
+    broker.fail_disk().await;
     let result = describe(&mut broker, 5, None).await;
     assert_eq!(result.error_code, ErrorCode::KafkaStorageError.code());
     assert!(result.topics.is_empty());
-    assert_eq!(
-        result.log_dir.as_str(),
-        broker.broker.data_dir.path().to_string_lossy()
-    );
+    assert_eq!(result.log_dir.as_str(), path.to_string_lossy());
 }

@@ -36,7 +36,9 @@ pub(super) fn idempotent(id: i64, epoch: i16, sequence: i32, timestamps: &[i64])
 /// Appends a batch and waits until it is committed.
 pub(super) async fn append(broker: &TestBroker, topic: Uuid, index: i32, batch: BytesMut) {
     let partition = partition(broker, topic, index);
-    let produced = partition.produce(batch, 13, wall_clock_ms(), None);
+    let now_ms = wall_clock_ms();
+    let received = partition.receive(batch, 13, now_ms, None, 0);
+    let produced = received.and_then(|batch| batch.append(now_ms));
     let end = produced.expect("a good batch").appended.end;
     let wait = ProduceWait::new(1);
     partition.when_committed(end, &wait, 0);

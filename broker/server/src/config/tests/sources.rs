@@ -11,7 +11,8 @@ fn nothing_given_is_a_safe_node() {
     let config = Config::load(&Sources::default()).expect("defaults are valid");
     let broker = &config.broker;
     assert_eq!(broker.node_id, 1);
-    assert_eq!(broker.data_dir, PathBuf::from("./data"));
+    assert_eq!(broker.data_dirs, [PathBuf::from("./data")]);
+    assert_eq!(broker.metadata_dir, PathBuf::from("./data"));
     assert_eq!(
         broker.network.listeners[0].to_string(),
         "PLAINTEXT://127.0.0.1:9092"
@@ -252,17 +253,33 @@ fn settings_that_contradict_each_other_are_mistakes() {
         error.contains("a request of the largest size has to fit"),
         "{error}"
     );
-    let error = load_flags(&[("log.dirs", "/a,/b")]).expect_err("two directories");
-    assert!(
-        error.contains("log.dirs: expected one directory, found 2"),
-        "{error}"
-    );
+    for dirs in ["/a,/b,/a/", "/a,/b/../b,/a/b", "/a/b,/a"] {
+        let error = load_flags(&[("log.dirs", dirs)]).expect_err(dirs);
+        let words = "log.dirs: expected directories apart from each other, found /a";
+        assert!(error.contains(words), "{error}");
+    }
+    let error = load_flags(&[("log.dirs", "/a,/b"), ("metadata.log.dir", "/b/m")]);
+    let error = error.expect_err("inside another");
+    assert!(error.contains("found /b and /b/m"), "{error}");
+    let error = load_flags(&[("log.dirs", "/a,,/b")]).expect_err("no name");
+    assert!(error.contains("found an empty name"), "{error}");
+}
+
+#[test]
+fn the_metadata_is_in_the_first_directory_unless_it_is_said_where() {
+    for (metadata, expected) in [(None, "/a"), (Some("/b"), "/b"), (Some("/c"), "/c")] {
+        let mut flags = vec![("log.dirs", "/a,/b")];
+        flags.extend(metadata.map(|dir| ("metadata.log.dir", dir)));
+        let broker = load_flags(&flags).expect("valid").broker;
+        assert_eq!(broker.data_dirs, ["/a", "/b"].map(PathBuf::from));
+        assert_eq!(broker.metadata_dir, PathBuf::from(expected));
+    }
 }
 
 #[test]
 fn log_dirs_counts_more_than_log_dir() {
     let config = load_flags(&[("log.dir", "/a")]).expect("valid");
-    assert_eq!(config.broker.data_dir, PathBuf::from("/a"));
+    assert_eq!(config.broker.data_dirs, [PathBuf::from("/a")]);
     let config = load_flags(&[("log.dir", "/a"), ("log.dirs", "/b")]).expect("valid");
-    assert_eq!(config.broker.data_dir, PathBuf::from("/b"));
+    assert_eq!(config.broker.data_dirs, [PathBuf::from("/b")]);
 }

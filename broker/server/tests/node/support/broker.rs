@@ -22,6 +22,8 @@ const REFUSED_AFTER_MAX: Duration = Duration::from_secs(15);
 /// How a node is started.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NodeConfig {
+    /// Data directories besides the first, which holds the metadata.
+    more_directories: usize,
     settings: Vec<(String, String)>,
     arguments: Vec<String>,
 }
@@ -41,6 +43,13 @@ impl NodeConfig {
         self
     }
 
+    /// As many data directories, beside each other.
+    #[must_use]
+    pub(crate) fn directories(mut self, count: usize) -> NodeConfig {
+        self.more_directories = count - 1;
+        self
+    }
+
     #[must_use]
     pub(crate) fn argument(mut self, argument: &str) -> NodeConfig {
         self.arguments.push(argument.to_owned());
@@ -51,7 +60,9 @@ impl NodeConfig {
     pub(crate) fn command(&self, data_dir: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
         command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-        command.arg("--data-dir").arg(data_dir);
+        for number in 0..=self.more_directories {
+            command.arg("--data-dir").arg(directory(data_dir, number));
+        }
         for (name, value) in &self.settings {
             command.arg("--set").arg(format!("{name}={value}"));
         }
@@ -63,6 +74,14 @@ impl NodeConfig {
     #[track_caller]
     pub(crate) fn refused(&self, data_dir: &Path) -> Refusal {
         refused(&mut self.command(data_dir))
+    }
+}
+
+/// The data directory of a number; that of the metadata is number 0.
+fn directory(first: &Path, number: usize) -> PathBuf {
+    match number {
+        0 => first.to_owned(),
+        _ => first.with_file_name(format!("data-{number}")),
     }
 }
 
@@ -246,6 +265,11 @@ impl Node {
             .unwrap_or_else(|| panic!("it does not stop:\n{}", self.log()))
     }
 
+    /// Changes the number of data directories for the next start.
+    pub(crate) fn set_directories(&mut self, count: usize) {
+        self.config = self.config.clone().directories(count);
+    }
+
     /// Changes a setting for the next start.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.config = self.config.clone().set(name, value);
@@ -265,6 +289,11 @@ impl Node {
 
     pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// One of several data directories.
+    pub(crate) fn directory(&self, number: usize) -> PathBuf {
+        directory(&self.data_dir, number)
     }
 
     pub(crate) fn config(&self) -> &NodeConfig {

@@ -60,6 +60,22 @@ impl Scrape {
         self.0.get(sample).copied().unwrap_or_default()
     }
 
+    /// The sum over all labels of a metric that must be there.
+    #[track_caller]
+    pub(crate) fn sum(&self, metric: &str) -> f64 {
+        let labelled = format!("{metric}{{");
+        assert!(
+            self.has(&labelled),
+            "{metric} is not in {:#?}",
+            self.0.keys()
+        );
+        let samples = self
+            .0
+            .iter()
+            .filter(|(name, _)| name.starts_with(&labelled));
+        samples.map(|(_, value)| value).sum()
+    }
+
     /// Whether a sample starts like this.
     pub(crate) fn has(&self, prefix: &str) -> bool {
         self.0.keys().any(|name| name.starts_with(prefix))

@@ -9,11 +9,13 @@ use protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use protocol::messages::fetch_response::PartitionData;
 use protocol::messages::init_producer_id_response::InitProducerIdResponse;
 use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use protocol::messages::metadata_request::MetadataRequestTopic;
+use protocol::messages::metadata_response::MetadataResponsePartition;
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::produce_response::PartitionProduceResponse;
 use protocol::messages::{
     CreateTopicsRequest, DeleteTopicsRequest, FetchRequest, InitProducerIdRequest,
-    ListOffsetsRequest, ProduceRequest, TopicName,
+    ListOffsetsRequest, MetadataRequest, ProduceRequest, TopicName,
 };
 use protocol::model::Uuid;
 
@@ -105,6 +107,19 @@ impl Client {
             name: name.to_owned(),
             id: answer.topics[0].topic_id,
         }
+    }
+
+    /// What the metadata says of a topic's partitions, by number.
+    #[track_caller]
+    pub(crate) fn partitions(&mut self, topic: &Topic) -> Vec<MetadataResponsePartition> {
+        let wanted = MetadataRequestTopic::default()
+            .with_topic_id(topic.id)
+            .with_name(None);
+        let request = MetadataRequest::default().with_topics(Some(vec![wanted]));
+        let mut answer = self.call(13, &request);
+        let mut partitions = answer.topics.remove(0).partitions;
+        partitions.sort_by_key(|partition| partition.partition_index);
+        partitions
     }
 
     #[track_caller]
