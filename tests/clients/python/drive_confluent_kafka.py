@@ -129,9 +129,7 @@ def admin(arguments):
         assert partition.leader.id == broker.id, partition
         assert [node.id for node in partition.replicas] == [broker.id], partition
         assert [node.id for node in partition.isr] == [broker.id], partition
-    partition = TopicPartition(topic, 0)
-    listed = client.list_offsets({partition: OffsetSpec.latest()})[partition].result()
-    assert listed.offset == 0, listed
+    assert end_offset(client, TopicPartition(topic, 0)) == 0
 
     expect_config(client, topic, "retention.ms", RETENTION, ConfigSource.DYNAMIC_TOPIC_CONFIG)
     expect_config(client, topic, "cleanup.policy", "delete", ConfigSource.DEFAULT_CONFIG)
@@ -200,6 +198,18 @@ def describe(client, topic, partitions):
             if failure.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
         check("the topic has not become what it was made")
+
+
+def end_offset(client, partition):
+    """Asks until the broker leads the partition, which it may say before it does."""
+    check = lines.deadline()
+    while True:
+        try:
+            return client.list_offsets({partition: OffsetSpec.latest()})[partition].result().offset
+        except KafkaException as failure:
+            if failure.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+                raise
+        check("the broker does not lead the partition")
 
 
 def alter_configs(client, topic, entries):
