@@ -57,17 +57,8 @@ pub(crate) fn cases<D: Driver>() -> Vec<Case> {
         case("offsets", offsets::<D>),
         case("times", times::<D>),
         case("admin", admin::<D>),
+        case("alter", alter::<D>),
     ]
-}
-
-/// The cases that ask for what Holdfast does not have yet.
-pub(crate) fn not_yet<D: Driver>() -> Vec<Case> {
-    vec![Case {
-        client: D::CLIENT,
-        name: "alter",
-        run: alter::<D>,
-        smoke: false,
-    }]
 }
 
 fn smoke<D: Driver>(target: &Target) {

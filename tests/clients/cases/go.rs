@@ -8,7 +8,7 @@ use std::{
 
 use tests_clients::{Case, Client, Record, Target, assert_same, bulk, in_turn, install, run};
 
-use crate::driven::{self, Driver, cases, not_yet, produce};
+use crate::driven::{self, Driver, cases, produce};
 
 pub(crate) fn all() -> Vec<Case> {
     let mut all = [cases::<FranzGo>(), cases::<Sarama>(), cases::<KafkaGo>()].concat();
@@ -19,15 +19,6 @@ pub(crate) fn all() -> Vec<Case> {
         smoke: false,
     });
     all
-}
-
-pub(crate) fn all_not_yet() -> Vec<Case> {
-    [
-        not_yet::<FranzGo>(),
-        not_yet::<Sarama>(),
-        not_yet::<KafkaGo>(),
-    ]
-    .concat()
 }
 
 struct FranzGo;

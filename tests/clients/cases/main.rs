@@ -14,11 +14,5 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let native = [kcat::CASES, librdkafka::CASES, java::CASES].concat();
     let cases = [native, go::all(), python::all(), node::all()].concat();
-    let not_yet = [
-        go::all_not_yet(),
-        python::all_not_yet(),
-        node::all_not_yet(),
-    ]
-    .concat();
-    tests_clients::main(&cases, &not_yet)
+    tests_clients::main(&cases)
 }

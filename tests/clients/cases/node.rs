@@ -10,14 +10,10 @@ use std::{
 
 use tests_clients::{Case, Client, Content, install, installed, run};
 
-use crate::driven::{Driver, cases, not_yet};
+use crate::driven::{Driver, cases};
 
 pub(crate) fn all() -> Vec<Case> {
     cases::<Kafkajs>()
-}
-
-pub(crate) fn all_not_yet() -> Vec<Case> {
-    not_yet::<Kafkajs>()
 }
 
 struct Kafkajs;

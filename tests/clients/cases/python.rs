@@ -8,7 +8,7 @@ use std::{
 
 use tests_clients::{Case, Client, Content, install, installed, run};
 
-use crate::driven::{Driver, cases, not_yet};
+use crate::driven::{Driver, cases};
 
 const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
 
@@ -17,15 +17,6 @@ pub(crate) fn all() -> Vec<Case> {
         cases::<Aiokafka>(),
         cases::<ConfluentKafka>(),
         cases::<KafkaPython>(),
-    ]
-    .concat()
-}
-
-pub(crate) fn all_not_yet() -> Vec<Case> {
-    [
-        not_yet::<Aiokafka>(),
-        not_yet::<ConfluentKafka>(),
-        not_yet::<KafkaPython>(),
     ]
     .concat()
 }

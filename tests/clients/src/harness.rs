@@ -115,12 +115,11 @@ pub struct Case {
     pub smoke: bool,
 }
 
-/// Runs the cases that the command line asks for, each against every backend; those of `not_yet`,
-/// which ask for what Holdfast does not have yet, against Apache Kafka only.
+/// Runs the cases that the command line asks for, each against every backend.
 ///
 /// Under `CI=true` a missing client is a failure; elsewhere its cases are listed as ignored, with
 /// what is missing.
-pub fn main(cases: &[Case], not_yet: &[Case]) -> ExitCode {
+pub fn main(cases: &[Case]) -> ExitCode {
     let mut args = Arguments::from_args();
     args.test_threads.get_or_insert(TEST_THREADS);
     let strict = env::var("CI").as_deref() == Ok("true");
@@ -132,9 +131,6 @@ pub fn main(cases: &[Case], not_yet: &[Case]) -> ExitCode {
                 trials.push(trial(*case, backend, &brokers, strict));
             }
         }
-    }
-    for case in not_yet {
-        trials.push(trial(*case, Backend::Apache, &brokers, strict));
     }
     let conclusion = libtest_mimic::run(&args, trials);
     drop(brokers);
