@@ -11,7 +11,7 @@ use protocol::model::Offset;
 
 use super::disk::{Directory, Disk, cut_to};
 use super::segment::{Segment, SegmentError, base_of};
-use super::{Durability, Log};
+use super::{Durability, Log, Producers};
 use crate::data_dir::read_small;
 
 impl Log {
@@ -114,7 +114,8 @@ impl Log {
         for (segment, next) in segments.into_iter().zip(nexts) {
             let holds_start = segment.base() <= start && next.is_none_or(|next| next > start);
             if disk.end < start && holds_start && (is_over || segment.base() > disk.end) {
-                // What is missing is deleted.
+                // What is missing is deleted; the segment's snapshot knows who wrote it.
+                self.recall_producers(disk, &segment)?;
                 disk.end = start;
                 is_over = false;
             }
@@ -144,6 +145,20 @@ impl Log {
             );
         }
         Ok((kept, is_whole))
+    }
+
+    /// Adds what a segment's snapshot says of the producers before it.
+    fn recall_producers(&self, disk: &mut Disk, segment: &Segment) -> io::Result<()> {
+        let io = self.environment.files.io();
+        let path = segment.path("snapshot");
+        if !io.exists(&path)? {
+            return Ok(());
+        }
+        if let Some(snapshot) = Producers::from_snapshot(&read_small(io.as_ref(), &path)?) {
+            let known = std::mem::take(&mut disk.producers);
+            disk.producers = known.truncated_to(segment.base(), snapshot);
+        }
+        Ok(())
     }
 
     /// Takes up the batches of a segment from the end of the log on, and cuts off what is behind them.

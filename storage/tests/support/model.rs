@@ -132,6 +132,8 @@ impl Expected {
     /// Notes that the log begins later.
     pub fn starts_at(&mut self, start: usize) {
         assert!(start >= self.now.start, "a start moves forward");
+        // A recovery knows the last batch of those that were deleted.
+        self.was_truncated |= self.is_unjournaled;
         self.change(Change::Start(start));
     }
 
