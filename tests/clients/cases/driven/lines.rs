@@ -44,7 +44,7 @@ pub(super) fn records(output: &str) -> Vec<Record> {
     output.lines().map(|line| record(&parse(line))).collect()
 }
 
-/// What `offsets` printed.
+/// What `offsets` printed; ends in order of partition, which some clients do not keep.
 pub(super) fn offsets(output: &str) -> (Vec<Ends>, Vec<Found>) {
     let (mut ends, mut found) = (Vec::new(), Vec::new());
     for line in output.lines().map(parse) {
@@ -63,6 +63,7 @@ pub(super) fn offsets(output: &str) -> (Vec<Ends>, Vec<Found>) {
             });
         }
     }
+    ends.sort_by_key(|ends: &Ends| ends.partition);
     (ends, found)
 }
 
