@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -26,6 +27,10 @@ func main() {
 func config() *sarama.Config {
 	config := sarama.NewConfig()
 	config.Version = sarama.MaxVersion
+	// A topic that has just been created may be refused for longer than the fraction of a second
+	// that is the default, on a machine that is busy.
+	config.Metadata.Retry.Max = 100
+	config.Producer.Retry.Max = 100
 	return config
 }
 
@@ -90,7 +95,10 @@ func produce(_ context.Context, options *lines.Options) error {
 		}
 		messages = append(messages, message)
 	}
-	if err := producer.SendMessages(messages); err != nil {
+	var refused sarama.ProducerErrors
+	if err := producer.SendMessages(messages); errors.As(err, &refused) {
+		return fmt.Errorf("%w: %w", err, refused[0])
+	} else if err != nil {
 		return err
 	}
 	for i, message := range messages {
