@@ -47,6 +47,12 @@ pub(crate) const CASES: &[Case] = &[
         run: dump_log::dump_log,
         smoke: false,
     },
+    Case {
+        client: Client::Java,
+        name: "dump_log_of_one_codec",
+        run: dump_log::one_codec,
+        smoke: false,
+    },
 ];
 
 /// The console producer (idempotent, as the Java producer is by default) and consumer.

@@ -7,6 +7,8 @@ use tests_clients::{
     CODECS, Case, Client, NUM_PARTITIONS, Record, Target, assert_same, bulk, run, run_with_input,
 };
 
+use crate::librdkafka::client::create_topic;
+
 pub(crate) const CASES: &[Case] = &[
     Case {
         client: Client::Kcat,
@@ -24,6 +26,12 @@ pub(crate) const CASES: &[Case] = &[
         client: Client::Kcat,
         name: "codecs",
         run: codecs,
+        smoke: false,
+    },
+    Case {
+        client: Client::Kcat,
+        name: "codec_of_the_topic",
+        run: codec_of_the_topic,
         smoke: false,
     },
     Case {
@@ -159,6 +167,20 @@ fn codecs(target: &Target) {
         0,
         &consume(target, &topic, 2, &["-o", "beginning"]),
     );
+}
+
+/// A topic that stores Zstandard, whatever comes.
+fn codec_of_the_topic(target: &Target) {
+    let topic = target.topic("kcat-stored");
+    create_topic(target, &topic, &[("compression.type", "zstd")]);
+    settle(target, &topic);
+    let values = lines(400);
+    for codec in CODECS {
+        let args = ["-p", "0", "-z", codec, "-X", "linger.ms=100"];
+        produce(target, &topic, &args, &values.concat());
+    }
+    let expected: Vec<String> = CODECS.iter().flat_map(|_| values.clone()).collect();
+    assert_values(&expected, 1, &consume(target, &topic, 0, &["-o", "1"]));
 }
 
 fn acks(target: &Target) {

@@ -1,6 +1,7 @@
 //! librdkafka, which most clients that are neither Java nor Go are built on.
 
 pub(crate) mod client;
+mod records;
 
 use std::time::{Duration, Instant};
 
@@ -88,6 +89,24 @@ pub(crate) const CASES: &[Case] = &[
         client: Client::Librdkafka,
         name: "admin",
         run: admin,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "codec_of_the_topic",
+        run: records::codec_of_the_topic,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "keys",
+        run: records::keys,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "timestamps",
+        run: records::timestamps,
         smoke: false,
     },
 ];

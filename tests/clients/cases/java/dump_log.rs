@@ -1,7 +1,7 @@
 //! Kafka's own reader of files, `DumpLogSegments`, over what a broker left behind: every batch, record and index entry, without complaint.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -31,20 +31,23 @@ enum Broker {
 }
 
 impl Broker {
-    fn start(backend: Backend) -> Broker {
-        let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    fn start(backend: Backend, more: &[(&str, &str)]) -> Broker {
+        let settings = SETTINGS.iter().chain(more);
+        let settings: Vec<_> = settings
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         match backend {
             Backend::Apache => {
                 let config = ApacheKafkaConfig {
                     heap: "512m".to_owned(),
-                    properties: settings.to_vec(),
+                    properties: settings,
                     ..ApacheKafkaConfig::default()
                 };
                 Broker::Apache(ApacheKafka::start(config).expect("Apache Kafka starts"))
             }
             Backend::Holdfast | Backend::HoldfastThreads => {
                 let mut config = HoldfastConfig {
-                    settings: settings.to_vec(),
+                    settings,
                     ..HoldfastConfig::default()
                 };
                 if backend == Backend::HoldfastThreads {
@@ -93,7 +96,7 @@ impl Broker {
 }
 
 pub(super) fn dump_log(target: &Target) {
-    let mut broker = Broker::start(target.backend);
+    let mut broker = Broker::start(target.backend, &[]);
     let mut expected = Vec::new();
     load(&broker.target(target.backend), &mut expected, &CODECS);
     broker.stop();
@@ -111,6 +114,35 @@ pub(super) fn dump_log(target: &Target) {
     load(&broker.target(target.backend), &mut expected, &["lz4"]);
     broker.stop();
     check(&broker.data_dir(), &expected);
+}
+
+/// A broker that stores Zstandard, whatever producers send.
+pub(super) fn one_codec(target: &Target) {
+    let stored = [
+        ("compression.type", "zstd"),
+        ("compression.zstd.level", "1"),
+    ];
+    let mut broker = Broker::start(target.backend, &stored);
+    let mut expected = Vec::new();
+    load(&broker.target(target.backend), &mut expected, &CODECS);
+    broker.stop();
+    let data_dir = broker.data_dir();
+    let dirs: Vec<PathBuf> = (0..NUM_PARTITIONS)
+        .map(|partition| data_dir.join(format!("{TOPIC}-{partition}")))
+        .collect();
+    let expected: Vec<Record> = expected.into_iter().map(without_header_values).collect();
+    assert_same(&expected, &dump(&dirs));
+    let batches = dump_log_segments(&all(&dirs, "log"), &[]);
+    let batches = batches
+        .lines()
+        .filter(|line| line.starts_with("baseOffset: "));
+    let codecs: BTreeSet<&str> = batches
+        .map(|line| {
+            let (_, rest) = line.split_once(" compresscodec: ").expect("a codec");
+            rest.split(' ').next().unwrap_or_default()
+        })
+        .collect();
+    assert_eq!(codecs, BTreeSet::from(["zstd"]));
 }
 
 /// Produces with each codec, idempotent and not in turn.

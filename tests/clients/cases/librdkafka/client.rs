@@ -11,6 +11,8 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, Headers, OwnedHeaders},
@@ -54,6 +56,31 @@ pub(super) fn config(target: &Target, settings: &[(&str, &str)]) -> ClientConfig
         config.set(*name, *value);
     }
     config
+}
+
+/// Creates a topic with settings of its own, and waits until it takes records.
+#[track_caller]
+pub(crate) fn create_topic(target: &Target, topic: &str, configs: &[(&str, &str)]) {
+    let admin: AdminClient<DefaultClientContext> =
+        config(target, &[]).create().expect("an admin client");
+    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    let new = NewTopic::new(topic, NUM_PARTITIONS, TopicReplication::Fixed(1));
+    let new = configs
+        .iter()
+        .fold(new, |new, (name, value)| new.set(name, value));
+    let created = block_on(admin.create_topics([&new], &options)).expect("an answer");
+    assert_eq!(created.as_slice(), [Ok(topic.to_owned())]);
+    // The broker that answered may be a moment behind its controller.
+    let deadline = Instant::now() + PATIENCE;
+    let is_there = || {
+        let metadata = admin.inner().fetch_metadata(Some(topic), PATIENCE);
+        let metadata = metadata.expect("metadata");
+        let partitions = metadata.topics()[0].partitions();
+        partitions.len() == NUM_PARTITIONS as usize && partitions.iter().all(|it| it.leader() >= 0)
+    };
+    while !is_there() {
+        assert!(Instant::now() < deadline, "{topic} does not come up");
+    }
 }
 
 /// Sends `contents` to the partitions in turn; the reports are in the order of `contents`.
