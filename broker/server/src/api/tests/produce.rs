@@ -5,19 +5,26 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use protocol::batch::{BatchBuilder, Compression, NewRecord, compress};
+use protocol::batch::{BatchBuilder, BatchHeader, Compression, NewRecord, compress};
 use protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use protocol::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig,
+};
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::{
-    CreateTopicsRequest, CreateTopicsResponse, ProduceRequest, ProduceResponse,
+    CreateTopicsRequest, CreateTopicsResponse, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse, ProduceRequest, ProduceResponse,
 };
-use protocol::model::Uuid;
+use protocol::model::{Offset, Uuid};
 
 use super::super::Answer;
 use super::super::topics::text;
+use crate::partition::PartitionRead;
 use crate::testing::{TestBroker, decoded, finished};
 
 const VERSION: i16 = 13;
+/// A kind of resource.
+const TOPIC: i8 = 2;
 /// No test waits longer for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -185,6 +192,44 @@ fn what_a_broken_connection_left_to_a_thread_is_held_until_that_ends() {
         let held = memory.capacity() - memory.available();
         assert!((1..1000 * 20).contains(&held), "{held} bytes");
     });
+}
+
+#[tokio::test]
+async fn a_codec_counts_for_the_batches_that_come_after_it_was_set() {
+    let mut broker = TestBroker::start(&[]).await;
+    let topic = topic(&mut broker, "t", &[]).await;
+    let (mut stored, codecs) = (Vec::new(), ["producer", "zstd", "gzip", "uncompressed"]);
+    for codec in codecs {
+        let config = AlterableConfig::default()
+            .with_name(text("compression.type"))
+            .with_value(Some(text(codec)));
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(TOPIC)
+            .with_resource_name(text("t"))
+            .with_configs(vec![config]);
+        let change = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        let changed: IncrementalAlterConfigsResponse = broker.ask(1, &change).await;
+        assert_eq!(changed.responses[0].error_code, 0, "{changed:?}");
+
+        let request = request(topic, &[(0, batch(1000, Compression::Lz4))]);
+        let produced: ProduceResponse = broker.ask(VERSION, &request).await;
+        let answer = &produced.responses[0].partition_responses[0];
+        assert_eq!(answer.error_code, 0, "{answer:?}");
+        let partition = broker.partition(topic, 0).expect("a partition");
+        let read = partition.read(Offset::new(answer.base_offset), 1);
+        let Ok(PartitionRead::Batches(batches)) = read else {
+            panic!("it is not in memory: {read:?}");
+        };
+        let header = BatchHeader::parse(&batches[0]).expect("a batch");
+        stored.push(header.compression());
+    }
+    let expected = [
+        Compression::Lz4,
+        Compression::Zstd,
+        Compression::Gzip,
+        Compression::None,
+    ];
+    assert_eq!(stored, expected);
 }
 
 /// More than all the memory there is for it: one at a time, and none waits for another for ever.
