@@ -39,6 +39,8 @@ pub struct Campaign {
     pub cycles_variable: &'static str,
     /// Whether a crash is a power cut.
     pub power: bool,
+    /// Data directories of the broker.
+    pub directories: usize,
 }
 
 impl Campaign {
@@ -64,8 +66,11 @@ impl Campaign {
     fn live(self, seed: u64, cycles: u64) -> Result<Tally, Failed> {
         let mut ground = Ground::new(self.power)?;
         let config = settings(seed, self.engine);
+        let more = (1..self.directories)
+            .map(|number| ground.data_dir().with_extension(number.to_string()));
         let config = HoldfastConfig {
             data_dir: Some(ground.data_dir()),
+            args: more_directories(more),
             ..config
         };
         let mut holdfast = Holdfast::start(config)?;
@@ -101,9 +106,15 @@ fn live(
     Ok(life.tally())
 }
 
+/// Arguments for data directories besides the first.
+pub fn more_directories(more: impl Iterator<Item = PathBuf>) -> Vec<String> {
+    let flags = more.map(|dir| ["--data-dir".to_owned(), dir.display().to_string()]);
+    flags.flatten().collect()
+}
+
 /// The engine, and for every second seed files so small that they fill up within a life: the
 /// journal goes round, checkpoints follow each other, segments roll.
-fn settings(seed: u64, engine: &str) -> HoldfastConfig {
+pub fn settings(seed: u64, engine: &str) -> HoldfastConfig {
     let config = HoldfastConfig::default().set("io.engine", engine);
     if seed % 2 == 1 {
         return config;

@@ -1,6 +1,8 @@
 //! Crashes of real brokers. See the README for the long versions.
 
 mod campaign;
+mod directories;
+mod full_disk;
 mod kill9;
 mod power;
 mod without_crashes;
@@ -28,11 +30,13 @@ fn main() -> ExitCode {
         (!is_set("HOLDFAST_POWER_APACHE")).then_some("HOLDFAST_POWER_APACHE is not set");
     let not_asked = not_asked.map(str::to_owned);
     let no_ring_or_loop = no_ring.clone().or(no_loop.clone());
+    let no_ring_or_loop_again = no_ring_or_loop.clone();
     let loop_excused = is_set("HOLDFAST_NO_LOOP");
 
     let trials = vec![
         trial("kill9::uring", no_ring, false, || kill9::run("uring")),
         trial("kill9::threads", None, false, || kill9::run("threads")),
+        trial("kill9::directories", None, false, kill9::directories),
         trial("power::uring", no_ring_or_loop, loop_excused, || {
             power::run("uring")
         }),
@@ -40,11 +44,32 @@ fn main() -> ExitCode {
             power::run("threads")
         }),
         trial(
+            "power::directories",
+            no_loop.clone(),
+            loop_excused,
+            power::directories,
+        ),
+        trial(
+            "directories::one_disk_fails",
+            no_loop.clone(),
+            loop_excused,
+            directories::one_disk_fails,
+        ),
+        trial(
             "power::without_sync_records_are_lost",
             no_loop.clone(),
             loop_excused,
             power::without_sync_records_are_lost,
         ),
+        trial(
+            "full_disk::uring",
+            no_ring_or_loop_again,
+            loop_excused,
+            || full_disk::run("uring"),
+        ),
+        trial("full_disk::threads", no_loop.clone(), loop_excused, || {
+            full_disk::run("threads")
+        }),
         trial("power::apache", not_asked.or(no_loop), true, power::apache),
         trial("without_crashes::apache", no_java, false, || {
             without_crashes::apache()

@@ -11,16 +11,27 @@ const CYCLES: u64 = 3;
 const CUTS_WITHOUT_SYNC_MAX: u64 = 5;
 
 pub fn run(engine: &'static str) -> Result<(), Failed> {
+    let name = match engine {
+        "uring" => "power::uring",
+        _ => "power::threads",
+    };
+    campaign(name, engine, 1)
+}
+
+/// With a journal in each of several directories, and partitions in all of them.
+pub fn directories() -> Result<(), Failed> {
+    campaign("power::directories", "auto", 3)
+}
+
+fn campaign(name: &'static str, engine: &'static str, directories: usize) -> Result<(), Failed> {
     let cycles_variable = "HOLDFAST_POWER_CYCLES";
     let campaign = Campaign {
-        name: match engine {
-            "uring" => "power::uring",
-            _ => "power::threads",
-        },
+        name,
         engine,
         cycles: number_from_env(cycles_variable).unwrap_or(CYCLES),
         cycles_variable,
         power: true,
+        directories,
     };
     campaign.run()
 }

@@ -7,6 +7,7 @@
 
 mod failure;
 pub mod history;
+mod hog;
 mod life;
 pub mod load;
 mod loop_disk;
@@ -17,7 +18,7 @@ mod topics;
 mod victim;
 
 pub use failure::{Failure, Finding};
-pub use life::{Life, Tally};
+pub use life::{Crowd, Fate, Life, Tally};
 pub use loop_disk::LoopDisk;
 pub use reader::read_back;
 pub use settings::{is_set, number_from_env, on_path, seed};

@@ -20,6 +20,12 @@ use crate::{
 };
 use client::Connection;
 
+mod crowd;
+mod half;
+mod patiently;
+
+pub use crowd::{Crowd, Fate};
+
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const FIRST_TOPICS: [i32; 3] = [4, 2, 1];
 const TOPICS_MAX: u32 = 10;
@@ -51,6 +57,10 @@ pub struct Tally {
     pub repeated: u64,
     /// Records read, again after each restart.
     pub read: u64,
+    /// Batches refused for want of space.
+    pub refused: u64,
+    /// Times the broker gave up its reserve.
+    pub reserves: u64,
 }
 
 impl Tally {
@@ -60,6 +70,8 @@ impl Tally {
         self.acknowledged += other.acknowledged;
         self.repeated += other.repeated;
         self.read += other.read;
+        self.refused += other.refused;
+        self.reserves += other.reserves;
     }
 }
 
@@ -69,7 +81,15 @@ impl fmt::Display for Tally {
             f,
             "{} crashes, {} records acknowledged, {} batches sent again, {} records read",
             self.crashes, self.acknowledged, self.repeated, self.read
-        )
+        )?;
+        if self.refused > 0 {
+            write!(
+                f,
+                ", {} batches refused for want of space, {} reserves given up",
+                self.refused, self.reserves
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -87,6 +107,9 @@ pub struct Life<'a> {
     crashes: u64,
     repeated: u64,
     read: u64,
+    refused: u64,
+    reserves: u64,
+    ballasts: u32,
 }
 
 impl<'a> Life<'a> {
@@ -108,6 +131,9 @@ impl<'a> Life<'a> {
             crashes: 0,
             repeated: 0,
             read: 0,
+            refused: 0,
+            reserves: 0,
+            ballasts: 0,
         };
         for kind in WRITERS {
             let writer = life.new_writer(kind);
@@ -165,6 +191,8 @@ impl<'a> Life<'a> {
             acknowledged: self.history.acknowledged_records(),
             repeated: self.repeated,
             read: self.read,
+            refused: self.refused,
+            reserves: self.reserves,
         }
     }
 

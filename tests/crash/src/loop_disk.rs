@@ -36,15 +36,23 @@ pub struct LoopDisk {
 impl LoopDisk {
     /// Makes an image in a directory of its own within `parent`, which should not be in memory.
     pub fn create(parent: &Path) -> Result<LoopDisk, String> {
+        LoopDisk::with_bytes(parent, IMAGE_BYTES)
+    }
+
+    /// The same with so many bytes, all of which can be used.
+    pub fn with_bytes(parent: &Path, bytes: u64) -> Result<LoopDisk, String> {
         let dir = TempDir::with_prefix_in("disk-", parent)
             .map_err(|error| format!("create a directory in {}: {error}", parent.display()))?;
         let image = dir.path().join("image");
         let mount_point = dir.path().join("mount");
         let made = fs::File::create_new(&image)
-            .and_then(|file| file.set_len(IMAGE_BYTES))
+            .and_then(|file| file.set_len(bytes))
             .and_then(|()| fs::create_dir(&mount_point));
         made.map_err(|error| format!("create {}: {error}", image.display()))?;
-        run(Command::new("mkfs.ext4").arg("-q").arg(&image))?;
+        // Without blocks that are kept for root, which the broker may be.
+        run(Command::new("mkfs.ext4")
+            .args(["-q", "-m", "0"])
+            .arg(&image))?;
         let mut disk = LoopDisk {
             image,
             mount_point,
@@ -78,6 +86,12 @@ impl LoopDisk {
 
     /// Mounts it again, with what was on stable media. Nobody may have files open on it.
     pub fn restore_power(&mut self) -> Result<(), String> {
+        self.unmount()?;
+        self.mount()
+    }
+
+    /// Takes it away: where it was is an empty directory. Nobody may have files open on it.
+    pub fn unmount(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + UNMOUNT_LIMIT;
         while let Err(error) = run(Command::new("umount").arg(&self.mount_point)) {
             if Instant::now() > deadline {
@@ -86,7 +100,7 @@ impl LoopDisk {
             thread::sleep(UNMOUNT_INTERVAL);
         }
         self.is_mounted = false;
-        self.mount()
+        Ok(())
     }
 
     /// Makes everything on it durable.
@@ -102,7 +116,8 @@ impl LoopDisk {
         self.image.clone()
     }
 
-    fn mount(&mut self) -> Result<(), String> {
+    /// Brings it back.
+    pub fn mount(&mut self) -> Result<(), String> {
         let mount = ["-o", "loop", "-t", "ext4"];
         run(Command::new("mount")
             .args(mount)

@@ -5,4 +5,4 @@ mod batches;
 mod lane;
 mod writer;
 
-pub use writer::{Ending, Writer, WriterKind, WriterReport};
+pub use writer::{Ending, Pulse, Writer, WriterKind, WriterReport};

@@ -1,6 +1,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
     time::Duration,
 };
 
@@ -22,6 +23,8 @@ use client::{ClientError, Connection, PartitionBatch, ProducerIdAndEpoch, Topic}
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// One in so many requests repeats a batch that was acknowledged.
 const DUPLICATE_ONE_IN: u32 = 16;
+/// Java's `retry.backoff.ms`.
+const RETRY_BACKOFF: Duration = Duration::from_millis(100);
 const BATCHES_PER_REQUEST_MAX: usize = 4;
 const PLAIN_REQUESTS_IN_FLIGHT_MAX: usize = 8;
 
@@ -85,6 +88,29 @@ struct Run<'a> {
     repeated: u64,
     /// What may still be written before batches become as small as they can be.
     bytes_left: usize,
+    /// With one, a refusal that clients retry is no reason to stop.
+    pulse: Option<&'a Pulse>,
+    /// Something was refused, and has to be sent again.
+    refused: bool,
+}
+
+/// What a writer that is patient lives through, for who watches it.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    acknowledged: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Pulse {
+    /// Batches acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Batches refused for want of space.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
 }
 
 impl Writer {
@@ -109,6 +135,30 @@ impl Writer {
         bytes_max: usize,
         stop: &AtomicBool,
     ) -> WriterReport {
+        self.run_with(address, topics, bytes_max, stop, None)
+    }
+
+    /// The same, but what is refused for want of space is sent again, as clients do it: an idempotent writer sends the same batches
+    /// in the same order, a plain one gives them up and goes on.
+    pub fn run_patiently(
+        &mut self,
+        address: &str,
+        topics: &[Topic],
+        bytes_max: usize,
+        stop: &AtomicBool,
+        pulse: &Pulse,
+    ) -> WriterReport {
+        self.run_with(address, topics, bytes_max, stop, Some(pulse))
+    }
+
+    fn run_with(
+        &mut self,
+        address: &str,
+        topics: &[Topic],
+        bytes_max: usize,
+        stop: &AtomicBool,
+        pulse: Option<&Pulse>,
+    ) -> WriterReport {
         let client_id = format!("writer-{}", self.id);
         let connection = match Connection::connect(address, &client_id, SILENCE_MAX) {
             Ok(connection) => connection,
@@ -128,6 +178,8 @@ impl Writer {
             events: Vec::new(),
             repeated: 0,
             bytes_left: bytes_max,
+            pulse,
+            refused: false,
         };
         let ending = match run.until(stop) {
             Ok(()) => Ending::Told,
@@ -175,6 +227,10 @@ impl<'a> Run<'a> {
         }
         self.send_again()?;
         while !stop.load(Ordering::Relaxed) {
+            if self.refused {
+                self.back_off()?;
+                continue;
+            }
             let has_room = self.in_flight.len() < self.writer.requests_in_flight_max();
             let request = if has_room {
                 self.next_request()
@@ -187,6 +243,27 @@ impl<'a> Run<'a> {
                 self.send(request)?;
             }
         }
+        self.receive_all()
+    }
+
+    /// Waits until everything in flight is answered, and a little, and sends again what was refused. What is refused once more does not
+    /// keep the rest from going on.
+    fn back_off(&mut self) -> Result<(), Ending> {
+        self.receive_all()?;
+        thread::sleep(RETRY_BACKOFF);
+        self.refused = false;
+        self.send_again()?;
+        self.receive_all()?;
+        for _ in 0..self.writer.requests_in_flight_max() {
+            let request = self.next_request();
+            if !request.is_empty() {
+                self.send(request)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_all(&mut self) -> Result<(), Ending> {
         while !self.in_flight.is_empty() {
             self.receive()?;
         }
@@ -286,11 +363,26 @@ impl<'a> Run<'a> {
                     }
                     let acknowledged = Event::Acknowledged { batch, base_offset };
                     self.events.push((at, acknowledged));
+                    if let Some(pulse) = self.pulse {
+                        pulse.acknowledged.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
-                Err(code) => refused = Some(Ending::Refused { at, code }),
+                Err(code) => match self.pulse {
+                    Some(pulse) if self.is_for_want_of_space(code) => {
+                        pulse.refused.fetch_add(1, Ordering::Relaxed);
+                        self.refused = true;
+                    }
+                    _ => refused = Some(Ending::Refused { at, code }),
+                },
             }
         }
         refused.map_or(Ok(()), Err)
+    }
+
+    /// Behind a batch that was refused, an idempotent writer's next ones come out of order.
+    fn is_for_want_of_space(&self, code: ErrorCode) -> bool {
+        code == ErrorCode::KafkaStorageError
+            || (code == ErrorCode::OutOfOrderSequenceNumber && self.refused)
     }
 }
 
