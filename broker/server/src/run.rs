@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use broker_controller::decide::{BootstrapCluster, FEATURES, RegisterBroker};
+use broker_controller::decide::{BootstrapCluster, FEATURES, FenceBroker, RegisterBroker};
 use broker_controller::record::Listener;
-use broker_controller::{ClusterId, ControllerConfig, DirectoryId, IncarnationId, MetadataImage};
+use broker_controller::{
+    ApiError, ClusterId, ControllerConfig, DirectoryId, IncarnationId, MetadataImage,
+};
 use parking_lot::Mutex;
 use protocol::model::{BrokerId, Uuid};
 use storage::data_dir::{DataDir, Identity, OpenError};
@@ -249,7 +251,12 @@ pub(crate) fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Opened, Ru
     let cluster_id = opening.metadata().meta().cluster_id.clone();
     let settings = Arc::new(LiveSettings::new(config.settings.clone()));
     let metadata = load_metadata(config, &settings, &opening)?;
-    let assigned = assigned(&metadata.image(), BrokerId::new(broker.node_id));
+    let mut assigned = assigned(&metadata.image(), BrokerId::new(broker.node_id));
+    for lost in &broker.lost_dirs {
+        if let Some(partitions) = assigned.remove(&DirectoryId::new(*lost)) {
+            tracing::warn!(directory = %DirectoryId::new(*lost), partitions, "log.dirs.lost: a data directory is given up; its partitions are offline");
+        }
+    }
     let (data_dirs, report) = opening.finish(&assigned, &open)?;
     metrics.start.on_recovered(report);
     Ok(Opened {
@@ -310,7 +317,7 @@ pub(crate) async fn begin(
     let Some(cluster) = ClusterId::parse(&cluster_id) else {
         return Err(RunError::ClusterId(cluster_id));
     };
-    let refused = |error: broker_controller::ApiError| failed(&format!("{error:?}"));
+    let refused = |error: ApiError| failed(&format!("{error:?}"));
     metadata
         .submit(&BootstrapCluster {
             cluster_id: cluster,
@@ -332,6 +339,9 @@ pub(crate) async fn begin(
     if registration.directories.is_empty() {
         return Err(RunError::NoDirectory);
     }
+    fence_former_life(&metadata, &registration)
+        .await
+        .map_err(refused)?;
     let broker_epoch = metadata
         .submit(&registration)
         .await
@@ -372,6 +382,27 @@ pub(crate) async fn begin(
         loggers: logging::loggers(),
         config,
     }))
+}
+
+/// A registration that has no directory in common with the one before is taken for another node with the same id. This one holds the metadata:
+/// nobody else is that broker, and its former life is over.
+async fn fence_former_life(
+    metadata: &Metadata<LocalQuorum>,
+    registration: &RegisterBroker,
+) -> Result<(), ApiError> {
+    let image = metadata.image();
+    let Some(before) = image.broker(registration.broker_id) else {
+        return Ok(());
+    };
+    let mut now = registration.directories.iter();
+    if before.fenced || now.any(|it| before.directories.contains(it)) {
+        return Ok(());
+    }
+    let fence = FenceBroker {
+        broker_id: before.broker_id,
+        broker_epoch: before.broker_epoch,
+    };
+    metadata.submit(&fence).await?
 }
 
 fn network_config(config: &BrokerConfig) -> (NetConfig, Vec<ListenerConfig>) {

@@ -11,7 +11,7 @@
 //! above all what frees space.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 
 use parking_lot::Mutex;
 
@@ -36,13 +36,10 @@ pub(super) struct Space {
     watermark: u64,
     /// Spare bytes when last measured.
     spare: AtomicI64,
-    state: Mutex<State>,
-}
-
-struct State {
-    now: SpaceState,
-    /// It has been said since there was enough.
-    said_full: bool,
+    /// Looked at with every produce request.
+    state: AtomicU8,
+    /// Held while the state changes: whether it has been said, since there was enough, that the disk is full.
+    said_full: Mutex<bool>,
 }
 
 impl Space {
@@ -52,10 +49,8 @@ impl Space {
         Space {
             watermark: watermark.unwrap_or(share.min(reserve)),
             spare: AtomicI64::new(0),
-            state: Mutex::new(State {
-                now: SpaceState::Enough,
-                said_full: false,
-            }),
+            state: AtomicU8::new(SpaceState::Enough as u8),
+            said_full: Mutex::new(false),
         }
     }
 
@@ -65,7 +60,14 @@ impl Space {
     }
 
     pub(super) fn state(&self) -> SpaceState {
-        self.state.lock().now
+        let state = self.state.load(Ordering::Relaxed);
+        let all = [SpaceState::Enough, SpaceState::Low, SpaceState::Full];
+        let is_it = |it: &SpaceState| *it as u8 == state;
+        all.into_iter().find(is_it).unwrap_or(SpaceState::Full)
+    }
+
+    fn set(&self, state: SpaceState) {
+        self.state.store(state as u8, Ordering::Relaxed);
     }
 
     /// Spare bytes when last measured.
@@ -79,10 +81,10 @@ impl Space {
         let needed = bytes(self.watermark).saturating_add(bytes(owed));
         let spare = bytes(disk.available).saturating_sub(needed);
         self.spare.store(spare, Ordering::Relaxed);
-        let mut state = self.state.lock();
-        match state.now {
+        let mut said_full = self.said_full.lock();
+        match self.state() {
             SpaceState::Enough if spare < 0 => {
-                state.now = SpaceState::Low;
+                self.set(SpaceState::Low);
                 tracing::warn!(
                     path = %path.display(),
                     free_bytes = disk.available,
@@ -92,10 +94,8 @@ impl Space {
                 );
             }
             SpaceState::Low if spare >= bytes(self.watermark / 4) => {
-                *state = State {
-                    now: SpaceState::Enough,
-                    said_full: false,
-                };
+                self.set(SpaceState::Enough);
+                *said_full = false;
                 tracing::info!(
                     path = %path.display(),
                     free_bytes = disk.available,
@@ -108,9 +108,9 @@ impl Space {
 
     /// A write to partition files found no space.
     pub(super) fn on_full(&self, path: &Path, error: &std::io::Error) {
-        let mut state = self.state.lock();
-        state.now = SpaceState::Full;
-        if !std::mem::replace(&mut state.said_full, true) {
+        let mut said_full = self.said_full.lock();
+        self.set(SpaceState::Full);
+        if !std::mem::replace(&mut *said_full, true) {
             tracing::error!(
                 path = %path.display(),
                 %error,
@@ -121,9 +121,9 @@ impl Space {
 
     /// What was to be written has been.
     pub(super) fn on_written(&self) {
-        let mut state = self.state.lock();
-        if state.now == SpaceState::Full {
-            state.now = SpaceState::Low;
+        let _changing = self.said_full.lock();
+        if self.state() == SpaceState::Full {
+            self.set(SpaceState::Low);
         }
     }
 }

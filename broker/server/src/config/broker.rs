@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use protocol::model::{Uuid, parse_base64_uuid};
+
 use super::error::Problem;
 use super::listener::{Endpoint, advertised_listeners, listeners};
 use super::settings::{Setting, Settings};
@@ -21,6 +23,8 @@ pub struct BrokerConfig {
     pub data_dirs: Vec<PathBuf>,
     /// `metadata.log.dir`, else the first of `data_dirs`.
     pub metadata_dir: PathBuf,
+    /// `log.dirs.lost`: ids of directories that are not waited for.
+    pub lost_dirs: Vec<Uuid>,
     /// `admin.listen`: host and port, `None` to serve no admin port.
     pub admin_listen: Option<(String, u16)>,
     /// Listeners and connections.
@@ -185,6 +189,7 @@ impl BrokerConfig {
             rack: settings.text("broker.rack"),
             data_dirs,
             metadata_dir: metadata_dir.unwrap_or_default(),
+            lost_dirs: keep(lost_dirs(settings), &mut problems).unwrap_or_default(),
             admin_listen: settings
                 .text("admin.listen")
                 .and_then(|text| Endpoint::parse_host_port(&text).ok()),
@@ -403,6 +408,17 @@ fn metadata_dir(settings: &Settings, data_dirs: &[PathBuf]) -> Result<PathBuf, P
         Some(message) => Err(Problem::new(&settings.get(NAME).origin, NAME, message)),
         None => Ok(dir),
     }
+}
+
+fn lost_dirs(settings: &Settings) -> Result<Vec<Uuid>, Problem> {
+    const NAME: &str = "log.dirs.lost";
+    let ids = settings.list(NAME).iter().map(|text| {
+        parse_base64_uuid(text).ok_or_else(|| {
+            let message = format!("expected ids of data directories, found \"{text}\"");
+            Problem::new(&settings.get(NAME).origin, NAME, message)
+        })
+    });
+    ids.collect()
 }
 
 /// Why a directory cannot stand beside the others, if it cannot: one is, or lies in, the other.

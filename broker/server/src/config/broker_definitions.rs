@@ -90,6 +90,17 @@ const IDENTITY: &[Definition] = &[
     .high()
     .kafka_default("a folder under the temporary directory"),
     Definition::new(
+        "log.dirs.lost",
+        List,
+        None,
+        "Ids of data directories that are lost for good, as the log of a start names them. While a \
+         directory with partitions is missing, an empty one is not formatted, since it may be where \
+         the other is to be mounted; one that is named here is not waited for. Its partitions stay \
+         offline until their topics are deleted.",
+    )
+    .low()
+    .own(),
+    Definition::new(
         "metadata.log.dir",
         String,
         None,

@@ -304,8 +304,8 @@ fn not_mounted(missing: &[(DirectoryId, usize)]) -> String {
         .map(|(id, partitions)| format!("{id} with {partitions} partition(s)"))
         .collect();
     format!(
-        "it is empty, and this is missing: {}. If it is to be mounted here, mount it. To use the empty directory instead, delete the topics of \
-         those partitions, which are lost with it, and start again",
+        "it is empty, and this is missing: {}. If it is to be mounted here, mount it. If it is lost, with its partitions, delete their topics or \
+         set log.dirs.lost to the id, and start again",
         missing.join(", ")
     )
 }

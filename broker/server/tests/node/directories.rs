@@ -272,6 +272,60 @@ fn a_lost_directory_is_replaced_once_its_topics_are_given_up() {
     }
 }
 
+/// The only directory for partitions is lost: no topic can be deleted without a broker, and no broker starts without a directory.
+#[test]
+fn a_lost_directory_can_be_given_up_by_its_id() {
+    let mut node = Node::prepare(config(1));
+    let own = node.directory(0).with_file_name("metadata");
+    node.set("metadata.log.dir", &own.display().to_string());
+    node.restart();
+    let topic = four_partitions(&mut node.client(), "t");
+    node.stop();
+    let meta = fs::read_to_string(node.directory(0).join("meta.properties"));
+    let meta = meta.expect("it is formatted");
+    let id = meta
+        .lines()
+        .find_map(|line| line.strip_prefix("directory.id="));
+    let id = id.expect("it has an id");
+    fs::remove_dir_all(node.directory(0)).expect("it is there");
+    let refusal = node.config().refused(node.data_dir());
+    refusal.names(&[id, "log.dirs.lost", "no data directory can be used"]);
+    assert!(!node.directory(0).exists());
+
+    node.set("log.dirs.lost", id);
+    node.restart();
+    let mut client = node.client();
+    assert_offline(&mut client, &topic, &[0, 1, 2, 3]);
+    let next = four_partitions(&mut client, "next");
+    client.delete_topic(&topic);
+    node.kill9();
+    node.restart();
+    assert_served(&mut node.client(), &next, &[0, 1, 2, 3]);
+}
+
+#[test]
+fn a_topic_that_was_deleted_meanwhile_is_deleted_when_its_directory_is_back() {
+    let (mut node, topic, places) = two_directories();
+    node.restart();
+    let kept = four_partitions(&mut node.client(), "kept");
+    node.stop();
+    move_away(&node.directory(1));
+    node.restart();
+    let mut client = node.client();
+    client.delete_topic(&topic);
+    let again = four_partitions(&mut client, "t");
+    assert_ne!(again.id, topic.id);
+    node.stop();
+    move_back(&node.directory(1));
+    assert_eq!(partitions_in(&node.directory(1), &topic), places[&1]);
+    node.restart();
+    let mut client = node.client();
+    assert_served(&mut client, &kept, &[0, 1, 2, 3]);
+    assert_served(&mut client, &again, &[0, 1, 2, 3]);
+    node.stop();
+    assert!(partitions_in(&node.directory(1), &topic).is_empty());
+}
+
 #[test]
 fn a_directory_that_fails_while_it_is_used_costs_its_own_partitions() {
     let (mut node, topic, places) = two_directories();

@@ -261,6 +261,11 @@ fn settings_that_contradict_each_other_are_mistakes() {
     let error = load_flags(&[("log.dirs", "/a,/b"), ("metadata.log.dir", "/b/m")]);
     let error = error.expect_err("inside another");
     assert!(error.contains("found /b and /b/m"), "{error}");
+    let error = load_flags(&[("log.dirs.lost", "AAAAAAAAAAAAAAAAAAAAAQ,x")]).expect_err("no id");
+    assert!(
+        error.contains("expected ids of data directories, found \"x\""),
+        "{error}"
+    );
     let error = load_flags(&[("log.dirs", "/a,,/b")]).expect_err("no name");
     assert!(error.contains("found an empty name"), "{error}");
 }
