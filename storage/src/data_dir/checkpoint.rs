@@ -21,6 +21,7 @@
 //!
 //! Evolution: a new layout gets a new magic; the reader keeps the old one for a release. Version 1 had neither the clock nor the durability.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use protocol::model::{
@@ -29,10 +30,11 @@ use protocol::model::{
 };
 use uuid::Uuid;
 
+use crate::journal::format::NUMBER_END;
 use crate::journal::{BadBytes, JournalEnd, JournalPosition, LogId};
 use crate::log::{
-    ActiveSegment, CheckpointedLog, DamagedRange, Durability, LeaderEpochs, ProducerBatch,
-    ProducerState, Producers,
+    ActiveSegment, BATCHES_MAX, CheckpointedLog, DamagedRange, Durability, LeaderEpochs,
+    OFFSET_END, ProducerBatch, ProducerState, Producers,
 };
 
 const MAGIC: &[u8; 8] = b"HFCHKPT2";
@@ -100,6 +102,7 @@ impl Checkpoint {
         let mut input = Input(&bytes[BODY..]);
         let checkpoint = input
             .checkpoint(has_clock)
+            .filter(|checkpoint| are_different(&checkpoint.logs))
             .ok_or("its contents make no sense")?;
         if input.0.is_empty() {
             Ok(checkpoint)
@@ -107,6 +110,16 @@ impl Checkpoint {
             Err("bytes follow its end")
         }
     }
+}
+
+/// Whether no two logs have the same id, partition or directory.
+fn are_different(logs: &[CheckpointedLog]) -> bool {
+    let (mut ids, mut partitions, mut names) = (HashSet::new(), HashSet::new(), HashSet::new());
+    logs.iter().all(|log| {
+        ids.insert(log.id)
+            && partitions.insert(log.partition)
+            && names.insert((&log.topic, log.partition.partition))
+    })
 }
 
 fn encode_log(out: &mut Vec<u8>, log: &CheckpointedLog) {
@@ -185,8 +198,10 @@ impl Input<'_> {
         Some(*front)
     }
 
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
+    /// An id, a position or a count of bytes, of which there is always a next one.
+    fn number(&mut self) -> Option<u64> {
+        let number = self.array().map(u64::from_le_bytes)?;
+        (number < NUMBER_END).then_some(number)
     }
 
     fn i64(&mut self) -> Option<i64> {
@@ -198,7 +213,7 @@ impl Input<'_> {
     }
 
     fn offset(&mut self) -> Option<Offset> {
-        Offset::from_wire(self.i64()?)
+        Offset::from_wire(self.i64()?).filter(|offset| offset.get() < OFFSET_END)
     }
 
     fn flag(&mut self) -> Option<bool> {
@@ -219,11 +234,11 @@ impl Input<'_> {
     }
 
     fn checkpoint(&mut self, has_clock: bool) -> Option<Checkpoint> {
-        let generation = self.u64()?;
+        let generation = self.number()?;
         let is_clean = self.flag()?;
         let end = JournalEnd {
-            generation: self.u64()?,
-            sequence: self.u64()?,
+            generation: self.number()?,
+            sequence: self.number()?,
         };
         Some(Checkpoint {
             generation,
@@ -233,13 +248,13 @@ impl Input<'_> {
                 true => Some(self.i64()?).filter(|written| *written >= 0),
                 false => None,
             },
-            next_log_id: LogId(self.u64()?),
+            next_log_id: LogId(self.number()?),
             logs: self.list(|input| input.log(!has_clock))?,
         })
     }
 
     fn log(&mut self, is_version_1: bool) -> Option<CheckpointedLog> {
-        let id = LogId(self.u64()?);
+        let id = LogId(self.number()?);
         let durability = match is_version_1 || !self.flag()? {
             true => Durability::Fsync,
             false => Durability::Os,
@@ -247,24 +262,27 @@ impl Input<'_> {
         let topic_id = TopicId::new(Uuid::from_bytes(self.array()?))?;
         let partition = PartitionIndex::from_wire(self.i32()?)?;
         let topic = self.text()?;
-        let position = JournalPosition(self.u64()?);
+        let position = JournalPosition(self.number()?);
         let start = self.offset()?;
         let written_end = self.offset()?;
         let high_watermark = self.offset()?;
         let has_active = self.flag()?;
         let active = ActiveSegment {
             base: self.offset()?,
-            bytes: self.u64()?,
-            index_bytes: self.u64()?,
-            time_index_bytes: self.u64()?,
+            bytes: self.number()?,
+            index_bytes: self.number()?,
+            time_index_bytes: self.number()?,
         };
-        let closed_bytes = self.u64()?;
+        let closed_bytes = self.number()?;
         let damaged = self.list(Self::damaged)?;
         let epochs =
             self.list(|input| Some((LeaderEpoch::from_wire(input.i32()?)?, input.offset()?)))?;
         let in_order = epochs
             .windows(2)
-            .all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
+            .all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1)
+            && epochs.last().is_none_or(|(_, from)| *from <= written_end)
+            && start <= written_end
+            && active.base <= written_end;
         let mut producers = Producers::default();
         for (id, state) in self.list(Self::producer)? {
             producers.restore(id, state);
@@ -290,9 +308,9 @@ impl Input<'_> {
     }
 
     fn damaged(&mut self) -> Option<DamagedRange> {
-        let (from, to, offset) = (self.offset()?, self.offset()?, self.u64()?);
+        let (from, to, offset) = (self.offset()?, self.offset()?, self.number()?);
         let path = PathBuf::from(self.text()?);
-        Some(DamagedRange {
+        (from < to).then_some(DamagedRange {
             from,
             to,
             bad: BadBytes {
@@ -308,6 +326,9 @@ impl Input<'_> {
         let epoch = ProducerEpoch::from_wire(i16::from_le_bytes(self.array()?))?;
         let last_used_ms = self.i64()?;
         let [batches] = self.array()?;
+        if usize::from(batches) > BATCHES_MAX {
+            return None;
+        }
         let batches = (0..batches)
             .map(|_| self.producer_batch())
             .collect::<Option<_>>()?;

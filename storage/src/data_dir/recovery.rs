@@ -17,6 +17,7 @@ use super::{
     DataDir, DataDirConfig, Identity, Logs, OpenError, RetentionStatus, deleted_dir, log_dir,
 };
 use crate::io::{Io, OpenOptions};
+use crate::journal::format::FIRST_COMMIT;
 use crate::journal::{
     BadBytes, EntryKind, JournalFiles, JournalObserver, JournalPosition, JournalQueue,
     JournalWriter, LogId, OpenEntry, ScanStart, ScannedEntry, scan,
@@ -26,6 +27,9 @@ use crate::log::{
     BatchBytes, CheckpointCount, DirtyCount, Durability, Log, LogConfig, LogEnvironment, PageCache,
     TailBudget, WaitingLogs, is_disk_full,
 };
+
+/// The one journal file that formatting a directory makes.
+const JOURNAL_FILE_FIRST: &str = "0000.journal";
 
 /// What opening found and did.
 #[derive(Clone, Debug, Default)]
@@ -268,16 +272,22 @@ fn format(
     }
     let journal = path.join("journal");
     io.create_dir_all(&journal).map_err(at)?;
-    for entry in io.read_dir(&journal).map_err(at)? {
-        let file = journal.join(&entry.name);
-        if entry.name.ends_with(".journal") && entry.name != "0000.journal" {
-            // A format makes one file. More means that a directory lost its meta.properties.
+    let entries = io.read_dir(&journal).map_err(at)?;
+    for entry in &entries {
+        let is_first = entry.name == JOURNAL_FILE_FIRST;
+        // A format makes one file, and nothing is written to it before meta.properties is there. More means that a directory lost its
+        // meta.properties, and that what was acknowledged may be in these files.
+        if entry.name.ends_with(".journal")
+            && (!is_first || was_used(io, &journal.join(&entry.name)).map_err(at)?)
+        {
             return Err(OpenError::NotOurs {
                 path: path.to_owned(),
-                what: entry.name,
+                what: entry.name.clone(),
             });
         }
-        io.remove_file(&file).map_err(at)?;
+    }
+    for entry in entries {
+        io.remove_file(&journal.join(&entry.name)).map_err(at)?;
     }
     let bytes = config
         .journal_first_file_bytes
@@ -301,6 +311,17 @@ fn format(
         io.sync_dir(parent).map_err(at)?;
     }
     Ok(meta)
+}
+
+/// Whether anything was written to a journal file since it was made of zeros.
+fn was_used(io: &dyn Io, path: &Path) -> std::io::Result<bool> {
+    let read_only = OpenOptions {
+        read_only: true,
+        ..OpenOptions::default()
+    };
+    let mut headers = vec![0; FIRST_COMMIT as usize];
+    let read = io.open(path, read_only)?.read_at(&mut headers, 0)?;
+    Ok(headers[..read].iter().any(|byte| *byte != 0))
 }
 
 /// Logs on their way back.
@@ -396,6 +417,10 @@ impl<'a> Replay<'a> {
             topic_id: open.topic_id,
             partition: open.partition,
         };
+        if self.logs.by_partition.contains_key(&partition) {
+            self.misfit(entry, "a log is created that is there");
+            return;
+        }
         let dir = log_dir(self.path, &open.topic, partition);
         let config = (self.config_of)(&open.topic);
         let log = Log::new(
@@ -420,21 +445,31 @@ impl<'a> Replay<'a> {
             }
         };
         let Ok(header) = BatchHeader::parse(bytes) else {
-            self.misfit(entry, "an appended batch has no header");
+            let bad = self.misfit(entry, "an appended batch has no header");
+            log.replay_damaged(entry.offset, entry.end, bad);
             return;
         };
         let source = BatchBytes::Journal {
             file: Arc::clone(entry.file),
             at: entry.payload_at,
         };
-        match log.replay_append(entry.position, header, source, self.now_ms) {
+        let put_back = || log.replay_append(entry.position, header, source.clone(), self.now_ms);
+        let Err(error) = put_back() else {
+            self.batches += 1;
+            return;
+        };
+        tracing::error!(%error, ?log, "journal entry does not continue its log");
+        let bad = BadBytes {
+            path: entry.file.path().to_owned(),
+            offset: entry.payload_at,
+            what: "an appended batch does not continue its log",
+        };
+        log.replay_damaged(log.offsets().end, entry.offset, bad.clone());
+        match put_back() {
             Ok(()) => self.batches += 1,
-            Err(error) => {
-                tracing::error!(%error, ?log, "journal entry does not continue its log");
-                let bad = self.misfit(entry, "an appended batch does not continue its log");
-                log.replay_damaged(log.offsets().end, entry.offset, bad);
-            }
+            Err(_) => log.replay_damaged(entry.offset, entry.end, bad.clone()),
         }
+        self.misfits.push(bad);
     }
 
     fn drop_log(&mut self, log: Option<&Log>, entry: &ScannedEntry<'_>) {

@@ -296,28 +296,38 @@ impl JournalFiles {
         }
     }
 
-    /// Makes a small file at once when no file is free and the set is not complete, so that a start never waits for a large one.
+    /// Makes a small file at once when no file is free and the set is not complete, so that a start never waits for a large one. A free
+    /// file that was cut and is of no use is made so large again.
     pub fn ensure_free(&self, bytes: u64) -> io::Result<bool> {
-        let index = {
-            let inner = self.inner.lock();
-            if !inner.free.is_empty() || inner.reopen.is_some() {
+        let (cut, index) = {
+            let mut inner = self.inner.lock();
+            let is_of_use = |file: &FreeFile| file.capacity >= FILE_BYTES_MIN;
+            if inner.reopen.is_some() || inner.free.iter().any(is_of_use) {
                 return Ok(true);
             }
-            if inner.files_made >= self.files_max {
+            let cut = inner.free.pop();
+            if cut.is_none() && inner.files_made >= self.files_max {
                 return Ok(false);
             }
-            inner.files_made
+            (cut, inner.files_made)
         };
-        let file = make(
-            self.io.as_ref(),
-            &self.dir,
-            index,
-            bytes.min(self.file_bytes),
-        )?;
+        let bytes = bytes.min(self.file_bytes);
+        let made = match &cut {
+            Some(cut) => extend(self.io.as_ref(), cut, bytes),
+            None => make(self.io.as_ref(), &self.dir, index, bytes),
+        };
         let mut inner = self.inner.lock();
-        inner.files_made += 1;
-        inner.free.push(file);
-        Ok(true)
+        match made {
+            Ok(file) => {
+                inner.files_made += u32::from(cut.is_none());
+                inner.free.push(file);
+                Ok(true)
+            }
+            Err(error) => {
+                inner.free.extend(cut);
+                Err(error)
+            }
+        }
     }
 }
 

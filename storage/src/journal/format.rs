@@ -54,12 +54,16 @@
 //! | 28 | 4 | checksum of the payload |
 //! | 32 | 8 | end offset of an append, so that a damaged payload still tells which offsets were lost; else zero |
 //!
+//! Generations, runs, sequences, positions and log ids stay below 2^63, so that there is always a next one. A structure with a
+//! greater number is read as damaged.
+//!
 //! Evolution: a reader refuses a magic it does not know; a new layout gets a new magic, and is written only to files opened
 //! after the upgrade, so that one journal may hold both.
 
 use uuid::Uuid;
 
 use crate::io::BLOCK;
+use crate::log::OFFSET_END;
 
 /// Bytes of a commit header, and of the trailer's copy.
 pub const COMMIT_HEADER: usize = 96;
@@ -67,6 +71,9 @@ pub const COMMIT_HEADER: usize = 96;
 pub const TABLE_ENTRY: usize = 40;
 /// Where the first commit of a file starts.
 pub const FIRST_COMMIT: u64 = 2 * BLOCK as u64;
+
+/// Whatever is counted stays below, so that there is always a next number.
+pub const NUMBER_END: u64 = 1 << 63;
 
 const FILE_MAGIC: &[u8; 8] = b"HFJOURN1";
 const FILE_HEADER_CHECKED: usize = 76;
@@ -110,7 +117,7 @@ impl FileHeader {
         put_u32(block, FILE_HEADER_CHECKED, crc);
     }
 
-    /// Reads a header. `None` when the magic or the checksum is wrong, as in a file never used.
+    /// Reads a header. `None` when the magic, the checksum or a number is wrong, as in a file never used.
     pub fn decode(block: &[u8]) -> Option<FileHeader> {
         if block.len() < FILE_HEADER_CHECKED + 4 || &block[0..8] != FILE_MAGIC {
             return None;
@@ -120,11 +127,11 @@ impl FileHeader {
         }
         Some(FileHeader {
             directory_id: Uuid::from_slice(&block[8..24]).ok()?,
-            generation: u64_at(block, 24),
-            run: u64_at(block, 32),
+            generation: number_at(block, 24)?,
+            run: number_at(block, 32)?,
             salt: block[40..56].try_into().ok()?,
-            first_sequence: u64_at(block, 56),
-            first_position: u64_at(block, 64),
+            first_sequence: number_at(block, 56)?,
+            first_position: number_at(block, 64)?,
             previous_header_crc: u32_at(block, 72),
         })
     }
@@ -215,9 +222,9 @@ impl CommitHeader {
         }
         let header = CommitHeader {
             salt: *salt,
-            sequence: u64_at(bytes, 24),
-            durable_through: u64_at(bytes, 32),
-            first_position: u64_at(bytes, 40),
+            sequence: number_at(bytes, 24)?,
+            durable_through: number_at(bytes, 32)?,
+            first_position: number_at(bytes, 40)?,
             previous_header_crc: u32_at(bytes, 48),
             entries: u32_at(bytes, 52),
             table_crc: u32_at(bytes, 56),
@@ -288,7 +295,14 @@ pub fn decode_table(header: &CommitHeader, bytes: &[u8]) -> Option<Vec<TableEntr
         .map(TableEntry::decode)
         .collect();
     let payload: u64 = table.iter().map(|entry| u64::from(entry.payload_len)).sum();
-    (payload == u64::from(header.payload_len)).then_some(table)
+    let makes_sense = payload == u64::from(header.payload_len)
+        && table.iter().all(|entry| {
+            entry.log_id < NUMBER_END
+                && [entry.offset, entry.end_offset]
+                    .iter()
+                    .all(|offset| (0..OFFSET_END).contains(offset))
+        });
+    makes_sense.then_some(table)
 }
 
 fn put_u32(into: &mut [u8], at: usize, value: u32) {
@@ -301,6 +315,10 @@ fn put_u64(into: &mut [u8], at: usize, value: u64) {
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn number_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64_at(bytes, at)).filter(|number| *number < NUMBER_END)
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {

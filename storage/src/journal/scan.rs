@@ -8,7 +8,7 @@ use std::sync::Arc;
 use protocol::model::{LeaderEpoch, Offset};
 use uuid::Uuid;
 
-use super::files::{FreeFile, JournalFiles, LiveFile};
+use super::files::{FILE_BYTES_MIN, FreeFile, JournalFiles, LiveFile};
 use super::format::{
     COMMIT_HEADER, CommitHeader, FIRST_COMMIT, FileHeader, TableEntry, decode_table,
 };
@@ -177,7 +177,8 @@ pub fn scan(
         let ended_cleanly = start
             .clean_end
             .is_some_and(|end| end.generation == last.header.generation);
-        last.header.first_sequence == walk.expected && !ended_cleanly
+        let is_of_use = last.free.capacity >= FILE_BYTES_MIN;
+        last.header.first_sequence == walk.expected && !ended_cleanly && is_of_use
     });
     let reopen = if is_empty {
         live.pop().map(|last| last.free)
@@ -364,6 +365,7 @@ impl Walk {
         };
         let mut window = Window::new(&file.free);
         let mut at = FIRST_COMMIT;
+        let mut is_looked_through = false;
         self.last_file.clear();
         // A run that followed a cut leaves out the positions that checkpoints had given to what was cut.
         self.position = self
@@ -398,7 +400,11 @@ impl Walk {
                 None => Found::Nothing,
             };
             if !intact && successor_first.is_none() && judge(&facts) != Verdict::CleanEnd {
-                self.look_ahead(&mut window, file, at).map_err(failed)?;
+                // Once: what lies behind a later place was seen from the first.
+                if !is_looked_through {
+                    self.look_ahead(&mut window, file, at).map_err(failed)?;
+                    is_looked_through = true;
+                }
                 facts.durable_mark = self.durable_mark;
             }
             let bad = BadBytes {
@@ -466,6 +472,10 @@ impl Walk {
         file: &Candidate,
         at: u64,
     ) -> io::Result<Option<Readable>> {
+        // A file that was cut may end before its first commit.
+        if at >= file.free.capacity {
+            return Ok(None);
+        }
         let front = CommitHeader::decode(window.get(at, COMMIT_HEADER)?, &file.header.salt);
         if let Some((header, header_crc)) = front {
             let follows = header.sequence == self.expected
@@ -514,7 +524,7 @@ impl Walk {
             if let Some(header) = CommitHeader::decode_trailer(tail, &file.header.salt) {
                 let is_it = header.sequence == self.expected
                     && header.first_position == self.position.0
-                    && end - u64::from(header.total_len) == at;
+                    && at + u64::from(header.total_len) == end;
                 if !is_it {
                     return Ok(None);
                 }
@@ -637,7 +647,8 @@ impl Window {
     fn get(&mut self, at: u64, len: usize) -> io::Result<&[u8]> {
         let end = at + len as u64;
         if at < self.start || end > self.start + self.bytes.len() as u64 {
-            let wanted = WINDOW.max(len);
+            let file_len = usize::try_from(self.capacity).unwrap_or(usize::MAX);
+            let wanted = WINDOW.min(file_len).max(len);
             self.bytes.resize(wanted, 0);
             let start = at / BLOCK as u64 * BLOCK as u64;
             if usize::try_from(end - start).unwrap_or(usize::MAX) > wanted {

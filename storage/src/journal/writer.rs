@@ -327,7 +327,7 @@ impl JournalWriter {
     fn has_room(&self, bytes: usize) -> bool {
         self.active
             .as_ref()
-            .is_some_and(|active| active.capacity - active.end >= bytes as u64)
+            .is_some_and(|active| active.end + bytes as u64 <= active.capacity)
     }
 
     fn submit(&mut self, entries: usize, seal: bool) {

@@ -155,13 +155,15 @@ impl Log {
             (None, Some(oldest)) => oldest.position,
             (None, None) => self.environment.journal.next_position(),
         };
+        let replayed_end = disk.cut.as_ref().map_or(disk.end, |cut| cut.to);
         Some(CheckpointedLog {
             id: self.id,
             partition: self.partition,
             topic: self.topic.clone(),
             durability: self.durability,
             position,
-            start: state.offsets.start,
+            // A start beyond is in the journal behind what moved the end there, and is replayed with it.
+            start: state.offsets.start.min(replayed_end),
             written_end: disk.end,
             high_watermark: self.high_watermark(),
             active,

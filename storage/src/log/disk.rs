@@ -313,6 +313,8 @@ impl Appender {
         } else {
             appender.index = segment.rebuild_indexes(interval, known_gap)?;
         }
+        // Behind a batch that claims offsets beyond the end, records that are appended would not be found.
+        segment.check_end(appender.index.end(), end, known_gap)?;
         appender.index_bytes = offsets.len()?;
         appender.time_index_bytes = times.len()?;
         Ok(appender)

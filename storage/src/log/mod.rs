@@ -22,7 +22,9 @@ pub use checkpoint::Unsynced;
 pub use disk::{ActiveSegment, DirtyCount, SyncFailed, is_disk_full};
 pub use leader_epochs::LeaderEpochs;
 pub use page_cache::PageCache;
-pub use producers::{ProducerBatch, ProducerError, ProducerState, Producers, SequenceCheck};
+pub use producers::{
+    BATCHES_MAX, ProducerBatch, ProducerError, ProducerState, Producers, SequenceCheck,
+};
 pub use read::{ReadError, TailRead, TimestampedOffset};
 pub use restore::{CheckpointedLog, ReplayError};
 pub use retention::{Retained, RetentionTime};
@@ -65,6 +67,9 @@ pub enum Durability {
     /// In the page cache, as Apache Kafka has it: it survives the process and not the power.
     Os,
 }
+
+/// No log gets there. What claims to be at a greater offset is damaged; below it, offsets can be computed with.
+pub const OFFSET_END: i64 = 1 << 62;
 
 /// What a topic's configuration says about its logs.
 #[derive(Clone, Debug, PartialEq, Eq)]

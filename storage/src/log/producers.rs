@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use protocol::batch::{BatchHeader, BatchProducer};
 use protocol::model::{Offset, ProducerEpoch, ProducerId, Sequence};
 
+use super::OFFSET_END;
+
 /// Batches remembered per producer, to recognise retries: Java's `max.in.flight.requests.per.connection` limit.
 pub const BATCHES_MAX: usize = 5;
 
@@ -279,14 +281,20 @@ fn snapshot_line(line: &[u8; SNAPSHOT_LINE]) -> Option<(ProducerId, ProducerStat
     let delta = i32::from_be_bytes(*delta);
     let last = Sequence::from_wire(i32::from_be_bytes(*sequence));
     let last_offset = Offset::from_wire(i64::from_be_bytes(*offset));
+    if last_offset.is_some_and(|offset| offset.get() >= OFFSET_END) {
+        return None;
+    }
     let batches = match (last, last_offset) {
-        (Some(last_sequence), Some(last_offset)) => VecDeque::from([ProducerBatch {
-            base_sequence: earlier(last_sequence, delta),
-            last_sequence,
-            base_offset: last_offset.plus(-i64::from(delta)),
-            last_offset,
-            timestamp: last_used_ms,
-        }]),
+        (Some(last_sequence), Some(last_offset)) => {
+            let records = u32::try_from(delta).ok()?;
+            VecDeque::from([ProducerBatch {
+                base_sequence: earlier(last_sequence, delta),
+                last_sequence,
+                base_offset: Offset::from_wire(last_offset.get() - i64::from(records))?,
+                last_offset,
+                timestamp: last_used_ms,
+            }])
+        }
         _ => VecDeque::new(),
     };
     let state = ProducerState {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use protocol::batch::BatchHeader;
-use protocol::model::{Offset, TopicIdPartition};
+use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
 
 use super::disk::{ActiveSegment, Directory, Disk};
 use super::tail::{BatchBytes, TailBatch};
@@ -45,14 +45,20 @@ pub struct CheckpointedLog {
 
 /// A journal entry that does not fit its log.
 #[derive(Debug, thiserror::Error)]
-#[error("entry at journal position {position} begins at offset {got}, but the log ends at {end}")]
+#[error(
+    "entry at journal position {position} begins at offset {got} of leader epoch {epoch:?}, but the log ends at {end} of {latest:?}"
+)]
 pub struct ReplayError {
     /// The entry's position.
     pub position: JournalPosition,
     /// Its offset.
     pub got: Offset,
+    /// Its leader epoch.
+    pub epoch: Option<LeaderEpoch>,
     /// The log's end.
     pub end: Offset,
+    /// The log's leader epoch.
+    pub latest: Option<LeaderEpoch>,
 }
 
 impl Log {
@@ -85,6 +91,11 @@ impl Log {
             state
                 .leader_epochs
                 .start_at(line.start.min(line.written_end));
+            // What lies beyond, the replay finds again.
+            state.damaged.retain(|range| range.from < line.written_end);
+            for range in &mut state.damaged {
+                range.to = range.to.min(line.written_end);
+            }
         }
         let bytes = line.closed_bytes + line.active.map_or(0, |active| active.bytes);
         log.unopened_bytes.store(bytes, Ordering::Relaxed);
@@ -111,11 +122,15 @@ impl Log {
         now_ms: i64,
     ) -> Result<(), ReplayError> {
         let mut state = self.state();
-        if header.base_offset != state.offsets.end {
+        let latest = state.leader_epochs.latest();
+        let epoch = header.partition_leader_epoch;
+        if header.base_offset != state.offsets.end || (epoch.is_some() && epoch < latest) {
             let error = ReplayError {
                 position,
                 got: header.base_offset,
+                epoch,
                 end: state.offsets.end,
+                latest,
             };
             return Err(error);
         }

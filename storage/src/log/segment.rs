@@ -483,6 +483,20 @@ impl Segment {
         Ok(buf)
     }
 
+    /// Whether the last batch, which ends at `found`, ends where the records do.
+    pub(super) fn check_end(
+        &self,
+        found: Offset,
+        end: Offset,
+        known_gap: KnownGap<'_>,
+    ) -> Result<(), SegmentError> {
+        if follows(found, end, known_gap) {
+            return Ok(());
+        }
+        let bad = self.bad(self.bytes(), "segment does not end where its records do");
+        Err(SegmentError::Bad(bad))
+    }
+
     fn bad(&self, offset: u64, what: &'static str) -> BadBytes {
         BadBytes {
             path: self.path("log"),
@@ -501,6 +515,7 @@ fn follows(next: Offset, base: Offset, known_gap: KnownGap<'_>) -> bool {
 #[derive(Debug)]
 pub struct IndexBuilder {
     base: Offset,
+    end: Offset,
     bytes_since_entry: u64,
     greatest: Option<TimeEntry>,
     last_time: Option<i64>,
@@ -515,6 +530,7 @@ impl IndexBuilder {
     pub fn new(base: Offset, bytes_since_entry: u64) -> IndexBuilder {
         IndexBuilder {
             base,
+            end: base,
             bytes_since_entry,
             greatest: None,
             last_time: None,
@@ -532,6 +548,11 @@ impl IndexBuilder {
     /// The greatest timestamp so far.
     pub fn greatest(&self) -> Option<TimeEntry> {
         self.greatest
+    }
+
+    /// The offset after the last batch that was noted.
+    pub fn end(&self) -> Offset {
+        self.end
     }
 
     /// Bytes since the last entry of the offset index.
@@ -563,6 +584,7 @@ impl IndexBuilder {
             }
         }
         self.bytes_since_entry += header.size_in_bytes as u64;
+        self.end = header.end_offset();
     }
 
     /// The last entry of the time index, so that it names the segment's greatest timestamp.

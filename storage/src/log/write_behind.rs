@@ -145,6 +145,12 @@ impl Log {
                 return Err(error);
             }
         };
+        if let Some((first, _)) = run.first() {
+            // Of a log that lost all its records, the next may be of an older leader.
+            let base = first.header.base_offset;
+            disk.leader_epochs.start_at(self.offsets().start.min(base));
+            disk.leader_epochs.truncate_to(base);
+        }
         let mut position = start;
         for (batch, _) in run {
             active

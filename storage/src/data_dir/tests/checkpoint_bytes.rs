@@ -9,10 +9,11 @@ use protocol::model::{
 };
 
 use crate::data_dir::Checkpoint;
+use crate::journal::format::NUMBER_END;
 use crate::journal::{BadBytes, JournalEnd, JournalPosition, LogId};
 use crate::log::{
-    ActiveSegment, CheckpointedLog, DamagedRange, Durability, LeaderEpochs, ProducerBatch,
-    ProducerState, Producers,
+    ActiveSegment, CheckpointedLog, DamagedRange, Durability, LeaderEpochs, OFFSET_END,
+    ProducerBatch, ProducerState, Producers,
 };
 
 fn checkpoint() -> Checkpoint {
@@ -196,4 +197,62 @@ fn lengths_are_believed_only_as_far_as_bytes_are_left() {
     let crc = crc32c::crc32c(&bytes[12..]);
     bytes[8..12].copy_from_slice(&crc.to_le_bytes());
     assert!(Checkpoint::decode(&bytes).is_err());
+}
+
+#[test]
+fn contents_that_make_no_sense_are_refused_though_their_checksum_is_right() {
+    type Change = fn(&mut Checkpoint);
+    let changes: [(&str, Change); 11] = [
+        ("a generation without a next one", |it| {
+            it.generation = NUMBER_END;
+        }),
+        ("a log id without a next one", |it| {
+            it.next_log_id = LogId(u64::MAX);
+        }),
+        ("a position without a next one", |it| {
+            it.logs[0].position = JournalPosition(u64::MAX);
+        }),
+        ("an offset that cannot be computed with", |it| {
+            it.logs[0].written_end = Offset::new(OFFSET_END);
+        }),
+        ("a start behind the end", |it| {
+            it.logs[0].start = Offset::new(41);
+        }),
+        ("a segment behind the end", |it| {
+            it.logs[0].active.as_mut().expect("it has one").base = Offset::new(41);
+        }),
+        ("a damaged range of nothing", |it| {
+            it.logs[0].damaged[0].to = Offset::new(20);
+        }),
+        ("an epoch behind the end", |it| {
+            it.logs[0].leader_epochs =
+                LeaderEpochs::from_entries(vec![(LeaderEpoch::new(1), Offset::new(41))]);
+        }),
+        ("two logs of one partition", |it| {
+            it.logs.push(it.logs[0].clone());
+            it.logs[1].id = LogId(4);
+            it.logs[1].topic = "orders-too".into();
+        }),
+        ("two logs of one id", |it| {
+            it.logs.push(it.logs[0].clone());
+            it.logs[1].partition.partition = PartitionIndex::new(2);
+        }),
+        ("more batches of a producer than are remembered", |it| {
+            let producers = it.logs[0].producers.iter();
+            let states: Vec<_> = producers.map(|(id, state)| (id, state.clone())).collect();
+            for (id, mut state) in states {
+                state.batches = state.batches.iter().cycle().take(6).copied().collect();
+                it.logs[0].producers.restore(id, state);
+            }
+        }),
+    ];
+    for (what, change) in changes {
+        let mut checkpoint = checkpoint();
+        change(&mut checkpoint);
+        assert_eq!(
+            Checkpoint::decode(&checkpoint.encode()),
+            Err("its contents make no sense"),
+            "{what}"
+        );
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use protocol::model::{BrokerId, Uuid};
 
 use crate::data_dir::{DataDir, Identity, OpenError};
-use crate::fixture::{NoObserver, Node, ROOT, node};
+use crate::fixture::{NoObserver, Node, ROOT, append, node, values};
 use crate::io::OpenOptions;
 use crate::log::LogConfig;
 
@@ -116,6 +116,33 @@ fn an_interrupted_format_starts_over() {
         node.disk.restart();
         let running = node.start();
         assert!(running.dir.logs().is_empty());
+    }
+}
+
+/// Its records may be in the journal alone.
+#[test]
+fn a_directory_that_lost_its_meta_properties_is_refused() {
+    for files in 1..=2 {
+        let node = node();
+        let mut running = node.start();
+        append(&running.create("a"), b"acknowledged");
+        running.seal();
+        if files == 2 {
+            assert!(running.dir.grow_journal().expect("space"));
+        }
+        drop(running);
+        node.disk.crash();
+        let path = Path::new(ROOT).join("meta.properties");
+        let text = node.read(&path);
+        node.disk.io().remove_file(&path).expect("it is there");
+        refused(&node, None, 1, &["meta.properties", ".journal"]);
+        let create = OpenOptions {
+            create: true,
+            ..OpenOptions::default()
+        };
+        drop(node.disk.io().open(&path, create).expect("space"));
+        node.overwrite(&path, 0, &text);
+        assert_eq!(values(&node.start().log("a")), ["acknowledged"]);
     }
 }
 

@@ -1,10 +1,15 @@
 //! Logs that come and go, and how full a directory is.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::batch::{set_base_offset, set_partition_leader_epoch};
+use protocol::model::{LeaderEpoch, Offset};
+
 use crate::data_dir::{PRODUCE_DELAY_MAX, produce_delay};
-use crate::fixture::{ROOT, append, node, values};
+use crate::fixture::{Nobody, ROOT, append, batch_at, node, read_from, values};
+use crate::journal::{Entry, EntryKind};
 
 #[test]
 fn a_deleted_log_is_gone_and_so_are_its_files() {
@@ -186,4 +191,57 @@ fn a_kill_at_any_operation_and_then_a_power_loss() {
         }
     }
     assert!(survived > 20, "{survived}");
+}
+
+/// Entries that no log of ours queues, with all their checksums right.
+#[test]
+fn entries_that_do_not_continue_their_log_cost_no_others() {
+    let node = node();
+    let mut running = node.start();
+    let log = running.create("a");
+    append(&log, b"0");
+    let queue = |offset: i64, epoch: i32, payload: &[u8]| {
+        let mut batch = batch_at(0, &[payload]);
+        set_base_offset(&mut batch, Offset::new(offset));
+        set_partition_leader_epoch(&mut batch, LeaderEpoch::new(epoch));
+        if payload.is_empty() {
+            batch.clear();
+        }
+        let entry = Entry {
+            kind: EntryKind::Append,
+            log_id: log.id(),
+            leader_epoch: Some(LeaderEpoch::new(epoch)),
+            offset: Offset::new(offset),
+            end: Offset::new(offset + 1),
+            payload: batch.freeze(),
+        };
+        let journal = &running.dir.environment.journal;
+        journal.push(entry, Arc::new(Nobody)).expect("online");
+    };
+    queue(5, 3, b"behind a gap");
+    queue(6, 2, b"of an older leader");
+    queue(7, 3, b"");
+    queue(8, 3, b"8");
+    running.commit();
+    drop(log);
+    let running = node.crash(running);
+    let log = running.log("a");
+    assert_eq!(log.offsets().end.get(), 9);
+    let served = |at| match read_from(&log, Offset::new(at)).0.first() {
+        Some((offset, value)) if *offset == at => String::from_utf8(value.clone()).ok(),
+        _ => None,
+    };
+    let expected = [
+        (0, Some("0")),
+        (1, None),
+        (4, None),
+        (5, Some("behind a gap")),
+        (6, None),
+        (7, None),
+        (8, Some("8")),
+    ];
+    for (offset, value) in expected {
+        assert_eq!(served(offset).as_deref(), value, "at {offset}");
+    }
+    assert_eq!(running.report.damage.len(), 3);
 }

@@ -2,6 +2,7 @@
 
 use crate::data_dir::OpenError;
 use crate::fixture::{Node, ROOT, Running, append, node, read_all, read_from, values};
+use crate::io::OpenOptions;
 use crate::journal::format::{COMMIT_HEADER, FileHeader, TABLE_ENTRY};
 use crate::journal::{BadBytes, ScanError};
 use crate::log::ReadError;
@@ -378,4 +379,36 @@ fn a_batch_that_rots_between_replay_and_write_behind_is_lost_alone() {
     running.commit();
     let running = node.crash(running);
     assert_eq!(read_from(&running.log("a"), Offset::new(1)).0.len(), 2);
+}
+
+/// As short as a block, it has no room for a commit, and not even for both copies of its header.
+#[test]
+fn a_newest_file_that_was_cut_to_a_block_does_not_keep_the_broker_from_starting() {
+    let node = node();
+    let (running, ..) = two_logs(&node);
+    running.dir.checkpoint(None).expect("a checkpoint");
+    let mut running = node.crash(running);
+    running.seal();
+    drop(running);
+    for round in 0..4 {
+        node.disk.crash();
+        let newest = node.journal(node.newest());
+        let io = node.disk.io();
+        let file = io
+            .open(&newest, OpenOptions::default())
+            .expect("it is there");
+        file.set_len(4096).expect("it is cut");
+        file.sync().expect("it syncs");
+        let mut running = node.start();
+        let a = running.log("a");
+        append(&a, format!("round {round}").as_bytes());
+        for _ in 0..2 {
+            running.commit();
+            running.dir.checkpoint(None).expect("a checkpoint");
+        }
+        let written = values(&running.log("a"));
+        assert_eq!(written.last(), Some(&format!("round {round}")));
+        let running = node.crash(running);
+        assert_eq!(values(&running.log("a")), written);
+    }
 }

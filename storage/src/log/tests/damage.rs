@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use protocol::batch::batches;
 use protocol::model::Offset;
 
 use super::{fill, log_path, small_segments};
@@ -157,6 +158,33 @@ fn an_active_segment_shorter_than_its_checkpoint_loses_its_end_alone() {
             running.dir.checkpoint(None).expect("a checkpoint");
             running = node.crash(running);
         }
+    }
+}
+
+/// Of the last batch, a bit of the field that says where it ends.
+#[test]
+fn a_last_batch_that_claims_offsets_beyond_the_end_hides_nothing_that_is_appended() {
+    const LAST_OFFSET_DELTA: u64 = 23;
+    let node = small_segments();
+    let running = two_logs(&node);
+    let path = log_path("a", 16, "log");
+    let bytes = node.read(&path);
+    let last = batches(&bytes).map(|batch| batch.expect("a batch").1.len());
+    let last = bytes.len() - last.last().expect("it has some");
+    drop(running);
+    node.disk.crash();
+    node.flip(&path, last as u64 + LAST_OFFSET_DELTA + 2);
+    let mut running = node.start();
+    assert_eq!(append(&running.log("a"), b"new").base.get(), 20);
+    running.commit();
+    for _ in 0..3 {
+        let log = running.log("a");
+        let (served, error) = read_all(&log);
+        assert_eq!(served.len(), 19);
+        assert!(matches!(error, Some(ReadError::Damaged(_))), "{error:?}");
+        assert_eq!(read_from(&log, Offset::new(20)).0, [(20, b"new".to_vec())]);
+        running.dir.checkpoint(None).expect("a checkpoint");
+        running = node.crash(running);
     }
 }
 

@@ -225,3 +225,19 @@ fn a_snapshot_is_kafkas() {
     }
     assert!(Producers::from_snapshot(&bytes[..bytes.len() - 1]).is_none());
 }
+
+/// The checksum vouches for the writer; what is computed with is checked all the same.
+#[test]
+fn a_snapshot_of_offsets_that_cannot_be_is_refused() {
+    const DELTA: std::ops::Range<usize> = 32..36;
+    let (_running, log) = running();
+    append_as(&log, producer(7, 2, 0), 3).expect("the first");
+    let sound = log.producers().to_snapshot();
+    for delta in [-1, i32::MIN, 3, i32::MAX] {
+        let mut bytes = sound.clone();
+        bytes[DELTA].copy_from_slice(&delta.to_be_bytes());
+        let crc = crc32c::crc32c(&bytes[6..]);
+        bytes[2..6].copy_from_slice(&crc.to_be_bytes());
+        assert!(Producers::from_snapshot(&bytes).is_none(), "{delta}");
+    }
+}

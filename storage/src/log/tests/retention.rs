@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::model::Offset;
 
 use super::{fill, log_path, small_segments};
-use crate::fixture::{Nobody, Node, Running, append_as, append_at, node, values};
+use crate::fixture::{Nobody, Node, Running, append, append_as, append_at, node, values};
 use crate::log::{Log, LogConfig, ReadError, Retained, Retention, RetentionTime, TailRead};
 
 const DELAY: i64 = 1000;
@@ -370,4 +370,23 @@ fn jitter_closes_segments_earlier_each_at_its_own_time_and_the_same_again() {
         early.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(lengths.len() > 3, "{lengths:?}");
     assert_eq!(early, bases(900));
+}
+
+/// A checkpoint takes its lines one by one, while logs go on: a line may be taken between an append and its write-behind.
+#[test]
+fn a_start_behind_what_the_files_hold_is_left_to_the_journal() {
+    let node = kept(Retention::default());
+    let mut running = node.start();
+    let log = running.create("a");
+    append(&log, b"0");
+    append(&log, b"1");
+    running.commit();
+    log.advance_start(Offset::new(2), Arc::new(Nobody))
+        .expect("online");
+    let (line, unsynced) = log.checkpoint(false).expect("space").expect("it is there");
+    assert_eq!((line.start.get(), line.written_end.get()), (0, 0));
+    drop(unsynced);
+    running.commit();
+    let running = node.crash(running);
+    assert_eq!(start(&running.log("a")), 2);
 }

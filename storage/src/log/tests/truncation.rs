@@ -1,10 +1,12 @@
 //! Truncation: at once in memory, in the files only when it is durable, and the same after every crash.
 
+use std::sync::Arc;
+
 use protocol::batch::BatchProducer;
 use protocol::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
 use super::{fill, small_segments};
-use crate::fixture::{append_as, append_at, node, read_all, values};
+use crate::fixture::{Nobody, append_as, append_at, node, read_all, values};
 use crate::log::{Log, Producers};
 
 fn ends(log: &Log) -> (i64, i64, i64) {
@@ -203,5 +205,30 @@ fn producers_are_those_of_the_new_end() {
         append_as(&crashed.log("a"), producer(0, 40), 4).expect("what follows is accepted");
         let again = append_as(&crashed.log("a"), producer(1, 36), 4).expect("a duplicate");
         assert!(again.duplicate.is_some());
+    }
+}
+
+/// The files remember the epoch of records that are gone.
+#[test]
+fn a_log_that_lost_all_its_records_takes_those_of_an_older_leader() {
+    let node = node();
+    let mut running = node.start();
+    let log = running.create("a");
+    append_at(&log, 0, 5, &[b"0", b"1"]).expect("it is appended");
+    running.commit();
+    running.dir.checkpoint(None).expect("a checkpoint");
+    log.advance_start(Offset::new(2), Arc::new(Nobody))
+        .expect("online");
+    append_at(&log, 0, 5, &[b"gone"]).expect("it is appended");
+    running.commit();
+    log.truncate(Offset::new(2)).expect("online");
+    append_at(&log, 0, 4, &[b"2"]).expect("it is appended");
+    running.commit();
+    for _ in 0..2 {
+        running.dir.checkpoint(None).expect("a checkpoint");
+        let log = running.log("a");
+        assert_eq!(values(&log), ["2"]);
+        assert_eq!(log.epoch_at(Offset::new(2)), Some(LeaderEpoch::new(4)));
+        running = node.crash(running);
     }
 }
