@@ -44,6 +44,9 @@ const TOPIC_ID_MIN: i16 = 13;
 /// `isolation_level` of a consumer that wants committed transactions only.
 const READ_COMMITTED: i8 = 1;
 
+/// What a read of files takes at least, in bytes: a batch of the usual size. A larger one passes it.
+const READ_BYTES_MIN: usize = 1 << 20;
+
 /// What is wanted, the session's memory included.
 struct Wanted {
     plan: SessionPlan,
@@ -226,8 +229,13 @@ async fn read_files(
         .map(Bytes::len)
         .sum();
     let asked: usize = wishes.iter().map(|(_, fetch)| fetch.bytes_max).sum();
-    let mut left = wanted.bytes_max.saturating_sub(in_memory).min(asked);
-    let permit = broker.budget.acquire(left.max(1)).await;
+    let left = wanted.bytes_max.saturating_sub(in_memory).min(asked);
+    // Where memory is short, a consumer gets less at a time and not nothing at all.
+    let mut permit = broker
+        .budget
+        .acquire_up_to(left.max(1), READ_BYTES_MIN)
+        .await;
+    let mut left = left.min(permit.bytes());
     let mut is_first = in_memory == 0;
     let outcome = tokio::task::spawn_blocking(move || {
         for (at, fetch) in wishes {
@@ -248,7 +256,12 @@ async fn read_files(
     })
     .await;
     match outcome {
-        Ok(results) => (results, permit),
+        Ok(results) => {
+            let read = results.iter().flat_map(|result| &result.records);
+            let read: usize = read.map(Bytes::len).sum();
+            permit.keep(read.saturating_sub(in_memory));
+            (results, permit)
+        }
         // The runtime is going down with its tasks; nobody reads this.
         Err(_) => (Vec::new(), permit),
     }

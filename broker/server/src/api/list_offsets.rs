@@ -94,7 +94,14 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     // A search reads indexes and batches.
     Ok(Answer::later(async move {
         let failed = head.clone();
-        let answer = tokio::task::spawn_blocking(move || respond(&broker, &head, &request)).await;
+        // Batches are decompressed one at a time. The buffer grows to at most twice their size.
+        let permit = broker.budget.acquire(2 * DECOMPRESSED_BYTES_MAX).await;
+        let search = move || {
+            let response = respond(&broker, &head, &request);
+            drop(permit);
+            response
+        };
+        let answer = tokio::task::spawn_blocking(search).await;
         answer.unwrap_or_else(|_| {
             failed.unanswerable(&WireError::Malformed("the broker is stopping"))
         })

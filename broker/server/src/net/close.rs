@@ -25,6 +25,9 @@ pub enum CloseReason {
     SlowSender,
     /// Answers were not read.
     SlowReader,
+    /// A frame of which a part had come found no memory for the rest, in a shortage that such
+    /// frames had made.
+    MemoryShortage,
     /// The handler of a request ended without an answer. That is a defect of ours.
     ReplyLost,
     /// Part of an answer is in a file that could not be read. Its length was promised already.
@@ -39,7 +42,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, so that a metric can be there before it counts.
-    pub const ALL: [CloseReason; 14] = [
+    pub const ALL: [CloseReason; 15] = [
         CloseReason::PeerClosed,
         CloseReason::Truncated,
         CloseReason::PeerReset,
@@ -49,6 +52,7 @@ impl CloseReason {
         CloseReason::Idle,
         CloseReason::SlowSender,
         CloseReason::SlowReader,
+        CloseReason::MemoryShortage,
         CloseReason::ReplyLost,
         CloseReason::FileRead,
         CloseReason::TooManyConnections,
@@ -68,6 +72,7 @@ impl CloseReason {
             CloseReason::Idle => "idle",
             CloseReason::SlowSender => "slow_sender",
             CloseReason::SlowReader => "slow_reader",
+            CloseReason::MemoryShortage => "memory_shortage",
             CloseReason::ReplyLost => "reply_lost",
             CloseReason::FileRead => "file_read",
             CloseReason::TooManyConnections => "too_many_connections",
@@ -89,6 +94,7 @@ impl CloseReason {
             | CloseReason::Service
             | CloseReason::SlowSender
             | CloseReason::SlowReader
+            | CloseReason::MemoryShortage
             | CloseReason::ReplyLost
             | CloseReason::FileRead
             | CloseReason::TooManyConnections

@@ -43,6 +43,10 @@ pub struct NetConfig {
     /// on purpose: a Java consumer with assigned partitions reads its socket only in `poll()`, and
     /// between two calls may lie `max.poll.interval.ms`, five minutes.
     pub write_stall_timeout: Duration,
+    /// Both of these while memory is short, for connections that hold some of it: a request has
+    /// waited for the budget for longer than a second. If most of it is held by frames that have
+    /// not arrived whole, those that wait for more are given up after twice this time.
+    pub memory_shortage_timeout: Duration,
     /// How long earlier requests may take to be answered once the connection is bound to end,
     /// because of a malformed frame or because the peer closed its half.
     pub drain_timeout: Duration,
@@ -64,6 +68,7 @@ impl Default for NetConfig {
             idle_timeout: Duration::from_secs(600),
             slow_sender_timeout: Duration::from_secs(30),
             write_stall_timeout: Duration::from_secs(600),
+            memory_shortage_timeout: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(10),
             listen_backlog: 1024,

@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::frame_reader::FrameReader;
 use super::log_limiter::LogLimiter;
+use super::memory_budget::Shortage;
 use super::output::Output;
 use super::{Close, CloseReason, ConnectionContext, MemoryBudget, NetConfig, Observer, Service};
 use ending::{Ending, Progress};
@@ -57,6 +58,8 @@ pub(super) struct Connection<S> {
     last_activity: Instant,
     sender: Progress,
     receiver: Progress,
+    /// While it holds memory and the peer has to do something about it.
+    shortage: Option<Shortage>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
@@ -84,6 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
             last_activity: now,
             sender: Progress::default(),
             receiver: Progress::default(),
+            shortage: None,
         }
     }
 
@@ -130,7 +134,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
                 }
             }
             if !has_moved && self.poll_stopping(cx).is_pending() {
-                return self.poll_timer(cx);
+                let is_short = self.poll_shortage(cx);
+                return self.poll_timer(cx, is_short);
             }
         }
     }

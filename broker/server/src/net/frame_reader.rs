@@ -9,6 +9,7 @@ use bytes::buf::Limit;
 use bytes::{BufMut, Bytes, BytesMut};
 use protocol::wire::{FRAME_SIZE_BYTES, WireError, frame_size};
 
+use super::memory_budget::{Arriving, Purpose};
 use super::{MemoryBudget, MemoryPermit};
 
 /// What a frame that has not fully arrived is given beyond what has, at least.
@@ -29,7 +30,7 @@ pub(super) enum Step {
     NeedInput,
     /// The budget has to be waited for, and the answer handed to [`FrameReader::grant`]. The input
     /// not taken is to be offered again.
-    NeedBudget { bytes: usize, may_overdraw: bool },
+    NeedBudget { bytes: usize, purpose: Purpose },
 }
 
 /// The place in the stream of frames.
@@ -49,9 +50,17 @@ struct PartialFrame {
     /// Up to where it may grow: paid for and allocated.
     reserved: usize,
     permit: MemoryPermit,
+    arriving: Arriving,
 }
 
 impl FrameReader {
+    /// Whether it holds memory for a frame that has not arrived whole.
+    pub(super) fn holds_memory(&self) -> bool {
+        self.frame
+            .as_ref()
+            .is_some_and(|frame| frame.arriving.bytes() > 0 || frame.permit.is_overdrawn())
+    }
+
     /// Whether a frame has begun and not ended.
     pub(super) fn is_mid_frame(&self) -> bool {
         self.prefix_len > 0 || self.frame.is_some()
@@ -83,6 +92,7 @@ impl FrameReader {
                     bytes: Vec::new(),
                     reserved: 0,
                     permit,
+                    arriving: budget.arriving(),
                 })
             }
         };
@@ -90,11 +100,13 @@ impl FrameReader {
         let arrived = frame.bytes.len() + taken;
         if arrived > frame.reserved {
             let target = reserve_target(arrived, frame.size);
-            if let Err(need) = frame.charge(target, &mut self.granted, budget) {
+            let is_whole = arrived == frame.size;
+            if let Err(need) = frame.charge(target, is_whole, &mut self.granted, budget) {
                 return Ok(need);
             }
             frame.bytes.reserve_exact(target - frame.bytes.len());
             frame.reserved = target;
+            frame.arriving.set(frame.permit.bytes());
         }
         frame.bytes.extend_from_slice(&input[..taken]);
         *input = &input[taken..];
@@ -129,6 +141,7 @@ impl PartialFrame {
     fn charge(
         &mut self,
         target: usize,
+        is_whole: bool,
         granted: &mut Option<MemoryPermit>,
         budget: &MemoryBudget,
     ) -> Result<(), Step> {
@@ -139,13 +152,21 @@ impl PartialFrame {
             return Ok(());
         }
         let missing = target.saturating_sub(self.permit.bytes());
-        match budget.try_acquire(missing) {
+        let purpose = match self.permit.bytes() {
+            0 if is_whole => Purpose::WholeFrame,
+            0 => Purpose::Other,
+            _ => Purpose::MoreOfFrame,
+        };
+        let acquired = match purpose {
+            Purpose::WholeFrame => budget.try_acquire_for_whole(missing),
+            Purpose::Other | Purpose::MoreOfFrame => budget.try_acquire(missing),
+        };
+        match acquired {
             Some(permit) => self.permit.merge(permit),
             None => {
-                let may_overdraw = self.permit.bytes() > 0;
                 return Err(Step::NeedBudget {
                     bytes: missing,
-                    may_overdraw,
+                    purpose,
                 });
             }
         }

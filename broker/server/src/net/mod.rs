@@ -17,7 +17,8 @@
 //! |---|---|
 //! | a huge or negative size | checked before anything is allocated: [`NetConfig::frame_size_max`] |
 //! | a size claimed and not sent | memory grows with what arrives (`frame_reader`) |
-//! | many large requests | [`MemoryBudget`]: over it, connections are not read |
+//! | many large requests | [`MemoryBudget`]: over it, connections are not read; small requests pass |
+//! | memory held and not used | [`NetConfig::memory_shortage_timeout`] |
 //! | endless pipelining | [`NetConfig::in_flight_max`]: beyond it, the connection is not read |
 //! | answers never read | [`NetConfig::output_backlog_bytes_max`], [`NetConfig::write_stall_timeout`] |
 //! | frames that never end | [`NetConfig::slow_sender_timeout`] |

@@ -1,17 +1,12 @@
 //! Bytes that no client means: each gets an error answer or the end of its own connection, and nobody else notices.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
-
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use protocol::wire::{decode_body, supported};
 use protocol::{ApiKey, ErrorCode};
 use tests_golden::{Kind, apis};
 
-use crate::support::{Client, Node, NodeConfig, Outcome, Random, batch, http::Scrape};
+use crate::support::{Bystander, Client, Node, NodeConfig, Outcome, Random, http::Scrape};
 
 /// What hostile clients may add to the broker's memory: buffers of the allocator, not what they claim.
 const GROWTH_MAX: u64 = 48 << 20;
@@ -24,56 +19,6 @@ fn start() -> Node {
         // What happens to decode as a fetch is not waited for.
         .set("fetch.wait.ms.max", "100");
     Node::start(config)
-}
-
-/// A client that goes on with its work while others do what they do.
-struct Bystander {
-    stop: Arc<AtomicBool>,
-    rounds: Arc<AtomicUsize>,
-    thread: JoinHandle<()>,
-}
-
-impl Bystander {
-    fn start(node: &Node) -> Bystander {
-        let mut client = node.client();
-        let topic = client.create_topic("bystander", 1, &[]);
-        let (stop, rounds) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicUsize::new(0)),
-        );
-        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&rounds));
-        let thread = std::thread::spawn(move || {
-            let mut next = 0;
-            while !stopped.load(Ordering::Relaxed) {
-                let value = format!("round {next}");
-                assert_eq!(client.append(&topic, 0, batch(&[&value])), next);
-                let (read, code) = client.read_from(&topic, 0, next);
-                assert_eq!(
-                    (read, code),
-                    (vec![(next, value.into_bytes())], ErrorCode::None)
-                );
-                next += 1;
-                counted.store(next as usize, Ordering::Relaxed);
-            }
-            assert_eq!(client.read_all(&topic, 0).len(), next as usize);
-        });
-        Bystander {
-            stop,
-            rounds,
-            thread,
-        }
-    }
-
-    #[track_caller]
-    fn finish(self) {
-        // It works still, also when all was over before its first round.
-        let before = self.rounds.load(Ordering::Relaxed);
-        while self.rounds.load(Ordering::Relaxed) == before && !self.thread.is_finished() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("nobody else noticed");
-    }
 }
 
 /// Size, header at the version that the API has, body.

@@ -14,5 +14,6 @@ mod protocol_flow;
 mod records;
 mod refusals;
 mod retention;
+mod siege;
 mod space;
 mod support;

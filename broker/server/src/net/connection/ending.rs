@@ -88,9 +88,25 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
         Poll::Ready(())
     }
 
+    /// Whether memory is short, as far as this connection has to know: it keeps some for as long as its peer takes.
+    pub(super) fn poll_shortage(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.output.backlog_bytes() == 0 && !self.reader.holds_memory() {
+            self.shortage = None;
+            return false;
+        }
+        let shortage = self
+            .shortage
+            .get_or_insert_with(|| self.shared.budget.shortage());
+        shortage.poll(cx)
+    }
+
     /// When the connection has to end if nothing happens, and why.
-    fn deadline(&mut self) -> Option<(Instant, Close)> {
+    fn deadline(&mut self, memory_is_short: bool) -> Option<(Instant, Close)> {
         let config = &self.shared.config;
+        let patience = |timeout: Duration| match memory_is_short {
+            true => timeout.min(config.memory_shortage_timeout),
+            false => timeout,
+        };
         if let Some(ending) = &self.ending {
             return Some((ending.deadline, ending.close.clone()));
         }
@@ -99,7 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
         let waits_for_peer = self.output.backlog_bytes() > 0 && !self.output.is_loading();
         let receiver = match waits_for_peer {
             true => Some((
-                self.receiver.owed_since() + config.write_stall_timeout,
+                self.receiver.owed_since() + patience(config.write_stall_timeout),
                 Close::new(
                     CloseReason::SlowReader,
                     "the peer does not read its answers",
@@ -112,13 +128,29 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
         };
         let sender = match is_mid_frame && is_reading {
             true => Some((
-                self.sender.owed_since() + config.slow_sender_timeout,
+                self.sender.owed_since() + patience(config.slow_sender_timeout),
                 Close::new(CloseReason::SlowSender, "the rest of a frame did not come"),
             )),
             false => {
                 self.sender.clear();
                 None
             }
+        };
+        let memory = match (&mut self.budget_wait, memory_is_short) {
+            (Some(wait), true) if self.reader.holds_memory() => {
+                if !self.shared.budget.is_clogged() {
+                    // What it waits for is at work.
+                    wait.since = Instant::now();
+                }
+                Some((
+                    wait.since + 2 * config.memory_shortage_timeout,
+                    Close::new(
+                        CloseReason::MemoryShortage,
+                        "there is no memory for the rest of a frame",
+                    ),
+                ))
+            }
+            _ => None,
         };
         let is_idle = is_reading && !is_mid_frame && self.in_flight() == 0;
         let idle = is_idle.then(|| {
@@ -127,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
                 CloseReason::Idle.into(),
             )
         });
-        [receiver, sender, idle]
+        [receiver, sender, memory, idle]
             .into_iter()
             .flatten()
             .min_by_key(|(deadline, _)| *deadline)
@@ -135,9 +167,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
 
     /// Ends when the deadline has passed. The timer is moved only when it would be late: it may
     /// ring early, and is then set again, so that a busy connection does not touch it.
-    pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
+    pub(super) fn poll_timer(
+        &mut self,
+        cx: &mut Context<'_>,
+        memory_is_short: bool,
+    ) -> Poll<Close> {
         loop {
-            let Some((deadline, close)) = self.deadline() else {
+            let Some((deadline, close)) = self.deadline(memory_is_short) else {
                 return Poll::Pending;
             };
             if !self.timer_is_set || deadline < self.timer.deadline() {

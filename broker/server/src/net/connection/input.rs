@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::Instant;
 
 use super::super::frame_reader::Step;
+use super::super::memory_budget::Purpose;
 use super::super::{Close, CloseReason, MemoryPermit, Reply};
 use super::Connection;
 use super::replies::{Pause, Pending, PendingReply};
@@ -28,6 +29,7 @@ thread_local! {
 pub(super) struct BudgetWait {
     permit: Pin<Box<dyn Future<Output = MemoryPermit> + Send>>,
     waiting_for: WaitingFor,
+    pub(super) since: Instant,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,8 +43,8 @@ enum WaitingFor {
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
     /// Reads once, and dispatches what came. Nothing is allocated while nothing comes.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        if !self.reader.is_mid_frame() && self.shared.budget.available() == 0 {
-            self.wait_for_budget(1, false, WaitingFor::Any);
+        if !self.reader.is_mid_frame() && self.shared.budget.is_exhausted() {
+            self.wait_for_budget(1, Purpose::WholeFrame, WaitingFor::Any);
             return Poll::Ready(Ok(()));
         }
         let direct = match self.reader.direct() {
@@ -128,11 +130,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
                     self.call(frame, permit);
                 }
                 Ok(Step::NeedInput) => break,
-                Ok(Step::NeedBudget {
-                    bytes,
-                    may_overdraw,
-                }) => {
-                    self.wait_for_budget(bytes, may_overdraw, WaitingFor::Frame);
+                Ok(Step::NeedBudget { bytes, purpose }) => {
+                    self.wait_for_budget(bytes, purpose, WaitingFor::Frame);
                 }
                 Err(error) => {
                     let close = Close::new(CloseReason::FrameSize, error.to_string());
@@ -178,12 +177,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
         }
     }
 
-    fn wait_for_budget(&mut self, bytes: usize, may_overdraw: bool, waiting_for: WaitingFor) {
+    fn wait_for_budget(&mut self, bytes: usize, purpose: Purpose, waiting_for: WaitingFor) {
         let budget = self.shared.budget.clone();
-        let wait = async move { budget.acquire_or_overdraw(bytes, may_overdraw).await };
+        let wait = async move { budget.acquire_for(bytes, purpose).await };
         self.budget_wait = Some(BudgetWait {
             permit: Box::pin(wait),
             waiting_for,
+            since: Instant::now(),
         });
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod batches;
 pub(crate) mod broker;
+pub(crate) mod bystander;
 pub(crate) mod client;
 pub(crate) mod directory;
 pub(crate) mod http;
@@ -10,6 +11,7 @@ pub(crate) mod topics;
 
 pub(crate) use batches::{Sent, batch, idempotent, values_of};
 pub(crate) use broker::{Node, NodeConfig};
+pub(crate) use bystander::Bystander;
 pub(crate) use client::{Client, Outcome};
 pub(crate) use random::Random;
 pub(crate) use topics::Topic;
