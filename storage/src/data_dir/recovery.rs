@@ -189,14 +189,19 @@ pub(super) fn open(
         .map_err(at(&journal_dir))?;
     // A start needs no space on the disk: the writer leaves one file free for it. Where one is missing all the same, after crashes in a row,
     // either a new one or moving everything to the segments will do.
-    match data_dir
-        .journal_files
-        .ensure_free(config.journal_first_file_bytes)
-    {
+    let has_free = || {
+        data_dir
+            .journal_files
+            .ensure_free(config.journal_first_file_bytes)
+    };
+    match has_free() {
         Ok(true) => {}
-        Ok(false) => drop(data_dir.checkpoint(None).map_err(at(path))?),
-        Err(error) if is_disk_full(&error) => drop(data_dir.checkpoint(None).map_err(at(path))?),
-        Err(error) => return Err(at(&journal_dir)(error)),
+        Err(error) if !is_disk_full(&error) => return Err(at(&journal_dir)(error)),
+        _ => {
+            data_dir.checkpoint(None).map_err(at(path))?;
+            // It cannot release the only file there is.
+            has_free().map_err(at(&journal_dir))?;
+        }
     }
     let queue = io.queue(config.writer.depth).map_err(at(&journal_dir))?;
     let writer = JournalWriter::start(
