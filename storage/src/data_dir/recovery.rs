@@ -442,6 +442,10 @@ impl<'a> Replay<'a> {
     }
 
     fn append(&mut self, log: &Arc<Log>, entry: &ScannedEntry<'_>) {
+        if log.durability() == Durability::Os {
+            self.misfit(entry, "an append to a log that is not in the journal");
+            return;
+        }
         let bytes = match &entry.payload {
             Ok(bytes) => bytes,
             Err(bad) => {

@@ -490,9 +490,11 @@ impl Log {
         state.damaged.insert(at, range);
     }
 
-    /// Whether the records of `from..to` are known to be missing from the segments.
+    /// Whether the records of `from..to` are known to be missing from the segments. What is missing before the log's start is
+    /// no longer remembered, and of no account.
     fn is_known_gap(&self, from: Offset, to: Offset) -> bool {
-        self.state.lock().behind_damage(from) >= to
+        let state = self.state.lock();
+        state.behind_damage(from.max(state.offsets.start)) >= to
     }
 
     /// Whether nothing is in the tail; then the log is no longer in [`WaitingLogs`].

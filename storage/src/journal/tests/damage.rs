@@ -1,7 +1,9 @@
 //! Damage below the durable mark, on real bytes: replayed from a copy, reported, or refused. Never passed over.
 
+use std::sync::Arc;
+
 use crate::data_dir::OpenError;
-use crate::fixture::{Node, ROOT, Running, append, node, read_all, read_from, values};
+use crate::fixture::{Nobody, Node, ROOT, Running, append, node, read_all, read_from, values};
 use crate::io::OpenOptions;
 use crate::journal::format::{COMMIT_HEADER, FileHeader, TABLE_ENTRY};
 use crate::journal::{BadBytes, ScanError};
@@ -410,5 +412,33 @@ fn a_newest_file_that_was_cut_to_a_block_does_not_keep_the_broker_from_starting(
         assert_eq!(written.last(), Some(&format!("round {round}")));
         let running = node.crash(running);
         assert_eq!(values(&running.log("a")), written);
+    }
+}
+
+/// What an operator does about damaged records: the log begins behind them. The batches before them are still in the segment.
+#[test]
+fn records_behind_damage_are_served_when_the_log_begins_there() {
+    let node = node();
+    let mut running = node.start();
+    let a = running.create("a");
+    running.commit();
+    for value in [b"a0", b"a1", b"a2"] {
+        append(&a, value);
+        running.commit();
+    }
+    running.seal();
+    let (at, _) = node.commits(0)[2];
+    let payload = at + (COMMIT_HEADER + TABLE_ENTRY) as u64;
+    let mut running = crash_with_flips(&node, running, &[payload + 20]).expect("it starts");
+    running.dir.checkpoint(None).expect("a checkpoint");
+    let a = running.log("a");
+    assert_eq!(a.damaged().len(), 1);
+    a.advance_start(Offset::new(2), Arc::new(Nobody))
+        .expect("online");
+    running.commit();
+    for _ in 0..3 {
+        assert_eq!(values(&running.log("a")), ["a2"]);
+        running.dir.checkpoint(None).expect("a checkpoint");
+        running = node.crash(running);
     }
 }
