@@ -1,5 +1,6 @@
 //! The Java clients, in the tools that Apache Kafka ships.
 
+mod admin;
 mod dump_log;
 
 use std::{collections::BTreeMap, process::Command};
@@ -51,6 +52,54 @@ pub(crate) const CASES: &[Case] = &[
         client: Client::Java,
         name: "dump_log_of_one_codec",
         run: dump_log::one_codec,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "admin_topics",
+        run: admin::topics,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "admin_topic_configs",
+        run: admin::topic_configs,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "admin_broker_configs",
+        run: admin::broker_configs,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "admin_all_broker_configs",
+        run: admin::all_broker_configs,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "admin_client_metrics",
+        run: admin::client_metrics,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "admin_log_dirs",
+        run: admin::log_dirs,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "admin_get_offsets",
+        run: admin::get_offsets,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "admin_producers",
+        run: admin::producers,
         smoke: false,
     },
 ];

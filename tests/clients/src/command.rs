@@ -29,6 +29,18 @@ pub fn run_with_input(command: &Command, input: &[u8]) -> String {
     run_within(LIMIT_SECONDS, command, input)
 }
 
+/// Runs a client that must fail, and returns all it said; panics if it does not, or took too long.
+#[track_caller]
+pub fn run_to_failure(command: &Command) -> String {
+    let output = output_of(LIMIT_SECONDS, command, b"");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    // A signal, such as `timeout` sends, leaves no code.
+    let failed = output.status.code().is_some_and(|code| code != 0);
+    assert!(failed, "{command:?} ended with {}\n{said}", output.status);
+    said
+}
+
 /// As [`run_with_input`], for what may take longer or must take less.
 #[track_caller]
 pub(crate) fn run_within(seconds: u32, command: &Command, input: &[u8]) -> String {

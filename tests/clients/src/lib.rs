@@ -9,7 +9,7 @@ mod install;
 mod record;
 
 pub use brokers::{Backend, NUM_PARTITIONS, Target};
-pub use command::{on_path, run, run_with_input};
+pub use command::{on_path, run, run_to_failure, run_with_input};
 pub use corpus::{Content, bulk, edge_cases, in_turn, partition_of};
 pub use harness::{Case, Client, main};
 pub use install::{install, installed};

@@ -28,6 +28,7 @@ pub fn tool_with_jvm(name: &str, jvm: &[&str]) -> Result<Command, PeerError> {
 
 fn class_of(name: &str) -> &str {
     match name {
+        "client-metrics" => "org.apache.kafka.tools.ClientMetricsCommand",
         "configs" => "kafka.admin.ConfigCommand",
         "console-consumer" => "org.apache.kafka.tools.consumer.ConsoleConsumer",
         "console-producer" => "org.apache.kafka.tools.ConsoleProducer",
@@ -41,6 +42,7 @@ fn class_of(name: &str) -> &str {
         "producer-perf" => "org.apache.kafka.tools.ProducerPerformance",
         "storage" => "kafka.tools.StorageTool",
         "topics" => "org.apache.kafka.tools.TopicCommand",
+        "transactions" => "org.apache.kafka.tools.TransactionsCommand",
         "verifiable-consumer" => "org.apache.kafka.tools.VerifiableConsumer",
         "verifiable-producer" => "org.apache.kafka.tools.VerifiableProducer",
         class => class,
