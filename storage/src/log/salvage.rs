@@ -117,7 +117,7 @@ impl Log {
                 // What is missing is deleted; the segment's snapshot knows who wrote it.
                 self.recall_producers(disk, &segment)?;
                 disk.end = start;
-                is_over = false;
+                (is_over, is_whole, has_begun) = (false, false, false);
             }
             if next.is_some_and(|next| next <= trusted_end) {
                 kept.push(segment);

@@ -250,6 +250,35 @@ fn a_start_behind_what_the_power_took_is_where_the_log_goes_on() {
 }
 
 #[test]
+fn records_after_a_jump_to_the_start_have_a_segment_of_their_own() {
+    let node = small_segments();
+    let (mut running, log, _) = start(&node);
+    fill(&mut running, &log, 10);
+    log.advance_start(Offset::new(9), Arc::new(Nobody))
+        .expect("online");
+    while running.writer.step() == crate::journal::WriterStep::Progress {}
+    drop(running);
+    node.disk.kill();
+    // As a power loss may leave it: the names of all segments, and nothing in them.
+    for base in [0, 4, 8] {
+        let path = log_path("a", base, "log");
+        let options = crate::io::OpenOptions::default();
+        let file = node.disk.io().open(&path, options).expect("it is there");
+        file.set_len(0).expect("it is cut");
+    }
+    let mut running = node.start();
+    let log = running.log("a");
+    fill(&mut running, &log, 3);
+    let running = kill(&node, running);
+    let log = running.log("a");
+    assert_eq!(
+        (log.offsets().start, log.offsets().end),
+        (Offset::new(9), Offset::new(12))
+    );
+    assert_eq!(values(&log).len(), 3);
+}
+
+#[test]
 fn a_log_of_the_same_name_is_not_taken_for_it() {
     let node = small_segments();
     let (mut running, log, _) = start(&node);
