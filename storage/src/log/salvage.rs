@@ -109,20 +109,19 @@ impl Log {
             .chain([None])
             .collect();
         let mut kept = Vec::new();
-        let (mut is_over, mut is_whole) = (false, true);
-        let mut has_begun = false;
+        let (mut has_begun, mut is_whole) = (false, true);
         for (segment, next) in segments.into_iter().zip(nexts) {
             let holds_start = segment.base() <= start && next.is_none_or(|next| next > start);
-            if disk.end < start && holds_start && (is_over || segment.base() > disk.end) {
+            if disk.end < start && holds_start && segment.base() > disk.end {
                 // What is missing is deleted; the segment's snapshot knows who wrote it.
                 self.recall_producers(disk, &segment)?;
                 disk.end = start;
-                (is_over, is_whole, has_begun) = (false, false, false);
+                (has_begun, is_whole) = (false, false);
             }
             if next.is_some_and(|next| next <= trusted_end) {
                 kept.push(segment);
-            } else if is_over || segment.base() > disk.end {
-                is_over = true;
+            } else if segment.base() > disk.end {
+                // Something is missing before it.
                 segment.remove()?;
             } else if has_begun && segment.base() < disk.end {
                 // It was removed once, and that was not durable.
@@ -130,7 +129,6 @@ impl Log {
             } else {
                 has_begun = true;
                 let taken = self.take_up_segment(disk, &segment, now_ms)?;
-                is_over = taken != Taken::All;
                 is_whole = taken != Taken::LessThanTrusted;
                 kept.push(segment);
             }
