@@ -453,8 +453,12 @@ impl<'a> Replay<'a> {
                 return;
             }
         };
-        let Ok(header) = BatchHeader::parse(bytes) else {
-            let bad = self.misfit(entry, "an appended batch has no header");
+        // Memory is sized by what the header says, and nothing but the entry vouches for that.
+        let header = BatchHeader::parse(bytes).ok().filter(|header| {
+            header.size_in_bytes == bytes.len() && header.end_offset() == entry.end
+        });
+        let Some(header) = header else {
+            let bad = self.misfit(entry, "an appended batch is not the one its entry tells of");
             log.replay_damaged(entry.offset, entry.end, bad);
             return;
         };

@@ -196,6 +196,7 @@ fn a_kill_at_any_operation_and_then_a_power_loss() {
 /// Entries that no log of ours queues, with all their checksums right.
 #[test]
 fn entries_that_do_not_continue_their_log_cost_no_others() {
+    const HUGE: &[u8] = b"says that it has two gigabytes";
     let node = node();
     let mut running = node.start();
     let log = running.create("a");
@@ -206,6 +207,10 @@ fn entries_that_do_not_continue_their_log_cost_no_others() {
         set_partition_leader_epoch(&mut batch, LeaderEpoch::new(epoch));
         if payload.is_empty() {
             batch.clear();
+        }
+        if payload == HUGE {
+            // The first byte of the batch's length.
+            batch[8] = 0x7f;
         }
         let entry = Entry {
             kind: EntryKind::Append,
@@ -222,11 +227,13 @@ fn entries_that_do_not_continue_their_log_cost_no_others() {
     queue(6, 2, b"of an older leader");
     queue(7, 3, b"");
     queue(8, 3, b"8");
+    queue(9, 3, HUGE);
+    queue(10, 3, b"10");
     running.commit();
     drop(log);
     let running = node.crash(running);
     let log = running.log("a");
-    assert_eq!(log.offsets().end.get(), 9);
+    assert_eq!(log.offsets().end.get(), 11);
     let served = |at| match read_from(&log, Offset::new(at)).0.first() {
         Some((offset, value)) if *offset == at => String::from_utf8(value.clone()).ok(),
         _ => None,
@@ -239,9 +246,11 @@ fn entries_that_do_not_continue_their_log_cost_no_others() {
         (6, None),
         (7, None),
         (8, Some("8")),
+        (9, None),
+        (10, Some("10")),
     ];
     for (offset, value) in expected {
         assert_eq!(served(offset).as_deref(), value, "at {offset}");
     }
-    assert_eq!(running.report.damage.len(), 3);
+    assert_eq!(running.report.damage.len(), 4);
 }
