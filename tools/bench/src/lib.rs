@@ -5,6 +5,7 @@
 //! - [`consume`]: a topic read from start to end.
 //! - [`process`]: CPU time, memory and bytes written of a broker on this machine.
 //! - [`compare`]: several brokers in turn, medians and ratios.
+//! - [`startup`]: how long a start takes, with how much there is, after a clean stop or SIGKILL.
 
 pub mod compare;
 pub mod consume;
@@ -13,6 +14,7 @@ mod link;
 pub mod process;
 pub mod produce;
 pub mod schedule;
+pub mod startup;
 pub mod summary;
 pub mod topic;
 

@@ -9,6 +9,7 @@ use bench::BenchError;
 use bench::compare::{Round, Running, Target, median, ratio, round};
 use bench::produce::ProduceLoad;
 use bench::schedule::Arrivals;
+use bench::startup::{self, Before};
 use bench::summary::Summary;
 use clap::{Args, Parser, Subcommand};
 
@@ -46,6 +47,24 @@ enum Command {
         warm_up_rounds: usize,
         #[command(flatten)]
         load: Load,
+    },
+    /// Starts Holdfast again and again, and says how long it takes until it answers
+    Start {
+        /// Starts
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Partitions with records in them
+        #[arg(long, default_value_t = 0)]
+        partitions: i32,
+        /// Gigabytes (10^9 bytes) written before each stop; with --kill, bytes of all that the broker writes
+        #[arg(long, default_value_t = 0.0)]
+        gigabytes: f64,
+        /// Ends the broker with SIGKILL under load, not with SIGTERM
+        #[arg(long)]
+        kill: bool,
+        /// Where the data is; otherwise in a temporary directory
+        #[arg(long)]
+        data_dir: Option<PathBuf>,
     },
 }
 
@@ -170,6 +189,21 @@ fn main() -> ExitCode {
             warm_up_rounds,
             load,
         } => compare(rounds, warm_up_rounds, &load),
+        Command::Start {
+            rounds,
+            partitions,
+            gigabytes,
+            kill,
+            data_dir,
+        } => {
+            let before = Before {
+                partitions,
+                gigabytes,
+                kill,
+                data_dir,
+            };
+            start(&before, rounds)
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -188,6 +222,25 @@ fn run(bootstrap: &str, pid: Option<u32>, load: &Load) -> Result<(), BenchError>
         print_one("consume", consume);
     }
     load.save(&BTreeMap::from([("target", vec![round])]))
+}
+
+fn start(before: &Before, rounds: usize) -> Result<(), BenchError> {
+    let starts = startup::measure(before, rounds)?;
+    println!(
+        "{:>12} {:>16} {:>22} {:>12}",
+        "port open ms", "first answer ms", "partition answers ms", "CPU seconds"
+    );
+    for start in &starts {
+        let partition = match start.partition_answers_ms {
+            Some(ms) => format!("{ms:.1}"),
+            None => "-".to_owned(),
+        };
+        println!(
+            "{:>12.1} {:>16.1} {partition:>22} {:>12.2}",
+            start.port_open_ms, start.first_answer_ms, start.cpu_seconds
+        );
+    }
+    Ok(())
 }
 
 fn print_one(what: &str, summary: &Summary) {

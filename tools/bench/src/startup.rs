@@ -1,0 +1,181 @@
+//! How long a start takes: until a connection is accepted, until the first answer, and until a partition answers.
+
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use client::{Connection, OffsetSpec, Topic};
+use peer::{Cluster, Holdfast, HoldfastConfig};
+use serde::Serialize;
+
+use crate::process::Usage;
+use crate::produce::{self, ProduceLoad};
+use crate::schedule::Arrivals;
+use crate::{BenchError, topic};
+
+/// A start that takes longer is broken, not slow.
+const START_MAX: Duration = Duration::from_secs(120);
+const LOOK_INTERVAL: Duration = Duration::from_micros(500);
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// A topic has so many partitions, at most, so that one request does not make them all.
+const TOPIC_PARTITIONS_MAX: i32 = 1_000;
+
+/// What is there before a start.
+#[derive(Clone, Debug)]
+pub struct Before {
+    /// Partitions, each with a few records.
+    pub partitions: i32,
+    /// Gigabytes (10^9 bytes) of values to write before each stop.
+    pub gigabytes: f64,
+    /// SIGKILL in the middle of that, not a clean stop after it.
+    pub kill: bool,
+    /// Where the data is; without one, a temporary directory.
+    pub data_dir: Option<PathBuf>,
+}
+
+/// One start. Milliseconds since the process was created.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Start {
+    /// A connection is accepted.
+    pub port_open_ms: f64,
+    /// ApiVersions is answered.
+    pub first_answer_ms: f64,
+    /// The end of a partition is told, if there is a partition: what was acknowledged can be read.
+    pub partition_answers_ms: Option<f64>,
+    /// CPU time in seconds until then.
+    pub cpu_seconds: f64,
+}
+
+/// Starts a broker once for what `before` asks for, and then `count` times, each time after more load.
+pub fn measure(before: &Before, count: usize) -> Result<Vec<Start>, BenchError> {
+    let config = HoldfastConfig {
+        data_dir: before.data_dir.clone(),
+        ready_timeout: START_MAX,
+        ..HoldfastConfig::default()
+    };
+    let mut broker = Holdfast::start(config)?;
+    let topics = make_topics(&broker.bootstrap(), before.partitions)?;
+    let mut starts = Vec::with_capacity(count);
+    for _ in 0..count {
+        load_and_end(&mut broker, &topics, before)?;
+        let start = Instant::now();
+        broker.relaunch()?;
+        starts.push(watch(&mut broker, topics.last(), start)?);
+    }
+    Ok(starts)
+}
+
+fn make_topics(bootstrap: &str, partitions: i32) -> Result<Vec<Topic>, BenchError> {
+    let mut topics = Vec::new();
+    let mut left = partitions;
+    while left > 0 {
+        let some = left.min(TOPIC_PARTITIONS_MAX);
+        let name = format!("start-{}", topics.len());
+        let made = topic::create(bootstrap, &name, some, &[])?;
+        // As many requests as partitions: a record in each of them.
+        let rounds = u64::from(some.unsigned_abs());
+        let record_bytes = 100;
+        let load = ProduceLoad {
+            bytes_min: rounds * 2 * record_bytes,
+            record_bytes: record_bytes as usize,
+            batch_records: 1,
+            producers: 1,
+            ..load()
+        };
+        produce::run(bootstrap, &made, &load)?;
+        topics.push(made);
+        left -= some;
+    }
+    Ok(topics)
+}
+
+fn load() -> ProduceLoad {
+    ProduceLoad {
+        record_bytes: 1_024,
+        batch_records: 60,
+        producers: 2,
+        arrivals: Arrivals::Unlimited,
+        window: 64,
+        acks: -1,
+        warm_up: Duration::ZERO,
+        duration: Duration::from_millis(1),
+        bytes_min: 0,
+        seed: 1,
+    }
+}
+
+fn load_and_end(
+    broker: &mut Holdfast,
+    topics: &[Topic],
+    before: &Before,
+) -> Result<(), BenchError> {
+    let bytes = (before.gigabytes * 1e9) as u64;
+    let (bootstrap, pid) = (broker.bootstrap(), broker.pid());
+    let written_before = Usage::of(pid)?.written_bytes;
+    let loaded = topics.first().filter(|_| bytes > 0);
+    if !before.kill {
+        if let Some(topic) = loaded {
+            let load = ProduceLoad {
+                bytes_min: bytes,
+                ..load()
+            };
+            produce::run(&bootstrap, topic, &load)?;
+        }
+        broker.stop()?;
+        return Ok(());
+    }
+    std::thread::scope(|scope| {
+        if let Some(topic) = loaded {
+            let load = ProduceLoad {
+                bytes_min: u64::MAX,
+                ..load()
+            };
+            // It ends when the broker does, with an error that says so.
+            scope.spawn(move || produce::run(&bootstrap, topic, &load).err());
+            while Usage::of(pid)?.written_bytes < written_before + bytes {
+                std::thread::sleep(LOOK_INTERVAL);
+            }
+        }
+        broker.kill9();
+        Ok(())
+    })
+}
+
+fn watch(
+    broker: &mut Holdfast,
+    topic: Option<&Topic>,
+    start: Instant,
+) -> Result<Start, BenchError> {
+    let address = broker.bootstrap();
+    let since = || start.elapsed().as_secs_f64() * 1e3;
+    // A refused connection says nothing about when the next one succeeds.
+    while TcpStream::connect(&address).is_err() {
+        if broker.ended().is_some() || start.elapsed() > START_MAX {
+            return Err(BenchError::Unexpected("the broker does not start"));
+        }
+        std::thread::sleep(LOOK_INTERVAL);
+    }
+    let port_open_ms = since();
+    let mut connection = Connection::connect(&address, "holdfast-bench", SILENCE_MAX)?;
+    let first_answer_ms = since();
+    let mut partition_answers_ms = None;
+    if let Some(topic) = topic {
+        while let Err(error) =
+            connection.list_offset(topic, topic.partitions - 1, OffsetSpec::Latest)
+        {
+            if !error.is_retriable() || start.elapsed() > START_MAX {
+                return Err(error.into());
+            }
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+        partition_answers_ms = Some(since());
+    }
+    let cpu_seconds = Usage::of(broker.pid())?.cpu_seconds;
+    broker.wait_ready()?;
+    Ok(Start {
+        port_open_ms,
+        first_answer_ms,
+        partition_answers_ms,
+        cpu_seconds,
+    })
+}
