@@ -11,6 +11,7 @@ pub mod logging;
 pub mod metrics;
 pub mod net;
 pub mod observe;
+pub mod open_files;
 pub mod panics;
 pub mod partition;
 pub mod producer_ids;

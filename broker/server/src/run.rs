@@ -29,6 +29,7 @@ use crate::metrics::{JournalMetrics, Metrics};
 use crate::net::admission::Admission;
 use crate::net::{ListenerConfig, MemoryBudget, NetConfig, Server};
 use crate::observe::{BrokerScrape, NetworkObserver};
+use crate::open_files::OpenFiles;
 use crate::partition::RecordWorkers;
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{LocalQuorum, Metadata};
@@ -130,6 +131,14 @@ pub async fn run(
     });
 
     let (server_config, listeners) = network_config(&config.broker);
+    let possible = server_config.connections_possible;
+    if possible < config.broker.network.connections_max {
+        tracing::warn!(
+            open_files = OpenFiles::of_process().limit(),
+            connections = possible,
+            "max.connections: the system lets this process open too few files (ulimit -n); there can be fewer connections"
+        );
+    }
     let server = Server::bind(&listeners, server_config).await?;
     let bound: Vec<_> = server.addresses().map(|(_, address)| address).collect();
     let opened = open(&config, &metrics)?;
@@ -420,6 +429,7 @@ fn network_config(config: &BrokerConfig) -> (NetConfig, Vec<ListenerConfig>) {
         frame_size_max: config.requests.request_bytes_max,
         in_flight_max: network.in_flight_requests_max,
         connections_max: network.connections_max,
+        connections_possible: OpenFiles::of_process().connections_possible(config.data_dirs.len()),
         connections_per_ip_max: network.connections_per_ip_max,
         idle_timeout: network.idle_max,
         listen_backlog: network.backlog,

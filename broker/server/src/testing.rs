@@ -61,7 +61,7 @@ impl TestBroker {
         let metrics = Arc::new(Metrics::new(&[]));
         let opened = open(&config, &metrics).expect("an empty directory");
         let address = SocketAddr::from(ADDRESS);
-        let admission = Admission::new(usize::MAX, usize::MAX);
+        let admission = Admission::new(usize::MAX, usize::MAX, usize::MAX);
         let broker = begin(config, &metrics, opened, &[address], &admission)
             .await
             .expect("a new cluster");

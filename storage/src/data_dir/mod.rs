@@ -505,7 +505,7 @@ impl DataDir {
 
     /// Files that were written, or opened after a crash, keep their descriptors until they are synced: when there are too many, they are.
     fn bound_unsynced_files(&self) -> io::Result<()> {
-        if self.environment.dirty.get() <= self.config.open_files_max {
+        if !self.environment.dirty.is_over() {
             return Ok(());
         }
         let logs = self.logs();
@@ -525,7 +525,8 @@ impl DataDir {
     /// thousands of single ones.
     fn sync(&self, unsynced: Vec<Unsynced<'_>>) -> io::Result<()> {
         let failed = |error| io::Error::other(SyncFailed(error));
-        let all_at_once = self.environment.dirty.get() > SINGLE_SYNCS_MAX
+        let directories = unsynced.iter().filter(|log| log.names_changed()).count();
+        let all_at_once = self.environment.dirty.get() + directories > SINGLE_SYNCS_MAX
             && self.io.sync_file_system(&self.any_file).map_err(failed)?;
         if !all_at_once {
             for log in &unsynced {
@@ -590,6 +591,11 @@ impl DataDir {
                 needed_from = needed_from.min(line.position);
                 lines.push(line);
                 unsynced.push(written);
+            }
+            if self.environment.dirty.is_over() {
+                self.sync(std::mem::take(&mut unsynced))?;
+                // Those of logs that this checkpoint has not come to, or has passed, should they be what there is too much of.
+                self.bound_unsynced_files()?;
             }
         }
         self.sync(unsynced)?;

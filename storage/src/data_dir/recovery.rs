@@ -105,7 +105,7 @@ pub(super) fn open(
         journal: Arc::new(JournalQueue::new(JournalPosition(0), entry_bytes_max)),
         tails: Arc::new(TailBudget::default()),
         waiting: Arc::new(WaitingLogs::default()),
-        dirty: Arc::new(DirtyCount::default()),
+        dirty: Arc::new(DirtyCount::new(config.open_files_max)),
         condemned: Arc::new(WaitingLogs::default()),
         checkpoints: Arc::new(CheckpointCount::default()),
         page_cache: Arc::new(PageCache::default()),

@@ -340,6 +340,16 @@ struct Walk {
     last_file: Vec<(u64, u64, u32)>,
 }
 
+/// What stands at a place of a file.
+enum Place {
+    /// The commit that is expected there.
+    Commit(Readable),
+    /// Something else.
+    Other,
+    /// Neither it nor the header of any commit up to the end of the file.
+    NothingBehind,
+}
+
 /// A commit that can be read, at least in part.
 struct Readable {
     header: CommitHeader,
@@ -383,10 +393,22 @@ impl Walk {
                     .filter(|end| end.generation == file.header.generation)
                     .map(|end| end.sequence),
             };
-            if judge(&facts) == Verdict::NextFile {
+            let unless_found = judge(&facts);
+            if unless_found == Verdict::NextFile {
                 return Ok(());
             }
-            let commit = self.read_commit(&mut window, file, at).map_err(failed)?;
+            let place = self.read_front(&mut window, file, at).map_err(failed)?;
+            let place = match place {
+                Some(place) => place,
+                // Nothing was in flight that could be torn.
+                None if unless_found == Verdict::CleanEnd => return Ok(()),
+                None => self.read_trailer(&mut window, file, at).map_err(failed)?,
+            };
+            is_looked_through |= matches!(place, Place::NothingBehind);
+            let commit = match place {
+                Place::Commit(commit) => Some(commit),
+                Place::Other | Place::NothingBehind => None,
+            };
             let intact = match &commit {
                 Some(commit) => {
                     commit.bad.is_none()
@@ -465,16 +487,16 @@ impl Walk {
         file.file.sync()
     }
 
-    /// The commit of the expected sequence at `at`, from its front or, where that is damaged, from its trailer.
-    fn read_commit(
+    /// What the header at `at` tells of. `None` if there is none that can be read.
+    fn read_front(
         &self,
         window: &mut Window,
         file: &Candidate,
         at: u64,
-    ) -> io::Result<Option<Readable>> {
+    ) -> io::Result<Option<Place>> {
         // A file that was cut may end before its first commit.
         if at >= file.free.capacity {
-            return Ok(None);
+            return Ok(Some(Place::NothingBehind));
         }
         let front = CommitHeader::decode(window.get(at, COMMIT_HEADER)?, &file.header.salt);
         if let Some((header, header_crc)) = front {
@@ -483,7 +505,7 @@ impl Walk {
                 && header.first_position == self.position.0
                 && at + u64::from(header.total_len) <= file.free.capacity;
             if !follows {
-                return Ok(None);
+                return Ok(Some(Place::Other));
             }
             // One read for the whole commit: everything below looks at parts of it.
             window.get(at, header.total_len as usize)?;
@@ -499,24 +521,22 @@ impl Walk {
                     (copy, Some("table of a commit is damaged; its copy is used"))
                 }
             };
-            return Ok(table.map(|table| Readable {
-                header,
-                header_crc,
-                table,
-                payload_at,
-                bad,
+            return Ok(Some(match table {
+                Some(table) => Place::Commit(Readable {
+                    header,
+                    header_crc,
+                    table,
+                    payload_at,
+                    bad,
+                }),
+                None => Place::Other,
             }));
         }
-        self.read_trailer(window, file, at)
+        Ok(None)
     }
 
-    /// Looks for the trailer of the expected commit, which ends with a block.
-    fn read_trailer(
-        &self,
-        window: &mut Window,
-        file: &Candidate,
-        at: u64,
-    ) -> io::Result<Option<Readable>> {
+    /// Looks for the trailer of the expected commit, which ends with a block, where its front cannot be read.
+    fn read_trailer(&self, window: &mut Window, file: &Candidate, at: u64) -> io::Result<Place> {
         let mut end = at + BLOCK as u64;
         while end <= file.free.capacity {
             let block = window.get(end - BLOCK as u64, BLOCK)?;
@@ -526,7 +546,7 @@ impl Walk {
                     && header.first_position == self.position.0
                     && at + u64::from(header.total_len) == end;
                 if !is_it {
-                    return Ok(None);
+                    return Ok(Place::Other);
                 }
                 let table_at = end - (COMMIT_HEADER + header.table_len()) as u64;
                 let table = decode_table(&header, window.get(table_at, header.table_len())?);
@@ -534,20 +554,29 @@ impl Walk {
                 let header_crc = header.encode(&mut [0; COMMIT_HEADER]);
                 let payload_at = at + (COMMIT_HEADER + header.table_len()) as u64;
                 let bad = Some("header of a commit is damaged; its copy is used");
-                return Ok(table.map(|table| Readable {
-                    header,
-                    header_crc,
-                    table,
-                    payload_at,
-                    bad,
-                }));
+                return Ok(match table {
+                    Some(table) => Place::Commit(Readable {
+                        header,
+                        header_crc,
+                        table,
+                        payload_at,
+                        bad,
+                    }),
+                    None => Place::Other,
+                });
             }
             if CommitHeader::decode(block, &file.header.salt).is_some() && end > at + BLOCK as u64 {
-                return Ok(None);
+                return Ok(Place::Other);
             }
             end += BLOCK as u64;
         }
-        Ok(None)
+        // A file that was cut may end within a block, with the front of a commit in it.
+        let all_seen = file.free.capacity.is_multiple_of(BLOCK as u64);
+        Ok(if all_seen {
+            Place::NothingBehind
+        } else {
+            Place::Other
+        })
     }
 
     /// Raises the durable mark to the greatest that any commit from `at` to the end of the file knows of.

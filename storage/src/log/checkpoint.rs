@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use protocol::model::Offset;
 
-use super::disk::{ActiveSegment, Directory, DirtySegment, Disk, SyncFailed, write_side_file};
+use super::disk::{ActiveSegment, Directory, DirtySegment, Disk, SyncFailed, write_note};
 use super::restore::CheckpointedLog;
 use super::segment::Segment;
 use super::{Durability, Log};
@@ -99,7 +99,7 @@ impl Log {
             let text = disk.leader_epochs.to_text();
             let path = self.dir.join("leader-epoch-checkpoint");
             disk.names_changed = true;
-            write_side_file(self.environment.files.io().as_ref(), &path, text.as_bytes())?;
+            write_note(self.environment.files.io().as_ref(), &path, text.as_bytes())?;
             disk.epochs_changed = false;
         }
         Ok(Unsynced {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustix::io::Errno;
 
 use crate::io::{Io, IoFile, OpenOptions};
 use crate::journal::LogId;
@@ -81,7 +82,13 @@ impl Descriptors {
             return Ok(file);
         }
         // Outside of the lock: a slow disk holds up only who needs this file.
-        let file = self.io.open(path, options)?;
+        let file = match self.io.open(path, options) {
+            // Whoever took the descriptors, files that nobody holds can be opened again.
+            Err(error) if is_out_of_descriptors(&error) && self.close_half() => {
+                self.io.open(path, options)?
+            }
+            opened => opened?,
+        };
         let mut inner = self.inner.lock();
         if let Some(opened_meanwhile) = inner.touch(&key) {
             return Ok(opened_meanwhile);
@@ -96,6 +103,19 @@ impl Descriptors {
             inner.open.remove(&oldest);
         }
         Ok(file)
+    }
+
+    /// Closes the half that was used the longest ago. False when there is nothing to close.
+    fn close_half(&self) -> bool {
+        let mut inner = self.inner.lock();
+        let half = inner.open.len().div_ceil(2);
+        for _ in 0..half {
+            let Some((_, oldest)) = inner.by_use.pop_first() else {
+                break;
+            };
+            inner.open.remove(&oldest);
+        }
+        half > 0
     }
 
     /// Closes every cached file of `owner`.
@@ -117,6 +137,14 @@ impl Descriptors {
     pub fn forget_file(&self, owner: LogId, path: &Path) {
         self.inner.lock().remove(&(owner, path.to_owned()));
     }
+}
+
+/// `EMFILE` or `ENFILE`.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| code == Some(errno.raw_os_error()))
 }
 
 impl Inner {

@@ -95,13 +95,29 @@ pub(super) struct DirtySegment {
 }
 
 /// Files of dirty segments, for all logs of a data directory.
-#[derive(Debug, Default)]
-pub struct DirtyCount(AtomicUsize);
+#[derive(Debug)]
+pub struct DirtyCount {
+    files: AtomicUsize,
+    files_max: usize,
+}
 
 impl DirtyCount {
+    /// None yet. Whoever finds more than `files_max` has some synced.
+    pub fn new(files_max: usize) -> DirtyCount {
+        DirtyCount {
+            files: AtomicUsize::new(0),
+            files_max,
+        }
+    }
+
     /// How many there are.
     pub fn get(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.files.load(Ordering::Relaxed)
+    }
+
+    /// There are too many: each is a descriptor.
+    pub fn is_over(&self) -> bool {
+        self.get() > self.files_max
     }
 }
 
@@ -112,7 +128,7 @@ impl DirtySegment {
         let log = segment.create("log")?;
         let index = segment.create("index")?;
         let time_index = segment.create("timeindex")?;
-        count.0.fetch_add(FILES_PER_SEGMENT, Ordering::Relaxed);
+        count.files.fetch_add(FILES_PER_SEGMENT, Ordering::Relaxed);
         Ok(DirtySegment {
             segment,
             log,
@@ -137,7 +153,9 @@ impl DirtySegment {
 
 impl Drop for DirtySegment {
     fn drop(&mut self) {
-        self.count.0.fetch_sub(FILES_PER_SEGMENT, Ordering::Relaxed);
+        self.count
+            .files
+            .fetch_sub(FILES_PER_SEGMENT, Ordering::Relaxed);
     }
 }
 
@@ -150,6 +168,13 @@ pub struct SyncFailed(#[source] pub(crate) io::Error);
 pub(super) fn sync(file: &dyn IoFile) -> io::Result<()> {
     file.sync()
         .map_err(|error| io::Error::other(SyncFailed(error)))
+}
+
+/// Whether an error is [`SyncFailed`].
+pub(super) fn is_sync_failure(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<SyncFailed>())
 }
 
 /// Whether an error of writing says that the disk is full, and that the same may succeed when there is space.
@@ -412,6 +437,15 @@ pub(super) fn cut_to(file: &dyn IoFile, len: u64) -> io::Result<()> {
 
 /// Writes a small file whole: temporary name, sync, rename. Its directory is the caller's to sync.
 pub(super) fn write_side_file(io: &dyn Io, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_file(io, path, bytes, true)
+}
+
+/// Writes a file that is read by Kafka's tools and not by a recovery: a power loss may leave it empty.
+pub(super) fn write_note(io: &dyn Io, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_file(io, path, bytes, false)
+}
+
+fn replace_file(io: &dyn Io, path: &Path, bytes: &[u8], durably: bool) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     let options = OpenOptions {
         create: true,
@@ -420,6 +454,8 @@ pub(super) fn write_side_file(io: &dyn Io, path: &Path, bytes: &[u8]) -> io::Res
     };
     let file = io.open(&temporary, options)?;
     file.write_all_at(&[bytes], 0)?;
-    sync(file.as_ref())?;
+    if durably {
+        sync(file.as_ref())?;
+    }
     io.rename(&temporary, path)
 }

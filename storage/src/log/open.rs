@@ -8,10 +8,12 @@ use std::sync::atomic::Ordering;
 use protocol::model::Offset;
 
 use super::checkpoint::closed_bytes_from;
-use super::disk::{ActiveSegment, Appender, Directory, Disk, cut_to, write_side_file};
+use super::disk::{
+    ActiveSegment, Appender, Directory, Disk, cut_to, is_sync_failure, write_note, write_side_file,
+};
 use super::segment::{Segment, SegmentError, base_of};
-use super::{DamagedRange, Log};
-use crate::journal::BadBytes;
+use super::{DamagedRange, Durability, Log};
+use crate::journal::{BadBytes, JournalFault};
 
 impl Log {
     /// Opens the segments of a log restored from a checkpoint; at once if they are open.
@@ -30,9 +32,41 @@ impl Log {
                 ..
             }
         ) {
-            self.make_ready(&mut disk)?;
+            let opened = self
+                .make_ready(&mut disk)
+                .and_then(|()| self.bound_opened(&mut disk));
+            drop(disk);
+            if let Err(error) = opened {
+                return Err(self.after_open_failed(error));
+            }
         }
         Ok(())
+    }
+
+    /// Syncs what opening has written, when too many files wait for that. Readers can open more logs than there are descriptors, long
+    /// before those who sync them look again.
+    fn bound_opened(&self, disk: &mut Disk) -> io::Result<()> {
+        if self.environment.dirty.is_over() {
+            for segment in std::mem::take(&mut disk.dirty) {
+                segment.sync()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A sync that failed takes the directory offline, whoever asked for it; another failure is the reader's alone.
+    fn after_open_failed(&self, error: io::Error) -> io::Error {
+        if !is_sync_failure(&error) {
+            return error;
+        }
+        let what = "syncing partition files";
+        let fault = JournalFault {
+            what,
+            error: Arc::new(error),
+        };
+        tracing::error!(what, error = %fault.error, dir = %self.dir.display(), "data directory goes offline");
+        self.environment.journal.fail(&fault);
+        io::Error::other(fault)
     }
 
     /// Makes the directory, or opens what the checkpoint says is in it.
@@ -67,11 +101,12 @@ impl Log {
         disk.names_changed = true;
         disk.names_unflushed = true;
         let text = format!("version: 0\ntopic_id: {}\n", self.partition.topic_id);
-        write_side_file(
-            io.as_ref(),
-            &self.dir.join("partition.metadata"),
-            text.as_bytes(),
-        )
+        let path = self.dir.join("partition.metadata");
+        match self.durability {
+            Durability::Fsync => write_note(io.as_ref(), &path, text.as_bytes()),
+            // A salvage learns from it whose the directory is.
+            Durability::Os => write_side_file(io.as_ref(), &path, text.as_bytes()),
+        }
     }
 
     /// Cuts the directory back to what the checkpoint covers and opens its segments. Bytes beyond may read back well from

@@ -1,4 +1,5 @@
 use std::io;
+use std::process::ExitStatus;
 
 use client::ClientError;
 use peer::PeerError;
@@ -14,6 +15,14 @@ pub enum BenchError {
     /// A broker could not be started or stopped.
     #[error(transparent)]
     Peer(#[from] PeerError),
+    /// A broker ended by itself.
+    #[error("the broker ended ({status}):\n{log}")]
+    Ended {
+        /// How.
+        status: ExitStatus,
+        /// The end of its log.
+        log: String,
+    },
     /// A connection broke, or a file could not be read.
     #[error("{doing}: {source}")]
     Io {

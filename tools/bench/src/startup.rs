@@ -16,6 +16,7 @@ use crate::{BenchError, topic};
 /// A start that takes longer is broken, not slow.
 const START_MAX: Duration = Duration::from_secs(120);
 const LOOK_INTERVAL: Duration = Duration::from_micros(500);
+const ENDING_MAX: Duration = Duration::from_secs(1);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// A topic has so many partitions, at most, so that one request does not make them all.
 const TOPIC_PARTITIONS_MAX: i32 = 1_000;
@@ -56,11 +57,23 @@ pub fn measure(before: &Before, count: usize) -> Result<Vec<Start>, BenchError> 
     let mut broker = Holdfast::start(config)?;
     let topics = make_topics(&broker.bootstrap(), before.partitions)?;
     let mut starts = Vec::with_capacity(count);
-    for _ in 0..count {
+    for number in 1..=count {
+        eprintln!("start {number} of {count}");
         load_and_end(&mut broker, &topics, before)?;
         let start = Instant::now();
         broker.relaunch()?;
-        starts.push(watch(&mut broker, topics.last(), start)?);
+        let watched = watch(&mut broker, topics.last(), start);
+        starts.push(watched.map_err(|error| {
+            // A connection breaks a moment before the process is gone.
+            std::thread::sleep(ENDING_MAX);
+            match broker.ended() {
+                Some(status) => BenchError::Ended {
+                    status,
+                    log: broker.log_tail(),
+                },
+                None => error,
+            }
+        })?);
     }
     Ok(starts)
 }

@@ -11,11 +11,8 @@ use storage::io::Io;
 use storage::journal::WriterConfig;
 
 use crate::config::{Config, TopicConfig};
+use crate::open_files::OpenFiles;
 
-/// Partition files open at once, in all directories; with the sockets it stays well below the usual limit of 20,000 descriptors.
-const OPEN_FILES_MAX: usize = 4_000;
-/// A directory has at least so many.
-const OPEN_FILES_MIN: usize = 100;
 /// Memory for the tails of a directory, at least.
 const TAIL_BYTES_MIN: usize = 1 << 20;
 /// An idle journal is sealed after this time.
@@ -86,7 +83,7 @@ impl DirectoryConfigs<'_> {
             },
             tail_bytes_max: (config.logs.tail_bytes_max / directories).max(TAIL_BYTES_MIN),
             write_behind_ms: millis(config.logs.write_behind_age),
-            open_files_max: (OPEN_FILES_MAX / directories).max(OPEN_FILES_MIN),
+            open_files_max: OpenFiles::of_process().for_directory(directories),
             retention_check_ms: millis(config.logs.retention_check_interval),
             clock_jump_pause_ms: millis(config.logs.clock_jump_pause),
             producer_expiration_ms: millis(config.producers.producer_id_expiration),

@@ -16,6 +16,7 @@ pub struct Admission {
 
 #[derive(Debug)]
 struct Counts {
+    connections_possible: usize,
     connections_max: usize,
     connections_per_ip_max: usize,
     total: usize,
@@ -24,10 +25,15 @@ struct Counts {
 }
 
 impl Admission {
-    /// Limits in all and per address.
-    pub fn new(connections_max: usize, connections_per_ip_max: usize) -> Arc<Admission> {
+    /// Limits in all and per address, of which the first is never over what is possible.
+    pub fn new(
+        connections_possible: usize,
+        connections_max: usize,
+        connections_per_ip_max: usize,
+    ) -> Arc<Admission> {
         let counts = Mutex::new(Counts {
-            connections_max,
+            connections_possible,
+            connections_max: connections_max.min(connections_possible),
             connections_per_ip_max,
             total: 0,
             by_ip: HashMap::new(),
@@ -38,7 +44,7 @@ impl Admission {
     /// Changes the limits. Connections that are there stay.
     pub fn set_limits(&self, connections_max: usize, connections_per_ip_max: usize) {
         let mut counts = self.counts.lock();
-        counts.connections_max = connections_max;
+        counts.connections_max = connections_max.min(counts.connections_possible);
         counts.connections_per_ip_max = connections_per_ip_max;
     }
 

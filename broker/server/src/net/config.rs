@@ -31,6 +31,8 @@ pub struct NetConfig {
     /// `max.connections`, over all listeners. Kafka lets excess connections wait unaccepted; here
     /// they are closed, so that the client knows.
     pub connections_max: usize,
+    /// And at most so many, whatever that limit is changed to: each takes a file descriptor.
+    pub connections_possible: usize,
     /// `max.connections.per.ip`, over all listeners.
     pub connections_per_ip_max: usize,
     /// `connections.max.idle.ms`: nothing read, nothing pending.
@@ -64,6 +66,7 @@ impl Default for NetConfig {
             in_flight_max: 64,
             output_backlog_bytes_max: 1024 * 1024,
             connections_max: 10_000,
+            connections_possible: usize::MAX,
             connections_per_ip_max: usize::MAX,
             idle_timeout: Duration::from_secs(600),
             slow_sender_timeout: Duration::from_secs(30),

@@ -71,7 +71,11 @@ impl Server {
         for listener in listeners {
             bound.push(bind_listener(listener, config.listen_backlog).await?);
         }
-        let admission = Admission::new(config.connections_max, config.connections_per_ip_max);
+        let admission = Admission::new(
+            config.connections_possible,
+            config.connections_max,
+            config.connections_per_ip_max,
+        );
         Ok(Server {
             listeners: bound,
             admission,

@@ -9,6 +9,7 @@ mod durability;
 mod hostile;
 mod idempotence;
 mod invalid_batches;
+mod open_files;
 mod operating;
 mod protocol_flow;
 mod records;

@@ -55,7 +55,7 @@ async fn too_many_connections_are_closed_at_once_and_places_come_back() {
 
 #[test]
 fn an_address_is_the_same_through_both_families() {
-    let admission = admission::Admission::new(10, 1);
+    let admission = admission::Admission::new(usize::MAX, 10, 1);
     let v4 = "192.0.2.1".parse().unwrap();
     let mapped = "::ffff:192.0.2.1".parse().unwrap();
     let admitted = admission.admit(v4).unwrap();

@@ -24,6 +24,8 @@ const REFUSED_AFTER_MAX: Duration = Duration::from_secs(15);
 pub(crate) struct NodeConfig {
     /// Data directories besides the first, which holds the metadata.
     more_directories: usize,
+    /// How many files the system lets it have open.
+    open_files: Option<u32>,
     settings: Vec<(String, String)>,
     arguments: Vec<String>,
 }
@@ -50,6 +52,13 @@ impl NodeConfig {
         self
     }
 
+    /// A system that lets it have so many files open, and no more.
+    #[must_use]
+    pub(crate) fn open_files(mut self, limit: u32) -> NodeConfig {
+        self.open_files = Some(limit);
+        self
+    }
+
     #[must_use]
     pub(crate) fn argument(mut self, argument: &str) -> NodeConfig {
         self.arguments.push(argument.to_owned());
@@ -58,7 +67,16 @@ impl NodeConfig {
 
     /// The command line of a node on free ports.
     pub(crate) fn command(&self, data_dir: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+        let holdfast = env!("CARGO_BIN_EXE_holdfast");
+        let mut command = match self.open_files {
+            None => Command::new(holdfast),
+            Some(limit) => {
+                let limited = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+                let mut command = Command::new("sh");
+                command.args(["-c", &limited, holdfast]);
+                command
+            }
+        };
         command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         for number in 0..=self.more_directories {
             command.arg("--data-dir").arg(directory(data_dir, number));
