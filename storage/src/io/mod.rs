@@ -113,6 +113,14 @@ pub trait IoFile: fmt::Debug + Send + Sync + 'static {
     }
     /// Reads until `buf` is full or the file ends; returns the bytes read.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Fills the buffer's capacity from `offset`, a multiple of [`BLOCK`], or as far as the file goes; the buffer's length tells. Past
+    /// the page cache where the file is direct: for reading much of it once.
+    fn read_blocks(&self, buf: &mut AlignedBuf, offset: u64) -> io::Result<()> {
+        buf.set_len(buf.capacity());
+        let read = self.read_at(buf.as_mut_slice(), offset)?;
+        buf.set_len(read);
+        Ok(())
+    }
     /// Like [`IoFile::read_at`], but `Ok(None)` when the bytes are not in the page cache and
     /// reading would block.
     fn try_read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>>;

@@ -7,7 +7,9 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{DirEntry, DiskSpace, Io, IoCompletion, IoFile, IoOp, IoOpKind, IoQueue, OpenOptions};
+use super::{
+    AlignedBuf, DirEntry, DiskSpace, Io, IoCompletion, IoFile, IoOp, IoOpKind, IoQueue, OpenOptions,
+};
 
 /// Another engine, without its durable writes.
 #[derive(Debug)]
@@ -94,6 +96,10 @@ impl IoFile for UnsyncedFile {
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.0.read_at(buf, offset)
+    }
+
+    fn read_blocks(&self, buf: &mut AlignedBuf, offset: u64) -> io::Result<()> {
+        self.0.read_blocks(buf, offset)
     }
 
     fn try_read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>> {

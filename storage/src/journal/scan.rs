@@ -14,7 +14,7 @@ use super::format::{
 };
 use super::verdict::{Facts, Found, Verdict, judge};
 use super::{BadBytes, EntryKind, JournalEnd, JournalPosition, LogId, RunStart};
-use crate::io::{BLOCK, Io, IoFile};
+use crate::io::{AlignedBuf, BLOCK, Io, IoFile};
 
 /// Bytes read at once.
 const WINDOW: usize = 4 << 20;
@@ -659,7 +659,7 @@ struct Window {
     file: Arc<dyn IoFile>,
     capacity: u64,
     start: u64,
-    bytes: Vec<u8>,
+    bytes: AlignedBuf,
 }
 
 impl Window {
@@ -668,7 +668,7 @@ impl Window {
             file: Arc::clone(&file.file),
             capacity: file.capacity,
             start: 0,
-            bytes: Vec::new(),
+            bytes: AlignedBuf::with_capacity(0),
         }
     }
 
@@ -676,19 +676,20 @@ impl Window {
     fn get(&mut self, at: u64, len: usize) -> io::Result<&[u8]> {
         let end = at + len as u64;
         if at < self.start || end > self.start + self.bytes.len() as u64 {
-            let file_len = usize::try_from(self.capacity).unwrap_or(usize::MAX);
-            let wanted = WINDOW.min(file_len).max(len);
-            self.bytes.resize(wanted, 0);
             let start = at / BLOCK as u64 * BLOCK as u64;
-            if usize::try_from(end - start).unwrap_or(usize::MAX) > wanted {
-                self.bytes.resize(len + BLOCK, 0);
+            let file_len = usize::try_from(self.capacity).unwrap_or(usize::MAX);
+            let wanted = WINDOW.min(file_len).max(len + BLOCK);
+            if self.bytes.capacity() < wanted {
+                self.bytes = AlignedBuf::with_capacity(wanted.next_multiple_of(BLOCK));
             }
             self.start = start;
-            let read = self.file.read_at(&mut self.bytes, start)?;
-            self.bytes[read..].fill(0);
+            self.file.read_blocks(&mut self.bytes, start)?;
+            let read = self.bytes.len();
+            self.bytes.set_len(self.bytes.capacity());
+            self.bytes.as_mut_slice()[read..].fill(0);
         }
         let from = usize::try_from(at - self.start).unwrap_or(0);
         debug_assert!(at <= self.capacity, "a scan stays within its file");
-        Ok(&self.bytes[from..from + len])
+        Ok(&self.bytes.as_slice()[from..from + len])
     }
 }

@@ -197,6 +197,10 @@ impl IoFile for DiskFile {
         })
     }
 
+    fn read_blocks(&self, buf: &mut AlignedBuf, offset: u64) -> io::Result<()> {
+        self.read_into(buf, offset)
+    }
+
     fn try_read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
         let outcome = fill(buf, |rest, done| {
             let mut rest = [IoSliceMut::new(rest)];
