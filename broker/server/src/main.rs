@@ -8,6 +8,10 @@ use broker::run::{Addresses, run};
 use broker::{logging, panics};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Requests and answers are buffers of all sizes that come and go with each of them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let invocation = match cli::parse() {
         Ok(invocation) => invocation,
@@ -60,6 +64,7 @@ fn serve(sources: &Sources) -> ExitCode {
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("network")
+        .worker_threads(network_threads())
         .build()
         .map_err(broker::run::RunError::Io)
         .and_then(|runtime| runtime.block_on(run_until_asked(config)));
@@ -71,6 +76,12 @@ fn serve(sources: &Sources) -> ExitCode {
             exit(EXIT_FAILURE)
         }
     }
+}
+
+/// One for two CPUs: the threads of the data directories have the others. More would wake each other up to find nothing to do.
+fn network_threads() -> usize {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    cpus.div_ceil(2)
 }
 
 async fn run_until_asked(config: Config) -> Result<(), broker::run::RunError> {

@@ -103,7 +103,7 @@ pub(super) fn open(
     let environment = LogEnvironment {
         files: Arc::new(Descriptors::new(Arc::clone(&io), config.open_files_max)),
         journal: Arc::new(JournalQueue::new(JournalPosition(0), entry_bytes_max)),
-        tails: Arc::new(TailBudget::default()),
+        tails: Arc::new(TailBudget::new(config.tail_bytes_max / 4 * 3)),
         waiting: Arc::new(WaitingLogs::default()),
         dirty: Arc::new(DirtyCount::new(config.open_files_max)),
         condemned: Arc::new(WaitingLogs::default()),

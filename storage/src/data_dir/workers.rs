@@ -15,6 +15,9 @@ use crate::log::{RetentionTime, is_disk_full};
 /// How often tails are looked at, when nobody asks earlier.
 const TICK: Duration = Duration::from_millis(100);
 
+/// The same while tails hold much.
+const SHORT_TICK: Duration = Duration::from_millis(2);
+
 /// After a failure to make a journal file, such as on a full disk, the next try comes so many ticks later.
 const GROW_AGAIN_TICKS: u32 = 50;
 
@@ -112,6 +115,7 @@ impl Workers {
         *self.shared.stop.lock() = true;
         self.shared.stopped.notify_all();
         self.shared.data_dir.environment.page_cache.wake();
+        self.shared.data_dir.environment.tails.wake();
         for thread in self.others {
             join(thread)?;
         }
@@ -137,11 +141,25 @@ fn join<T>(thread: JoinHandle<T>) -> io::Result<T> {
 }
 
 fn write_behind(shared: &Shared) {
-    while !shared.wait() {
-        shared.data_dir.measure_space();
+    let mut measured = Instant::now();
+    loop {
+        let tails = &shared.data_dir.environment.tails;
+        // Still over the mark: what there is was not durable yet.
+        tails.wait(if tails.is_over() { SHORT_TICK } else { TICK });
+        if *shared.stop.lock() {
+            return;
+        }
+        if measured.elapsed() >= TICK {
+            measured = Instant::now();
+            shared.data_dir.measure_space();
+        }
         match shared.data_dir.write_behind((shared.now_ms)()) {
             Ok(_) => {}
-            Err(error) if is_disk_full(&error) => {}
+            Err(error) if is_disk_full(&error) => {
+                if shared.wait() {
+                    return;
+                }
+            }
             Err(_) => return,
         }
     }

@@ -13,8 +13,9 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
 
 pub use append::{AppendError, Appended, Hold};
@@ -133,19 +134,56 @@ pub trait LogListener: Send + Sync {
 }
 
 /// Bytes that wait in tails, for all logs of a data directory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TailBudget {
     bytes: AtomicUsize,
+    /// Over so many, whoever writes behind is woken.
+    wake_at: usize,
+    is_woken: Mutex<bool>,
+    wake: Condvar,
 }
 
 impl TailBudget {
+    /// Empty tails.
+    pub fn new(wake_at: usize) -> TailBudget {
+        TailBudget {
+            bytes: AtomicUsize::new(0),
+            wake_at,
+            is_woken: Mutex::new(false),
+            wake: Condvar::new(),
+        }
+    }
+
     /// Bytes in all tails.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Whether they are over the mark.
+    pub fn is_over(&self) -> bool {
+        self.bytes() > self.wake_at
+    }
+
+    /// Waits until tails grow over the mark, somebody calls [`TailBudget::wake`], or `limit` has passed.
+    pub fn wait(&self, limit: Duration) {
+        let mut is_woken = self.is_woken.lock();
+        if !*is_woken {
+            self.wake.wait_for(&mut is_woken, limit);
+        }
+        *is_woken = false;
+    }
+
+    /// Ends a wait.
+    pub fn wake(&self) {
+        *self.is_woken.lock() = true;
+        self.wake.notify_one();
+    }
+
     fn add(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before <= self.wake_at && before + bytes > self.wake_at {
+            self.wake();
+        }
     }
 
     fn remove(&self, bytes: usize) {

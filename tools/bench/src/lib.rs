@@ -4,6 +4,7 @@
 //! - [`produce`]: requests of batches that were built beforehand; latency counts from when a request was due.
 //! - [`consume`]: a topic read from start to end.
 //! - [`process`]: CPU time, memory and bytes written of a broker on this machine.
+//! - [`page_cache`]: filled before a round, as on a machine that has run for a while.
 //! - [`compare`]: several brokers in turn, medians and ratios.
 //! - [`startup`]: how long a start takes, with how much there is, after a clean stop or SIGKILL.
 
@@ -11,6 +12,7 @@ pub mod compare;
 pub mod consume;
 mod error;
 mod link;
+pub mod page_cache;
 pub mod process;
 pub mod produce;
 pub mod schedule;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bench::BenchError;
 use bench::compare::{Round, Running, Target, median, ratio, round};
+use bench::page_cache::PageCache;
 use bench::produce::ProduceLoad;
 use bench::schedule::Arrivals;
 use bench::startup::{self, Before};
@@ -45,6 +46,9 @@ enum Command {
         /// Rounds before that do not count, of each
         #[arg(long, default_value_t = 1)]
         warm_up_rounds: usize,
+        /// Fills the page cache before each round, as it is on a machine that has run for a while
+        #[arg(long)]
+        full_page_cache: bool,
         #[command(flatten)]
         load: Load,
     },
@@ -187,8 +191,9 @@ fn main() -> ExitCode {
         Command::Compare {
             rounds,
             warm_up_rounds,
+            full_page_cache,
             load,
-        } => compare(rounds, warm_up_rounds, &load),
+        } => compare(rounds, warm_up_rounds, full_page_cache, &load),
         Command::Start {
             rounds,
             partitions,
@@ -252,7 +257,13 @@ fn print_one(what: &str, summary: &Summary) {
     }
 }
 
-fn compare(rounds: usize, warm_up_rounds: usize, load: &Load) -> Result<(), BenchError> {
+fn compare(
+    rounds: usize,
+    warm_up_rounds: usize,
+    full_page_cache: bool,
+    load: &Load,
+) -> Result<(), BenchError> {
+    let mut page_cache = full_page_cache.then(PageCache::measure).transpose()?;
     let mut brokers = Vec::new();
     for target in [Target::Holdfast, Target::Apache] {
         brokers.push(Running::start(target)?);
@@ -261,6 +272,9 @@ fn compare(rounds: usize, warm_up_rounds: usize, load: &Load) -> Result<(), Benc
     let mut results: BTreeMap<&str, Vec<Round>> = BTreeMap::new();
     for number in 0..warm_up_rounds + rounds {
         for (name, broker) in names.iter().zip(&brokers) {
+            if let Some(page_cache) = &mut page_cache {
+                page_cache.fill()?;
+            }
             let topic = format!("bench-{number}");
             let round = load.round(&broker.bootstrap(), broker.pid(), &topic)?;
             let is_counted = number >= warm_up_rounds;
