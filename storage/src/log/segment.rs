@@ -15,8 +15,10 @@ use super::index::{self, OffsetEntry, TimeEntry};
 use crate::io::IoFile;
 use crate::journal::{BadBytes, LogId};
 
-/// Bytes read at once while looking for a batch or scanning a segment.
+/// Bytes read at once while scanning a segment.
 const SCAN_BYTES: usize = 64 << 10;
+/// The same while looking for a batch that an index has placed nearly.
+const FIND_BYTES: usize = 8 << 10;
 
 /// A segment that can be read.
 #[derive(Debug)]
@@ -182,9 +184,7 @@ impl Segment {
         let max_bytes = if is_bounded { 0 } else { max_bytes };
         let wanted = max_bytes.max(first.size_in_bytes);
         let wanted = usize::try_from(rest).unwrap_or(usize::MAX).min(wanted);
-        let mut buf = vec![0; wanted];
-        let read = self.log()?.read_at(&mut buf, position)?;
-        buf.truncate(read);
+        let mut buf = self.log()?.read_new(position, wanted)?;
         // A batch that reaches too far is verified as well: its header may be what is damaged.
         let end = end.max(first.end_offset());
         let kept = self.verified_prefix(&buf, position, first.base_offset, end, known_gap)?;
@@ -262,12 +262,18 @@ impl Segment {
             None => (0, Some(self.base)),
         };
         let mut found = None;
-        self.scan_from(start, first, known_gap, &mut |position, header| {
-            if header.end_offset() > offset {
-                found = Some((position, *header));
-            }
-            found.is_none()
-        })?;
+        self.scan_from(
+            FIND_BYTES,
+            start,
+            first,
+            known_gap,
+            &mut |position, header| {
+                if header.end_offset() > offset {
+                    found = Some((position, *header));
+                }
+                found.is_none()
+            },
+        )?;
         Ok(found)
     }
 
@@ -324,11 +330,12 @@ impl Segment {
         visit: &mut dyn FnMut(u64, &BatchHeader) -> bool,
     ) -> Result<(), SegmentError> {
         let first = (position == 0).then_some(self.base);
-        self.scan_from(position, first, known_gap, visit)
+        self.scan_from(SCAN_BYTES, position, first, known_gap, visit)
     }
 
     fn scan_from(
         &self,
+        bytes_at_once: usize,
         position: u64,
         mut next: Option<Offset>,
         known_gap: KnownGap<'_>,
@@ -337,11 +344,11 @@ impl Segment {
         let file = self.log()?;
         let end = self.bytes();
         let mut at = position;
-        let mut buf = vec![0; SCAN_BYTES];
+        let mut buf = vec![0; bytes_at_once];
         while at < end {
             let wanted = usize::try_from(end - at)
                 .unwrap_or(usize::MAX)
-                .min(SCAN_BYTES);
+                .min(bytes_at_once);
             let read = file.read_at(&mut buf[..wanted], at)?;
             let mut used = 0;
             while read - used >= HEADER_BYTES {

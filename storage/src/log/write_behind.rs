@@ -11,7 +11,7 @@ use protocol::batch::{BatchHeader, verify_crc};
 use protocol::model::Offset;
 
 use super::disk::{Appender, Disk, write_side_file};
-use super::segment::{Segment, file_name};
+use super::segment::{Newest, Segment, file_name};
 use super::tail::{BatchBytes, TailBatch};
 use super::{DamagedRange, Durability, Log, LogConfig};
 use crate::journal::BadBytes;
@@ -206,6 +206,13 @@ impl Log {
     /// Closes the active segment and opens one at `base`, with a snapshot of the producers as they are there.
     pub(super) fn roll(&self, disk: &mut Disk, base: Offset) -> io::Result<()> {
         disk.close_time_index(&self.environment.dirty)?;
+        if let Some(active) = &disk.active {
+            // So that retention need not look into what has just been written.
+            active.segment.set_newest(Newest {
+                bytes: active.segment.bytes(),
+                timestamp: active.index.greatest().map(|entry| entry.timestamp),
+            });
+        }
         if disk.active.is_some() || disk.producers.iter().len() > 0 {
             let snapshot = disk.producers.to_snapshot();
             let path = self.dir.join(file_name(base, "snapshot"));
