@@ -8,7 +8,7 @@ use std::{
 use libtest_mimic::Failed;
 use peer::{Holdfast, HoldfastConfig};
 use tempfile::TempDir;
-use tests_crash::{Failure, Life, LoopDisk, Tally, Victim};
+use tests_crash::{Failure, Life, LifeConfig, LoopDisk, Tally, Victim};
 
 const CYCLES_PER_LIFE_MAX: u64 = 10;
 
@@ -41,6 +41,57 @@ pub struct Campaign {
     pub power: bool,
     /// Data directories of the broker.
     pub directories: usize,
+    /// What the lives are about.
+    pub subject: Subject,
+}
+
+/// What is different about a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Nothing.
+    Plain,
+    /// Old records are deleted all the time.
+    Retention,
+    /// A thousand partitions.
+    Partitions,
+    /// Topics that leave the journal out. A killed process has lost nothing of these either.
+    PageCache,
+}
+
+/// `retention.bytes` where old records are deleted.
+const RETENTION_BYTES: u64 = 2 << 20;
+
+impl Subject {
+    fn life(self) -> LifeConfig {
+        let plain = LifeConfig::default();
+        match self {
+            Subject::Plain => plain,
+            Subject::Retention => LifeConfig {
+                // What was not acknowledged counts as well while it is there.
+                kept_bytes_min: Some(RETENTION_BYTES / 2),
+                ..plain
+            },
+            Subject::Partitions => LifeConfig {
+                first_topics: vec![1_000],
+                ..plain
+            },
+            Subject::PageCache => LifeConfig {
+                topic_configs: vec![("durability".to_owned(), "os".to_owned())],
+                ..plain
+            },
+        }
+    }
+
+    fn settings(self, config: HoldfastConfig) -> HoldfastConfig {
+        match self {
+            Subject::Retention => config
+                .set("log.retention.bytes", &RETENTION_BYTES.to_string())
+                .set("log.segment.bytes", "1048576")
+                .set("log.retention.check.interval.ms", "20")
+                .set("log.segment.delete.delay.ms", "10"),
+            Subject::Plain | Subject::Partitions | Subject::PageCache => config,
+        }
+    }
 }
 
 impl Campaign {
@@ -65,7 +116,7 @@ impl Campaign {
 
     fn live(self, seed: u64, cycles: u64) -> Result<Tally, Failed> {
         let mut ground = Ground::new(self.power)?;
-        let config = settings(seed, self.engine);
+        let config = self.subject.settings(settings(seed, self.engine));
         let more = (1..self.directories)
             .map(|number| ground.data_dir().with_extension(number.to_string()));
         let config = HoldfastConfig {
@@ -75,7 +126,8 @@ impl Campaign {
         };
         let mut holdfast = Holdfast::start(config)?;
         let disk = ground.disk.as_mut();
-        let outcome = live(seed, cycles, &mut holdfast, disk);
+        let life = self.subject.life();
+        let outcome = live(&life, seed, cycles, &mut holdfast, disk);
         outcome.map_err(|failure| {
             holdfast.kill9();
             Failed::from(format!(
@@ -93,12 +145,13 @@ impl Campaign {
 
 /// One life, and a clean stop at its end.
 fn live(
+    config: &LifeConfig,
     seed: u64,
     cycles: u64,
     victim: &mut dyn Victim,
     disk: Option<&mut LoopDisk>,
 ) -> Result<Tally, Failure> {
-    let mut life = Life::begin(seed, victim, disk)?;
+    let mut life = Life::begin_with(config, seed, victim, disk)?;
     for _ in 0..cycles {
         life.crash_once()?;
     }

@@ -3,7 +3,7 @@
 use libtest_mimic::Failed;
 use tests_crash::number_from_env;
 
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Subject};
 
 const CYCLES: u64 = 5;
 
@@ -12,15 +12,35 @@ pub fn run(engine: &'static str) -> Result<(), Failed> {
         "uring" => "kill9::uring",
         _ => "kill9::threads",
     };
-    campaign(name, engine, 1)
+    campaign(name, engine, 1, Subject::Plain)
 }
 
 /// With a journal in each of several directories, and partitions in all of them.
 pub fn directories() -> Result<(), Failed> {
-    campaign("kill9::directories", "auto", 3)
+    campaign("kill9::directories", "auto", 3, Subject::Plain)
 }
 
-fn campaign(name: &'static str, engine: &'static str, directories: usize) -> Result<(), Failed> {
+/// While old records are deleted.
+pub fn retention() -> Result<(), Failed> {
+    campaign("kill9::retention", "auto", 1, Subject::Retention)
+}
+
+/// With a thousand partitions.
+pub fn partitions() -> Result<(), Failed> {
+    campaign("kill9::partitions", "auto", 1, Subject::Partitions)
+}
+
+/// With topics that are not in the journal.
+pub fn page_cache() -> Result<(), Failed> {
+    campaign("kill9::page_cache", "auto", 1, Subject::PageCache)
+}
+
+fn campaign(
+    name: &'static str,
+    engine: &'static str,
+    directories: usize,
+    subject: Subject,
+) -> Result<(), Failed> {
     let cycles_variable = "HOLDFAST_CRASH_CYCLES";
     let campaign = Campaign {
         name,
@@ -29,6 +49,7 @@ fn campaign(name: &'static str, engine: &'static str, directories: usize) -> Res
         cycles_variable,
         power: false,
         directories,
+        subject,
     };
     campaign.run()
 }

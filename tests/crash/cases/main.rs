@@ -37,6 +37,9 @@ fn main() -> ExitCode {
         trial("kill9::uring", no_ring, false, || kill9::run("uring")),
         trial("kill9::threads", None, false, || kill9::run("threads")),
         trial("kill9::directories", None, false, kill9::directories),
+        trial("kill9::retention", None, false, kill9::retention),
+        trial("kill9::partitions", None, false, kill9::partitions),
+        trial("kill9::page_cache", None, false, kill9::page_cache),
         trial("power::uring", no_ring_or_loop, loop_excused, || {
             power::run("uring")
         }),
@@ -48,6 +51,18 @@ fn main() -> ExitCode {
             no_loop.clone(),
             loop_excused,
             power::directories,
+        ),
+        trial(
+            "power::retention",
+            no_loop.clone(),
+            loop_excused,
+            power::retention,
+        ),
+        trial(
+            "power::partitions",
+            no_loop.clone(),
+            loop_excused,
+            power::partitions,
         ),
         trial(
             "directories::one_disk_fails",

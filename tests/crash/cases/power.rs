@@ -4,7 +4,7 @@ use libtest_mimic::Failed;
 use peer::{ApacheKafka, ApacheKafkaConfig, Holdfast, HoldfastConfig};
 use tests_crash::{Failure, Life, Victim, number_from_env, seed};
 
-use crate::campaign::{Campaign, Ground};
+use crate::campaign::{Campaign, Ground, Subject};
 
 const CYCLES: u64 = 3;
 /// A cut may come before anything was acknowledged.
@@ -15,15 +15,30 @@ pub fn run(engine: &'static str) -> Result<(), Failed> {
         "uring" => "power::uring",
         _ => "power::threads",
     };
-    campaign(name, engine, 1)
+    campaign(name, engine, 1, Subject::Plain)
 }
 
 /// With a journal in each of several directories, and partitions in all of them.
 pub fn directories() -> Result<(), Failed> {
-    campaign("power::directories", "auto", 3)
+    campaign("power::directories", "auto", 3, Subject::Plain)
 }
 
-fn campaign(name: &'static str, engine: &'static str, directories: usize) -> Result<(), Failed> {
+/// While old records are deleted.
+pub fn retention() -> Result<(), Failed> {
+    campaign("power::retention", "auto", 1, Subject::Retention)
+}
+
+/// With a thousand partitions.
+pub fn partitions() -> Result<(), Failed> {
+    campaign("power::partitions", "auto", 1, Subject::Partitions)
+}
+
+fn campaign(
+    name: &'static str,
+    engine: &'static str,
+    directories: usize,
+    subject: Subject,
+) -> Result<(), Failed> {
     let cycles_variable = "HOLDFAST_POWER_CYCLES";
     let campaign = Campaign {
         name,
@@ -32,6 +47,7 @@ fn campaign(name: &'static str, engine: &'static str, directories: usize) -> Res
         cycles_variable,
         power: true,
         directories,
+        subject,
     };
     campaign.run()
 }

@@ -18,7 +18,7 @@ mod topics;
 mod victim;
 
 pub use failure::{Failure, Finding};
-pub use life::{Crowd, Fate, Life, Tally};
+pub use life::{Crowd, Fate, Life, LifeConfig, Tally};
 pub use loop_disk::LoopDisk;
 pub use reader::read_back;
 pub use settings::{is_set, number_from_env, on_path, seed};

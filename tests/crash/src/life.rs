@@ -27,7 +27,6 @@ mod patiently;
 pub use crowd::{Crowd, Fate};
 
 const SILENCE_MAX: Duration = Duration::from_secs(30);
-const FIRST_TOPICS: [i32; 3] = [4, 2, 1];
 const TOPICS_MAX: u32 = 10;
 const WRITERS: [WriterKind; 4] = [
     WriterKind::Plain,
@@ -45,6 +44,27 @@ const RECOVERY_MILLIS: std::ops::Range<u64> = 0..100;
 const AFTER_POWER_CUT_MILLIS: std::ops::Range<u64> = 0..50;
 /// What a writer sends in one load before it goes on with small batches.
 const WRITER_BYTES: std::ops::Range<usize> = 256 << 10..5 << 20;
+
+/// What a life is about.
+#[derive(Clone, Debug)]
+pub struct LifeConfig {
+    /// The partitions of each topic that is there from the start.
+    pub first_topics: Vec<i32>,
+    /// Settings of every topic.
+    pub topic_configs: Vec<(String, String)>,
+    /// With this, the broker may delete old records, as long as so many bytes are left of a partition.
+    pub kept_bytes_min: Option<u64>,
+}
+
+impl Default for LifeConfig {
+    fn default() -> LifeConfig {
+        LifeConfig {
+            first_topics: vec![4, 2, 1],
+            topic_configs: Vec::new(),
+            kept_bytes_min: None,
+        }
+    }
+}
 
 /// What a life has shown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -99,6 +119,7 @@ pub struct Life<'a> {
     /// With one, a crash is a power cut.
     disk: Option<&'a mut LoopDisk>,
     random: SmallRng,
+    topic_configs: Vec<(String, String)>,
     history: History,
     topics: Topics,
     writers: Vec<Writer>,
@@ -119,11 +140,24 @@ impl<'a> Life<'a> {
         victim: &'a mut dyn Victim,
         disk: Option<&'a mut LoopDisk>,
     ) -> Result<Life<'a>, Failure> {
+        Life::begin_with(&LifeConfig::default(), seed, victim, disk)
+    }
+
+    /// The same for a life about something in particular.
+    pub fn begin_with(
+        config: &LifeConfig,
+        seed: u64,
+        victim: &'a mut dyn Victim,
+        disk: Option<&'a mut LoopDisk>,
+    ) -> Result<Life<'a>, Failure> {
         let mut life = Life {
             victim,
             disk,
             random: SmallRng::seed_from_u64(seed),
-            history: History::default(),
+            topic_configs: config.topic_configs.clone(),
+            history: config
+                .kept_bytes_min
+                .map_or_else(History::default, History::of_deleted),
             topics: Topics::default(),
             writers: Vec::new(),
             writers_made: 0,
@@ -140,9 +174,9 @@ impl<'a> Life<'a> {
             life.writers.push(writer);
         }
         let mut connection = life.connect()?;
-        for partitions in FIRST_TOPICS {
+        for &partitions in &config.first_topics {
             let name = life.topics.next_name();
-            let created = connection.create_topic(&name, partitions);
+            let created = connection.create_topic_with(&name, partitions, &config.topic_configs);
             created.map_err(|error| Failure::broken("make a topic", error))?;
             life.topics.on_created(&name, partitions);
         }
@@ -215,6 +249,7 @@ impl<'a> Life<'a> {
         let stop = AtomicBool::new(false);
         let crashing = AtomicBool::new(false);
         let mut writers = std::mem::take(&mut self.writers);
+        let configs = self.topic_configs.clone();
         let (reports, made, crashed) = thread::scope(|scope| {
             let running: Vec<_> = writers
                 .iter_mut()
@@ -229,7 +264,9 @@ impl<'a> Life<'a> {
                 let (name, partitions) = new_topic.as_ref()?;
                 thread::sleep(new_topic_after);
                 let connection = Connection::connect(&address, "maker", SILENCE_MAX).ok();
-                Some(connection.is_some_and(|mut it| it.create_topic(name, *partitions).is_ok()))
+                Some(connection.is_some_and(|mut it| {
+                    it.create_topic_with(name, *partitions, &configs).is_ok()
+                }))
             });
             thread::sleep(duration);
             // The load goes on until the broker is gone.

@@ -1,14 +1,34 @@
 //! Reading a partition back, all of it.
 
-use protocol::model::Offset;
+use protocol::{ErrorCode, model::Offset};
 
 use crate::{history::ReadBack, patience::until_answered};
 use client::{ClientError, Connection, OffsetSpec, Topic};
 
 const FETCH_BYTES_MAX: i32 = 8 << 20;
+/// Nothing is written, so that deletion comes to an end.
+const TRIES_MAX: u32 = 20;
 
-/// Reads a partition from its start to its end. Nobody may write to it.
+/// Reads a partition from its start to its end. Nobody may write to it; should its oldest records be deleted meanwhile, it
+/// is read again.
 pub fn read_back(
+    connection: &mut Connection,
+    topic: &Topic,
+    partition: i32,
+) -> Result<ReadBack, ClientError> {
+    let mut tries = 1;
+    loop {
+        match read_once(connection, topic, partition) {
+            Err(ClientError::Refused {
+                code: ErrorCode::OffsetOutOfRange,
+                ..
+            }) if tries < TRIES_MAX => tries += 1,
+            read => return read,
+        }
+    }
+}
+
+fn read_once(
     connection: &mut Connection,
     topic: &Topic,
     partition: i32,

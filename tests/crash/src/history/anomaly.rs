@@ -74,6 +74,13 @@ pub enum Anomaly {
         /// The offset that came.
         found: Offset,
     },
+    /// Old records were deleted, and more than may be.
+    Overdeleted {
+        /// The first offset that is left.
+        start: Offset,
+        /// Bytes from there on.
+        kept: u64,
+    },
     /// Served, and damaged.
     Corrupt {
         /// Where the batch begins.
@@ -96,6 +103,7 @@ impl Anomaly {
             Anomaly::Changed { .. } => "changed",
             Anomaly::Vanished { .. } => "vanished",
             Anomaly::Gap { .. } => "gap",
+            Anomaly::Overdeleted { .. } => "overdeleted",
             Anomaly::Corrupt { .. } => "corrupt",
         }
     }
@@ -144,6 +152,9 @@ impl fmt::Display for Anomaly {
             }
             Anomaly::Gap { expected, found } => {
                 write!(f, "offset {found} comes where {expected} was next")
+            }
+            Anomaly::Overdeleted { start, kept } => {
+                write!(f, "only {kept} bytes are left, from offset {start} on")
             }
             Anomaly::Corrupt { base_offset, what } => {
                 write!(f, "the batch at offset {base_offset}: {what}")

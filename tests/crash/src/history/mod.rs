@@ -84,9 +84,18 @@ pub enum Event {
 #[derive(Debug, Default)]
 pub struct History {
     partitions: BTreeMap<TopicPartition, PartitionHistory>,
+    kept_bytes_min: Option<u64>,
 }
 
 impl History {
+    /// Of partitions whose oldest records may be deleted, as long as so many bytes are left.
+    pub fn of_deleted(kept_bytes_min: u64) -> History {
+        History {
+            kept_bytes_min: Some(kept_bytes_min),
+            ..History::default()
+        }
+    }
+
     /// Adds what a writer reports.
     pub fn record(&mut self, at: &TopicPartition, event: Event) {
         match self.partitions.get_mut(at) {
@@ -97,7 +106,11 @@ impl History {
 
     /// One partition's history.
     pub fn partition(&mut self, at: &TopicPartition) -> &mut PartitionHistory {
-        self.partitions.entry(at.clone()).or_default()
+        let new = || match self.kept_bytes_min {
+            Some(kept_bytes_min) => PartitionHistory::of_deleted(kept_bytes_min),
+            None => PartitionHistory::default(),
+        };
+        self.partitions.entry(at.clone()).or_insert_with(new)
     }
 
     /// How many records were acknowledged.

@@ -8,13 +8,17 @@ use super::{Anomaly, BatchId, Event, ReadBack, ReadValue, ValueId};
 #[derive(Debug, Default)]
 pub struct PartitionHistory {
     /// By writer and number of the first value.
-    sent: BTreeMap<(u32, u64), SentBatch>,
+    pub(super) sent: BTreeMap<(u32, u64), SentBatch>,
     /// What was read before, by base offset.
     seen: Vec<SeenBatch>,
+    /// The first offset when it was last read.
+    start: Offset,
+    /// With this, old records may be deleted as long as so many bytes are left.
+    kept_bytes_min: Option<u64>,
 }
 
 #[derive(Debug)]
-struct SentBatch {
+pub(super) struct SentBatch {
     id: BatchId,
     /// More than one if a batch that was sent again was acknowledged elsewhere, which is wrong.
     acknowledged_at: Vec<Offset>,
@@ -27,6 +31,14 @@ struct SeenBatch {
 }
 
 impl PartitionHistory {
+    /// Of a partition whose oldest records may be deleted, as long as so many bytes are left.
+    pub fn of_deleted(kept_bytes_min: u64) -> PartitionHistory {
+        PartitionHistory {
+            kept_bytes_min: Some(kept_bytes_min),
+            ..PartitionHistory::default()
+        }
+    }
+
     /// Adds what a writer reports.
     pub fn record(&mut self, event: Event) {
         let (id, base_offset) = match event {
@@ -53,10 +65,12 @@ impl PartitionHistory {
     /// Compares what was read with what was sent, acknowledged and read before, and remembers it.
     pub fn check(&mut self, read: &ReadBack) -> Vec<Anomaly> {
         let mut anomalies = Vec::new();
-        check_offsets(read, &mut anomalies);
+        let start = self.check_start(read, &mut anomalies);
+        check_offsets(start, read, &mut anomalies);
         let positions = self.check_values(read, &mut anomalies);
-        self.check_sent(&positions, &mut anomalies);
-        self.check_seen(read, &mut anomalies);
+        self.check_sent(start, &positions, &mut anomalies);
+        self.check_seen(start, read, &mut anomalies);
+        self.start = start;
         self.seen = read
             .batches
             .iter()
@@ -66,6 +80,20 @@ impl PartitionHistory {
             })
             .collect();
         anomalies
+    }
+
+    /// Overdeleted. Returns where the log may begin.
+    fn check_start(&self, read: &ReadBack, anomalies: &mut Vec<Anomaly>) -> Offset {
+        let Some(kept_bytes_min) = self.kept_bytes_min else {
+            return Offset::ZERO;
+        };
+        let start = read.log_start_offset;
+        let kept: u64 = read.batches.iter().map(|batch| batch.bytes as u64).sum();
+        if start > self.start && kept < kept_bytes_min {
+            anomalies.push(Anomaly::Overdeleted { start, kept });
+        }
+        // Never backwards: what was deleted does not come back.
+        start.max(self.start)
     }
 
     /// Foreign, duplicate, reordered. Returns where each value comes first.
@@ -123,7 +151,12 @@ impl PartitionHistory {
     }
 
     /// Lost, misplaced, torn.
-    fn check_sent(&self, positions: &HashMap<ValueId, Offset>, anomalies: &mut Vec<Anomaly>) {
+    fn check_sent(
+        &self,
+        start: Offset,
+        positions: &HashMap<ValueId, Offset>,
+        anomalies: &mut Vec<Anomaly>,
+    ) {
         for batch in self.sent.values() {
             let id = batch.id;
             let present = id.values().filter(|value| positions.contains_key(value));
@@ -133,7 +166,8 @@ impl PartitionHistory {
                 anomalies.push(Anomaly::Torn { batch: id, present });
             }
             for &base_offset in &batch.acknowledged_at {
-                if missing > 0 {
+                let is_deleted = base_offset.plus(i64::from(id.count)) <= start;
+                if missing > 0 && !is_deleted {
                     anomalies.push(Anomaly::Lost {
                         batch: id,
                         base_offset,
@@ -146,13 +180,13 @@ impl PartitionHistory {
     }
 
     /// Changed, vanished.
-    fn check_seen(&self, read: &ReadBack, anomalies: &mut Vec<Anomaly>) {
+    fn check_seen(&self, start: Offset, read: &ReadBack, anomalies: &mut Vec<Anomaly>) {
         let batches = read.batches.iter();
         let now: HashMap<Offset, u64> = batches
             .map(|batch| (batch.base_offset, batch.fingerprint))
             .collect();
         let end = read.next_offset();
-        for seen in &self.seen {
+        for seen in self.seen.iter().filter(|seen| seen.base_offset >= start) {
             let base_offset = seen.base_offset;
             match now.get(&base_offset) {
                 Some(fingerprint) if *fingerprint == seen.fingerprint => {}
@@ -180,9 +214,9 @@ fn misplaced(
     })
 }
 
-/// Gap, corrupt. Nothing here deletes or compacts, so that offsets have no holes.
-fn check_offsets(read: &ReadBack, anomalies: &mut Vec<Anomaly>) {
-    let mut expected = Offset::ZERO;
+/// Gap, corrupt. Nothing here compacts, so that offsets have no holes.
+fn check_offsets(start: Offset, read: &ReadBack, anomalies: &mut Vec<Anomaly>) {
+    let mut expected = start;
     let mut follow = |found: Offset, end: Offset| {
         if found != expected {
             anomalies.push(Anomaly::Gap { expected, found });

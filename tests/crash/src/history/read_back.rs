@@ -25,6 +25,8 @@ pub struct ReadBatch {
     pub base_offset: Offset,
     /// The offset after its last record, by its header.
     pub end_offset: Offset,
+    /// Its size.
+    pub bytes: usize,
     /// Stands for all of its bytes, header included.
     pub fingerprint: u64,
     /// What is wrong with it.
@@ -75,6 +77,7 @@ impl ReadBatch {
         ReadBatch {
             base_offset: header.base_offset,
             end_offset: header.end_offset(),
+            bytes: bytes.len(),
             fingerprint: hasher.finish(),
             damage,
             values,

@@ -204,6 +204,33 @@ fn offsets_that_do_not_follow_are_a_gap() {
 }
 
 #[test]
+fn old_records_may_be_deleted_but_not_too_many_and_they_do_not_come_back() {
+    let read_from = |start: usize| {
+        let mut read = read(&in_order()[start..]);
+        read.log_start_offset = read.batches[0].base_offset;
+        read
+    };
+    let history = |kept_bytes_min| {
+        let mut deleted = PartitionHistory::of_deleted(kept_bytes_min);
+        std::mem::swap(&mut deleted.sent, &mut history(6).sent);
+        deleted
+    };
+    let mut deleted = history(1);
+    assert_found(&deleted.check(&read_from(0)), &[]);
+    assert_found(&deleted.check(&read_from(2)), &[]);
+    let anomalies = deleted.check(&read_from(0));
+    assert!(
+        anomalies.iter().any(|it| it.name() == "gap"),
+        "{anomalies:#?}"
+    );
+    assert_found(&history(1_000).check(&read_from(2)), &["overdeleted"]);
+    let mut read = read_from(2);
+    read.batches.pop();
+    read.end_offset = read.next_offset();
+    assert_found(&history(1).check(&read), &["lost"]);
+}
+
+#[test]
 fn a_batch_with_a_flipped_bit_is_corrupt() {
     let mut log = in_order();
     let last = log[2].len() - 1;
