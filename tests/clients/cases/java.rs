@@ -80,6 +80,18 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         client: Client::Java,
+        name: "admin_broker_loggers",
+        run: admin::broker_loggers,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "admin_delete_records",
+        run: admin::delete_records,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
         name: "admin_client_metrics",
         run: admin::client_metrics,
         smoke: false,

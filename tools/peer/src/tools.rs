@@ -33,6 +33,7 @@ fn class_of(name: &str) -> &str {
         "console-consumer" => "org.apache.kafka.tools.consumer.ConsoleConsumer",
         "console-producer" => "org.apache.kafka.tools.ConsoleProducer",
         "consumer-perf" => "org.apache.kafka.tools.ConsumerPerformance",
+        "delete-records" => "org.apache.kafka.tools.DeleteRecordsCommand",
         "dump-log" => "org.apache.kafka.tools.DumpLogSegments",
         "e2e" => "org.apache.kafka.tools.EndToEndLatency",
         "features" => "org.apache.kafka.tools.FeatureCommand",

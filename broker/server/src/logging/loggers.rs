@@ -1,7 +1,7 @@
 //! The levels of the log, by logger, and their change while the process runs: Kafka's `LoggingController` (KIP-412).
 //!
-//! A logger is a module of the code, `broker::net`; one without a level of its own has that of the module around it, and at last
-//! that of `root`. Levels are Kafka's; FATAL is ERROR here.
+//! A logger is a module of the code, `broker.net` for `broker::net`, since Kafka's tools take no colons; one without a level of its own has
+//! that of the module around it, and at last that of `root`. Levels are Kafka's; FATAL is ERROR here.
 
 use std::collections::BTreeMap;
 
@@ -18,23 +18,23 @@ pub const LOG_LEVELS: [&str; 6] = ["DEBUG", "ERROR", "FATAL", "INFO", "TRACE", "
 /// The modules that log, by name. What lies in them can be named too.
 pub const LOGGERS: &[&str] = &[
     "broker",
-    "broker::admin",
-    "broker::api",
-    "broker::broker",
-    "broker::data_dirs",
-    "broker::follow",
-    "broker::logging",
-    "broker::net",
-    "broker::panics",
-    "broker::partition",
-    "broker::quorum",
-    "broker::run",
+    "broker.admin",
+    "broker.api",
+    "broker.broker",
+    "broker.data_dirs",
+    "broker.follow",
+    "broker.logging",
+    "broker.net",
+    "broker.panics",
+    "broker.partition",
+    "broker.quorum",
+    "broker.run",
     "holdfast",
     "storage",
-    "storage::data_dir",
-    "storage::io",
-    "storage::journal",
-    "storage::log",
+    "storage.data_dir",
+    "storage.io",
+    "storage.journal",
+    "storage.log",
 ];
 
 /// Loggers with a level of their own.
@@ -69,7 +69,8 @@ impl std::fmt::Debug for Loggers {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Levels {
     root: LevelFilter,
-    by_logger: BTreeMap<String, LevelFilter>,
+    /// By the module's name.
+    by_module: BTreeMap<String, LevelFilter>,
     /// Directives that are more than a level for a module (of spans and fields, say). They stay as they are.
     others: Vec<String>,
 }
@@ -91,14 +92,11 @@ impl Loggers {
     /// Every logger and its level, `root` too, by name.
     pub fn levels(&self) -> BTreeMap<String, &'static str> {
         let levels = self.levels.lock();
-        let named = LOGGERS.iter().map(|name| (*name).to_owned());
-        let configured = levels.by_logger.keys().cloned();
+        let named = LOGGERS.iter().map(|name| module_of(name));
+        let configured = levels.by_module.keys().cloned();
         let mut all: BTreeMap<String, &'static str> = named
             .chain(configured)
-            .map(|name| {
-                let level = level_name(levels.of(&name));
-                (name, level)
-            })
+            .map(|module| (logger_of(&module), level_name(levels.of(&module))))
             .collect();
         all.insert(ROOT_LOGGER.to_owned(), level_name(levels.root));
         all
@@ -106,12 +104,14 @@ impl Loggers {
 
     /// Whether a module of that name logs.
     pub fn check(&self, name: &str) -> Result<(), LoggerError> {
-        let holds = |module: &&str| {
-            let inner = name.strip_prefix(*module);
-            module.contains("::") && inner.is_some_and(is_path)
+        let holds = |logger: &&str| {
+            let inner = name.strip_prefix(*logger);
+            logger.contains('.') && inner.is_some_and(|inner| is_path(&module_of(inner)))
         };
-        let is_configured = || self.levels.lock().by_logger.contains_key(name);
-        if name == ROOT_LOGGER
+        let is_configured = || self.levels.lock().by_module.contains_key(&module_of(name));
+        if name.contains(':') {
+            Err(LoggerError::Unknown(name.to_owned()))
+        } else if name == ROOT_LOGGER
             || LOGGERS.contains(&name)
             || LOGGERS.iter().any(holds)
             || is_configured()
@@ -128,13 +128,13 @@ impl Loggers {
         let mut next = levels.clone();
         for (name, level) in changes {
             match level.map(level_of) {
-                None => _ = next.by_logger.remove(*name),
+                None => _ = next.by_module.remove(&module_of(name)),
                 Some(None) => {}
                 Some(Some(level)) if *name == ROOT_LOGGER => next.root = level,
-                Some(Some(level)) => _ = next.by_logger.insert((*name).to_owned(), level),
+                Some(Some(level)) => _ = next.by_module.insert(module_of(name), level),
             }
         }
-        if next.by_logger.len() > OWN_LEVELS_MAX {
+        if next.by_module.len() > OWN_LEVELS_MAX {
             return Err(LoggerError::TooMany);
         }
         *levels = next;
@@ -151,7 +151,7 @@ impl Levels {
         let mut levels = Levels {
             // What `EnvFilter` does where nothing is said.
             root: LevelFilter::ERROR,
-            by_logger: BTreeMap::new(),
+            by_module: BTreeMap::new(),
             others: Vec::new(),
         };
         for directive in directives.split(',').map(str::trim) {
@@ -164,7 +164,7 @@ impl Levels {
                     if is_path(&format!("::{module}")) && level.parse::<LevelFilter>().is_ok() =>
                 {
                     let level = level.parse().unwrap_or(LevelFilter::ERROR);
-                    levels.by_logger.insert(module.to_owned(), level);
+                    levels.by_module.insert(module.to_owned(), level);
                 }
                 _ => levels.others.push(directive.to_owned()),
             }
@@ -176,7 +176,7 @@ impl Levels {
     fn directives(&self) -> String {
         let root = std::iter::once(self.root.to_string());
         let loggers = self
-            .by_logger
+            .by_module
             .iter()
             .map(|(name, level)| format!("{name}={level}"));
         let all: Vec<String> = root
@@ -189,13 +189,21 @@ impl Levels {
     /// `EnvFilter` takes the longest name that the module's begins with.
     fn of(&self, name: &str) -> LevelFilter {
         let around = self
-            .by_logger
+            .by_module
             .iter()
             .filter(|(module, _)| name.starts_with(module.as_str()));
         around
             .max_by_key(|(module, _)| module.len())
             .map_or(self.root, |(_, level)| *level)
     }
+}
+
+fn module_of(logger: &str) -> String {
+    logger.replace('.', "::")
+}
+
+fn logger_of(module: &str) -> String {
+    module.replace("::", ".")
 }
 
 /// `::module::module`.

@@ -103,13 +103,13 @@ fn a_loggers_level_is_in_force_until_the_broker_stops() {
         assert_ne!(answer.topics[0].error_code, 0, "{answer:?}");
     };
     log_detail(&mut client);
-    set(&mut client, LOGGER, "5", "broker::api", "DEBUG");
+    set(&mut client, LOGGER, "5", "broker.api", "DEBUG");
     let mark = node.log_mark();
     log_detail(&mut client);
     node.wait_for_log(mark, |line| line.contains(DETAIL));
-    set(&mut client, LOGGER, "5", "broker::api", "FATAL");
+    set(&mut client, LOGGER, "5", "broker.api", "FATAL");
     log_detail(&mut client);
-    set(&mut client, LOGGER, "5", "broker::api", "TRACE");
+    set(&mut client, LOGGER, "5", "broker.api", "TRACE");
     node.kill9();
     node.restart();
     client = node.client();

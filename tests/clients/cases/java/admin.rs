@@ -224,6 +224,43 @@ pub(super) fn all_broker_configs(target: &Target) {
     }
 }
 
+/// Levels of the broker's log, set and taken away again.
+pub(super) fn broker_loggers(target: &Target) {
+    let loggers = Configs {
+        target,
+        entity: &["--entity-type", "broker-loggers", "--entity-name", NODE],
+    };
+    let described = loggers.describe();
+    let names = described
+        .iter()
+        .filter_map(|line| Some(line.split_once('=')?.0))
+        .filter(|name| !name.contains(' '));
+    let mut names: Vec<&str> = names.filter(|name| *name != "root").collect();
+    names.sort_unstable();
+    let logger = names.first().expect("something logs");
+    let level = || {
+        let start = format!("{logger}=");
+        let described = loggers.describe();
+        let line = described.iter().find(|line| line.starts_with(&start));
+        line.expect("it is described").clone()
+    };
+    let before = level();
+    loggers.alter("--add-config", &format!("{logger}=TRACE"));
+    assert_eq!(
+        level(),
+        format!("{logger}=TRACE sensitive=false synonyms={{}}")
+    );
+    loggers.alter("--delete-config", logger);
+    assert_eq!(level(), before);
+    let refusal = loggers.refused("--add-config", "no.such.logger=DEBUG");
+    assert!(
+        refusal.contains("Invalid broker logger(s): no.such.logger"),
+        "{refusal}"
+    );
+    let refusal = loggers.refused("--add-config", &format!("{logger}=LOUD"));
+    assert!(refusal.contains("LOUD"), "{refusal}");
+}
+
 /// Subscriptions of client metrics are kept and listed.
 pub(super) fn client_metrics(target: &Target) {
     let name = target.topic("java-admin-metrics");
@@ -342,6 +379,42 @@ pub(super) fn get_offsets(target: &Target) {
     for time in [1, records[COUNT / 2].timestamp, newest, newest + 1] {
         assert_eq!(of(&time.to_string()), of_full(first_since(time)), "{time}");
     }
+}
+
+/// The start of a partition is moved forward, to an offset and to the end.
+pub(super) fn delete_records(target: &Target) {
+    let topic = create(target, "java-admin-delete-records", 1);
+    run_with_input(
+        &tool(target, "console-producer", &topic),
+        b"1\n2\n3\n4\n5\n",
+    );
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("offsets.json");
+    let delete = |offset: i64| {
+        let offsets = format!(
+            r#"{{"partitions":[{{"topic":"{topic}","partition":0,"offset":{offset}}}],"version":1}}"#
+        );
+        std::fs::write(&path, offsets).expect("the file is written");
+        let mut tool = admin(target, "delete-records");
+        tool.arg("--offset-json-file").arg(&path);
+        run(&tool)
+    };
+    let start = || {
+        let earliest = ["--topic", &topic, "--time", "earliest"];
+        run(admin(target, "get-offsets").args(earliest))
+    };
+    for (offset, low_watermark) in [(2, 2), (1, 2), (-1, 5)] {
+        let deleted = delete(offset);
+        let line = format!("partition: {topic}-0\tlow_watermark: {low_watermark}\n");
+        assert!(deleted.contains(&line), "{deleted}");
+        assert_eq!(start(), format!("{topic}:0:{low_watermark}\n"));
+    }
+    let refused = delete(6);
+    let reason = format!("partition: {topic}-0\terror: ");
+    assert!(
+        refused.contains(&reason) && refused.contains("OffsetOutOfRangeException"),
+        "{refused}"
+    );
 }
 
 /// Who writes to a partition.

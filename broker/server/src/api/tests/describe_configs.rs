@@ -213,7 +213,7 @@ async fn a_resource_named_twice_is_answered_once() {
 async fn every_version_describes_loggers() {
     let mut broker = TestBroker::start(&[]).await;
     let id = broker.broker.id.to_string();
-    let set = [("broker::net", Some("TRACE"))];
+    let set = [("broker.net", Some("TRACE"))];
     broker.broker.loggers.set(&set).expect("few");
     for version in 1..=4 {
         let resources = vec![
@@ -229,8 +229,8 @@ async fn every_version_describes_loggers() {
             .collect();
         assert_eq!(levels.len(), LOGGERS.len() + 1);
         assert!(levels.contains(&("root", Some("INFO"), 6)));
-        assert!(levels.contains(&("broker::net", Some("TRACE"), 6)));
-        assert!(levels.contains(&("storage::journal", Some("INFO"), 6)));
+        assert!(levels.contains(&("broker.net", Some("TRACE"), 6)));
+        assert!(levels.contains(&("storage.journal", Some("INFO"), 6)));
         assert!(results[0].configs.iter().all(|it| !it.read_only
             && it.synonyms.is_empty()
             && it.config_type == 0
