@@ -8,6 +8,7 @@ use protocol::model::BrokerId;
 
 use crate::broker::Partitions;
 use crate::config::LiveSettings;
+use crate::data_dirs::DataDirs;
 use crate::net::admission::Admission;
 use crate::quorum::ImageListener;
 
@@ -21,6 +22,8 @@ pub struct Follower {
     pub admission: Arc<Admission>,
     /// The partitions.
     pub partitions: Arc<Partitions>,
+    /// Where their data is.
+    pub data_dirs: Arc<DataDirs>,
 }
 
 impl Follower {
@@ -55,6 +58,12 @@ impl Follower {
             settings.number("max.connections"),
             settings.number("max.connections.per.ip"),
         );
+        let producer_expiration_ms: i64 = settings.number("producer.id.expiration.ms");
+        for directory in self.data_dirs.directories() {
+            if let Some(data_dir) = directory.online() {
+                data_dir.set_producer_expiration(producer_expiration_ms);
+            }
+        }
     }
 }
 

@@ -21,6 +21,9 @@ impl BrokerScrape {
 impl Scrape for BrokerScrape {
     fn collect(&self, samples: &mut Samples) {
         let broker = &self.0;
+        let held = broker.budget.capacity() - broker.budget.available();
+        let held = i64::try_from(held).unwrap_or(i64::MAX);
+        broker.metrics.requests.bytes_in_flight.set(held);
         for partition in broker.partitions.all() {
             let offsets = partition.offsets();
             let sample = PartitionSample {

@@ -367,6 +367,7 @@ pub(crate) async fn begin(
         settings: Arc::clone(&settings),
         admission: Arc::clone(admission),
         partitions: Arc::clone(&partitions),
+        data_dirs: Arc::clone(&data_dirs),
     };
     follower.begin(&metadata.image());
     metadata.set_listener(Arc::new(follower));

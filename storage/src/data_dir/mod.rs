@@ -217,6 +217,7 @@ pub struct DataDir {
     retention: RetentionStatus,
     /// What the wall clock last said, in milliseconds since the epoch.
     seen_ms: AtomicI64,
+    producer_expiration_ms: AtomicI64,
     /// What it said when the last checkpoint before the start was written.
     last_seen_ms: Option<i64>,
     reserve: Reserve,
@@ -350,6 +351,16 @@ impl DataDir {
                 drop(gone);
             }
         }));
+    }
+
+    /// How long an idle producer is known, in milliseconds.
+    pub fn producer_expiration_ms(&self) -> i64 {
+        self.producer_expiration_ms.load(Ordering::Relaxed)
+    }
+
+    /// Changes [`DataDirConfig::producer_expiration_ms`].
+    pub fn set_producer_expiration(&self, ms: i64) {
+        self.producer_expiration_ms.store(ms, Ordering::Relaxed);
     }
 
     /// The largest batch the journal takes.

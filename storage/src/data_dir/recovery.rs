@@ -176,6 +176,7 @@ pub(super) fn open(
         checkpoint_wanted: AtomicBool::new(false),
         retention: RetentionStatus::default(),
         seen_ms: AtomicI64::new(now_ms),
+        producer_expiration_ms: AtomicI64::new(config.producer_expiration_ms),
         last_seen_ms,
         reserve,
         space: Space::new(config.free_bytes_min, disk, reserve_bytes),

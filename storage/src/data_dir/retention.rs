@@ -60,7 +60,7 @@ impl DataDir {
                 break;
             }
             if let Some(now_ms) = now.wall_ms {
-                log.expire_producers(now_ms.saturating_sub(self.config.producer_expiration_ms));
+                log.expire_producers(now_ms.saturating_sub(self.producer_expiration_ms()));
             }
         }
         let status = &self.retention;

@@ -18,6 +18,10 @@ use crate::journal::BadBytes;
 
 /// Bytes taken from the tail at once.
 const RUN_BYTES: usize = 4 << 20;
+
+/// Less than this is left to the kernel and to checkpoints: of a thousand partitions with a little each, it would be a thousand writes in the way of
+/// the journal's.
+const WRITEBACK_BYTES_MIN: u64 = 128 << 10;
 /// Batches written with one call, at most: as many pieces as a vectored write takes.
 const RUN_BATCHES: usize = 1000;
 
@@ -172,6 +176,9 @@ impl Log {
         disk.active = Some(active);
         self.written_to(disk, last.header.end_offset());
         disk.flush_indexes(&self.environment.dirty)?;
+        if position - start < WRITEBACK_BYTES_MIN {
+            return Ok(());
+        }
         log.start_writeback(start, position - start)
     }
 

@@ -15,6 +15,8 @@ use crate::{BenchError, topic};
 
 /// A start that takes longer is broken, not slow.
 const START_MAX: Duration = Duration::from_secs(120);
+/// Much longer than it takes to write a few gigabytes.
+const LOAD_MAX: Duration = Duration::from_secs(300);
 const LOOK_INTERVAL: Duration = Duration::from_micros(500);
 const ENDING_MAX: Duration = Duration::from_secs(1);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -145,7 +147,12 @@ fn load_and_end(
             };
             // It ends when the broker does, with an error that says so.
             scope.spawn(move || produce::run(&bootstrap, topic, &load).err());
+            let begun = Instant::now();
             while Usage::of(pid)?.written_bytes < written_before + bytes {
+                if begun.elapsed() > LOAD_MAX {
+                    broker.kill9();
+                    return Err(BenchError::Unexpected("the broker writes next to nothing"));
+                }
                 std::thread::sleep(LOOK_INTERVAL);
             }
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bench::produce::ProduceLoad;
 use bench::schedule::Arrivals;
+use bench::startup::{self, Before};
 use bench::{consume, produce, topic};
 use peer::{Cluster, Holdfast, HoldfastConfig};
 
@@ -56,4 +57,24 @@ fn what_is_counted_is_what_is_there() {
     let produced = produce::run(&bootstrap, &made, &load).unwrap();
     assert!(produced.bytes >= 50_000_000, "{produced:?}");
     assert!(produced.elapsed > Duration::from_millis(1));
+}
+
+#[test]
+fn starts_are_measured_after_a_stop_and_after_a_kill() {
+    for (partitions, kill, gigabytes) in [(0, false, 0.0), (3, false, 0.005), (3, true, 0.0)] {
+        let before = Before {
+            partitions,
+            gigabytes,
+            kill,
+            data_dir: None,
+        };
+        let starts = startup::measure(&before, 2).unwrap();
+        assert_eq!(starts.len(), 2);
+        for start in starts {
+            assert!(start.port_open_ms <= start.first_answer_ms, "{start:?}");
+            let partition_answers = start.partition_answers_ms;
+            assert_eq!(partition_answers.is_some(), partitions > 0);
+            assert!(partition_answers.is_none_or(|ms| start.first_answer_ms <= ms));
+        }
+    }
 }

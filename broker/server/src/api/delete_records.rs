@@ -24,7 +24,7 @@ use super::controller::first_error;
 use super::topics::{find_partition, id_of};
 use super::{Answer, Api, Call, decode};
 use crate::broker::Broker;
-use crate::partition::{Partition, ProduceWait};
+use crate::partition::{Partition, PartitionsWait};
 
 /// The handler.
 pub const API: Api = Api {
@@ -46,7 +46,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: DeleteRecordsRequest = decode(body, call.head.version)?;
     let head = call.head;
     let asked = request.topics.iter().map(|topic| topic.partitions.len());
-    let wait = ProduceWait::new(asked.sum());
+    let wait = PartitionsWait::new(asked.sum());
     let mut slot = 0;
     let mut topics: Vec<(TopicName, Vec<Asked>)> = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
@@ -93,7 +93,7 @@ fn delete(
     broker: &Broker,
     topic: &TopicName,
     asked: &DeleteRecordsPartition,
-    wait: &Arc<ProduceWait>,
+    wait: &Arc<PartitionsWait>,
     slot: usize,
 ) -> Result<Arc<Partition>, ErrorCode> {
     let id = id_of(broker, topic.as_str())?;

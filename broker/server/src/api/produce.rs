@@ -34,7 +34,7 @@ use super::topics::{find_partition, id_of, known_id, text};
 use super::{Answer, Api, Call, Head, Response};
 use crate::broker::{Broker, wall_clock_ms};
 use crate::panics;
-use crate::partition::{Looked, Partition, ProduceWait, ProducedBatch, RecordRefusal, Refusal};
+use crate::partition::{Looked, Partition, PartitionsWait, ProducedBatch, RecordRefusal, Refusal};
 
 /// The handler.
 pub const API: Api = Api {
@@ -144,7 +144,7 @@ fn answer(broker: &Broker, head: Head, asked: Asked, appended: Appended) -> Answ
     if waiting == 0 {
         return Answer::Now(respond(&head, outcomes, Vec::new()));
     }
-    let wait = ProduceWait::new(waiting);
+    let wait = PartitionsWait::new(waiting);
     register(broker, &outcomes, &wait);
     let journal = Arc::clone(&broker.metrics.journal);
     let appended = Instant::now();
@@ -281,7 +281,7 @@ impl Appends {
 }
 
 /// Registers the request with every partition that took a batch of it.
-fn register(broker: &Broker, outcomes: &[TopicOutcome], wait: &Arc<ProduceWait>) {
+fn register(broker: &Broker, outcomes: &[TopicOutcome], wait: &Arc<PartitionsWait>) {
     let mut slot = 0;
     for topic in outcomes {
         let id = match &topic.topic {

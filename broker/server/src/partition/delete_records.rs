@@ -6,7 +6,7 @@ use protocol::ErrorCode;
 use protocol::model::Offset;
 use storage::journal::{DurableListener, JournalFault, JournalPosition};
 
-use super::{Partition, ProduceWait};
+use super::{Partition, PartitionsWait};
 
 impl Partition {
     /// Moves the log's start to `before`, or to the high watermark. Kafka's `Partition.deleteRecordsOnLeader`. Tells `wait` when that is
@@ -15,7 +15,7 @@ impl Partition {
     pub fn delete_records(
         &self,
         before: Option<Offset>,
-        wait: &Arc<ProduceWait>,
+        wait: &Arc<PartitionsWait>,
         slot: usize,
     ) -> Result<(), ErrorCode> {
         if !self.config.load().cleanup_policy.delete {
@@ -47,7 +47,7 @@ impl Partition {
 
 /// Hears that a new start is durable.
 struct Deleted {
-    wait: Arc<ProduceWait>,
+    wait: Arc<PartitionsWait>,
     slot: usize,
 }
 

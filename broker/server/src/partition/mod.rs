@@ -24,7 +24,7 @@ use crate::config::TopicConfig;
 use crate::metrics::TopicMetrics;
 use waiters::Waiters;
 
-pub use waiters::{FetchWait, ProduceWait};
+pub use waiters::{FetchWait, PartitionsWait};
 
 mod append;
 mod delete_records;
@@ -237,7 +237,7 @@ impl Partition {
     }
 
     /// Tells `wait` when everything before `end` is committed; at once if it is. `slot` is the waiter's name for this partition.
-    pub fn when_committed(&self, end: Offset, wait: &Arc<ProduceWait>, slot: usize) {
+    pub fn when_committed(&self, end: Offset, wait: &Arc<PartitionsWait>, slot: usize) {
         let outcome = {
             let mut state = self.state.lock();
             match state.closed {

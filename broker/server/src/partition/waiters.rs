@@ -9,18 +9,18 @@ use protocol::ErrorCode;
 use protocol::model::Offset;
 use tokio::sync::Notify;
 
-/// A produce request that waits for its partitions.
+/// A request that waits for each of its partitions: records to be committed, or a new start to be durable.
 #[derive(Debug)]
-pub struct ProduceWait {
+pub struct PartitionsWait {
     remaining: AtomicUsize,
     codes: Mutex<Vec<Option<ErrorCode>>>,
     finished: Notify,
 }
 
-impl ProduceWait {
+impl PartitionsWait {
     /// A wait for `partitions` answers.
-    pub fn new(partitions: usize) -> Arc<ProduceWait> {
-        Arc::new(ProduceWait {
+    pub fn new(partitions: usize) -> Arc<PartitionsWait> {
+        Arc::new(PartitionsWait {
             remaining: AtomicUsize::new(partitions),
             codes: Mutex::new(vec![None; partitions]),
             finished: Notify::new(),
@@ -85,15 +85,15 @@ impl FetchWait {
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     /// By the offset waited for, growing.
-    produces: VecDeque<(Offset, Arc<ProduceWait>, usize)>,
+    produces: VecDeque<(Offset, Arc<PartitionsWait>, usize)>,
     fetches: Vec<Arc<FetchWait>>,
 }
 
 /// Those to be told, once no lock is held.
-pub(super) type Told = (Vec<(Arc<ProduceWait>, usize)>, Vec<Arc<FetchWait>>);
+pub(super) type Told = (Vec<(Arc<PartitionsWait>, usize)>, Vec<Arc<FetchWait>>);
 
 impl Waiters {
-    pub(super) fn add_produce(&mut self, end: Offset, wait: Arc<ProduceWait>, slot: usize) {
+    pub(super) fn add_produce(&mut self, end: Offset, wait: Arc<PartitionsWait>, slot: usize) {
         // Nearly always at the back; a retry of an older batch belongs further in front.
         let at = self.produces.partition_point(|(other, ..)| *other <= end);
         self.produces.insert(at, (end, wait, slot));

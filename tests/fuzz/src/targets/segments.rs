@@ -19,7 +19,7 @@ use storage::data_dir::Checkpoint;
 use storage::io::sim::SimDisk;
 use storage::journal::{DurableListener, JournalFault, JournalPosition, JournalQueue};
 use storage::log::descriptors::Descriptors;
-use storage::log::{CheckpointedLog, Log, LogEnvironment, RetentionTime};
+use storage::log::{CheckpointedLog, DirtyCount, Log, LogEnvironment, RetentionTime, TailBudget};
 
 mod plan;
 
@@ -147,9 +147,9 @@ fn environment(disk: &SimDisk) -> LogEnvironment {
             JournalPosition(POSITION.0 + 100),
             1 << 20,
         )),
-        tails: Arc::default(),
+        tails: Arc::new(TailBudget::new(usize::MAX)),
         waiting: Arc::default(),
-        dirty: Arc::default(),
+        dirty: Arc::new(DirtyCount::new(usize::MAX)),
         condemned: Arc::default(),
         page_cache: Arc::default(),
         checkpoints: Arc::default(),

@@ -566,6 +566,15 @@ async fn connections_are_limited_anew() {
 }
 
 #[tokio::test]
+async fn producers_are_forgotten_after_the_time_that_is_set() {
+    let mut broker = TestBroker::start(&[]).await;
+    assert_eq!(broker.data_dir().producer_expiration_ms(), 86_400_000);
+    let hour: &[_] = &[("producer.id.expiration.ms", SET, Some("3600000"))];
+    assert_eq!(alter(&mut broker, (BROKER, "", hour)).await, ok());
+    assert_eq!(broker.data_dir().producer_expiration_ms(), 3_600_000);
+}
+
+#[tokio::test]
 async fn loggers_have_levels() {
     let mut broker = TestBroker::start(&[("node.id", "1")]).await;
     let level = |to: &str| {
@@ -637,7 +646,7 @@ async fn loggers_have_levels() {
                 LOGGER,
                 "1",
                 &[
-                    ("broker::net", SET, Some("TRACE")),
+                    ("broker.net", SET, Some("TRACE")),
                     ("storage", SET, Some("WARN")),
                 ],
             ),
@@ -650,7 +659,7 @@ async fn loggers_have_levels() {
     }
     let levels = broker.broker.loggers.levels();
     assert_eq!(
-        (levels["root"], levels["broker::net"], levels["storage"]),
+        (levels["root"], levels["broker.net"], levels["storage"]),
         ("ERROR", "TRACE", "ERROR")
     );
 }

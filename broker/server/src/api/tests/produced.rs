@@ -8,7 +8,7 @@ use protocol::batch::{BatchBuilder, BatchProducer, NewRecord};
 use protocol::model::{ProducerEpoch, ProducerId, Sequence, Uuid};
 
 use crate::broker::wall_clock_ms;
-use crate::partition::{Partition, ProduceWait};
+use crate::partition::{Partition, PartitionsWait};
 use crate::testing::TestBroker;
 
 /// A batch with records of these timestamps.
@@ -40,7 +40,7 @@ pub(super) async fn append(broker: &TestBroker, topic: Uuid, index: i32, batch: 
     let received = partition.receive(batch, 13, now_ms, None, 0);
     let produced = received.and_then(|batch| batch.append(now_ms));
     let end = produced.expect("a good batch").appended.end;
-    let wait = ProduceWait::new(1);
+    let wait = PartitionsWait::new(1);
     partition.when_committed(end, &wait, 0);
     wait.all().await;
     assert_eq!(wait.codes(), [ErrorCode::None]);
