@@ -8,10 +8,6 @@ use broker::run::{Addresses, run};
 use broker::{logging, panics};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Requests and answers are buffers of all sizes that come and go with each of them.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let invocation = match cli::parse() {
         Ok(invocation) => invocation,

@@ -113,13 +113,6 @@ pub trait IoFile: fmt::Debug + Send + Sync + 'static {
     }
     /// Reads until `buf` is full or the file ends; returns the bytes read.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
-    /// Reads `len` bytes, or as far as the file goes, into memory that need not be cleared first.
-    fn read_new(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; len];
-        let read = self.read_at(&mut bytes, offset)?;
-        bytes.truncate(read);
-        Ok(bytes)
-    }
     /// Fills the buffer's capacity from `offset`, a multiple of [`BLOCK`], or as far as the file goes; the buffer's length tells. Past
     /// the page cache where the file is direct: for reading much of it once.
     fn read_blocks(&self, buf: &mut AlignedBuf, offset: u64) -> io::Result<()> {

@@ -98,10 +98,6 @@ impl IoFile for UnsyncedFile {
         self.0.read_at(buf, offset)
     }
 
-    fn read_new(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        self.0.read_new(offset, len)
-    }
-
     fn read_blocks(&self, buf: &mut AlignedBuf, offset: u64) -> io::Result<()> {
         self.0.read_blocks(buf, offset)
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 
+use super::read_buffers::ReadBuffers;
 use crate::io::{Io, IoFile, OpenOptions};
 use crate::journal::LogId;
 
@@ -26,6 +27,7 @@ pub struct Descriptors {
     io: Arc<dyn Io>,
     open_max: usize,
     inner: Mutex<Inner>,
+    buffers: Arc<ReadBuffers>,
 }
 
 impl std::fmt::Debug for Descriptors {
@@ -46,7 +48,13 @@ impl Descriptors {
             io,
             open_max: open_max.max(1),
             inner: Mutex::new(inner),
+            buffers: Arc::default(),
         }
+    }
+
+    /// What files are read into.
+    pub(super) fn buffers(&self) -> &Arc<ReadBuffers> {
+        &self.buffers
     }
 
     /// The engine.

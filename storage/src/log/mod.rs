@@ -42,6 +42,7 @@ mod open;
 mod page_cache;
 mod producers;
 mod read;
+mod read_buffers;
 mod restore;
 mod retention;
 mod salvage;

@@ -184,12 +184,15 @@ impl Segment {
         let max_bytes = if is_bounded { 0 } else { max_bytes };
         let wanted = max_bytes.max(first.size_in_bytes);
         let wanted = usize::try_from(rest).unwrap_or(usize::MAX).min(wanted);
-        let mut buf = self.log()?.read_new(position, wanted)?;
+        let mut buf = self.files.buffers().take(wanted);
+        let read = self.log()?.read_at(buf.as_mut_slice(), position)?;
+        buf.truncate(read);
         // A batch that reaches too far is verified as well: its header may be what is damaged.
         let end = end.max(first.end_offset());
-        let kept = self.verified_prefix(&buf, position, first.base_offset, end, known_gap)?;
+        let kept =
+            self.verified_prefix(buf.as_ref(), position, first.base_offset, end, known_gap)?;
         buf.truncate(if is_bounded { 0 } else { kept });
-        Ok(Some(buf.into()))
+        Ok(Some(buf.freeze()))
     }
 
     /// How many bytes at the front are whole, verified batches that end by `end`. Damage is an error only at the very front: what

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use rustix::buffer::spare_capacity;
 use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -196,21 +195,6 @@ impl IoFile for DiskFile {
         fill(buf, |rest, done| {
             self.buffered.read_at(rest, offset + done as u64)
         })
-    }
-
-    fn read_new(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(len);
-        // The allocator may have given more.
-        while bytes.len() < len.min(bytes.capacity()) {
-            let at = offset + bytes.len() as u64;
-            match rustix::io::pread(&self.buffered, spare_capacity(&mut bytes), at) {
-                Ok(0) => break,
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        bytes.truncate(len);
-        Ok(bytes)
     }
 
     fn read_blocks(&self, buf: &mut AlignedBuf, offset: u64) -> io::Result<()> {
