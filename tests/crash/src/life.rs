@@ -14,6 +14,7 @@ use crate::{
     history::{History, ReadBack, TopicPartition},
     load::{Ending, Writer, WriterKind, WriterReport},
     loop_disk::LoopDisk,
+    patience::until_answered,
     reader::read_back,
     topics::Topics,
     victim::Victim,
@@ -337,7 +338,8 @@ impl<'a> Life<'a> {
                 let read = if gone.contains(&topic) {
                     ReadBack::default()
                 } else {
-                    let read = read_back(&mut connection, &topic, partition);
+                    // Apache Kafka may be ready before it leads each of its partitions.
+                    let read = until_answered(|| read_back(&mut connection, &topic, partition));
                     read.map_err(|error| Failure::broken(&format!("read {at}"), error))?
                 };
                 let batches = read.batches.iter();

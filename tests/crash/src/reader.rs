@@ -2,7 +2,7 @@
 
 use protocol::{ErrorCode, model::Offset};
 
-use crate::{history::ReadBack, patience::until_answered};
+use crate::history::ReadBack;
 use client::{ClientError, Connection, OffsetSpec, Topic};
 
 const FETCH_BYTES_MAX: i32 = 8 << 20;
@@ -33,10 +33,8 @@ fn read_once(
     topic: &Topic,
     partition: i32,
 ) -> Result<ReadBack, ClientError> {
-    let log_start_offset =
-        until_answered(|| connection.list_offset(topic, partition, OffsetSpec::Earliest))?;
-    let end_offset =
-        until_answered(|| connection.list_offset(topic, partition, OffsetSpec::Latest))?;
+    let log_start_offset = connection.list_offset(topic, partition, OffsetSpec::Earliest)?;
+    let end_offset = connection.list_offset(topic, partition, OffsetSpec::Latest)?;
     let mut read = ReadBack {
         log_start_offset,
         end_offset,
@@ -44,7 +42,7 @@ fn read_once(
     };
     let mut next: Offset = log_start_offset;
     while next < end_offset {
-        let fetched = until_answered(|| connection.fetch(topic, partition, next, FETCH_BYTES_MAX))?;
+        let fetched = connection.fetch(topic, partition, next, FETCH_BYTES_MAX)?;
         let found = read
             .push_fetched(&fetched.records)
             .map_err(|error| ClientError::Io {
