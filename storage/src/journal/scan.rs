@@ -350,6 +350,13 @@ enum Place {
     NothingBehind,
 }
 
+impl Place {
+    /// With a table or without: then it cannot be read.
+    fn of(commit: Option<Readable>) -> Place {
+        commit.map_or(Place::Other, Place::Commit)
+    }
+}
+
 /// A commit that can be read, at least in part.
 struct Readable {
     header: CommitHeader,
@@ -521,16 +528,13 @@ impl Walk {
                     (copy, Some("table of a commit is damaged; its copy is used"))
                 }
             };
-            return Ok(Some(match table {
-                Some(table) => Place::Commit(Readable {
-                    header,
-                    header_crc,
-                    table,
-                    payload_at,
-                    bad,
-                }),
-                None => Place::Other,
-            }));
+            return Ok(Some(Place::of(table.map(|table| Readable {
+                header,
+                header_crc,
+                table,
+                payload_at,
+                bad,
+            }))));
         }
         Ok(None)
     }
@@ -554,16 +558,13 @@ impl Walk {
                 let header_crc = header.encode(&mut [0; COMMIT_HEADER]);
                 let payload_at = at + (COMMIT_HEADER + header.table_len()) as u64;
                 let bad = Some("header of a commit is damaged; its copy is used");
-                return Ok(match table {
-                    Some(table) => Place::Commit(Readable {
-                        header,
-                        header_crc,
-                        table,
-                        payload_at,
-                        bad,
-                    }),
-                    None => Place::Other,
-                });
+                return Ok(Place::of(table.map(|table| Readable {
+                    header,
+                    header_crc,
+                    table,
+                    payload_at,
+                    bad,
+                })));
             }
             if CommitHeader::decode(block, &file.header.salt).is_some() && end > at + BLOCK as u64 {
                 return Ok(Place::Other);

@@ -18,13 +18,13 @@ const KEPT_MAX: usize = 16;
 pub struct ReadBuffers(Mutex<Vec<Vec<u8>>>);
 
 impl ReadBuffers {
-    /// A buffer of `len` bytes, whose contents are anything.
+    /// A buffer of `len` bytes, whose contents are anything. A small answer that is read slowly does not hold a large one.
     pub fn take(self: &Arc<Self>, len: usize) -> ReadBuffer {
         let mut free = self.0.lock();
-        let fitting = free.iter().position(|bytes| bytes.len() >= len);
-        let bytes = fitting
-            .filter(|_| len >= BYTES_MIN)
-            .map(|at| free.swap_remove(at));
+        let fitting = free
+            .iter()
+            .position(|bytes| (len..=len.saturating_mul(2)).contains(&bytes.len()));
+        let bytes = fitting.map(|at| free.remove(at));
         drop(free);
         ReadBuffer {
             bytes: bytes.unwrap_or_else(|| vec![0; len]),
@@ -71,9 +71,11 @@ impl Drop for ReadBuffer {
             return;
         }
         let mut free = self.home.0.lock();
-        if free.len() < KEPT_MAX {
-            free.push(std::mem::take(&mut self.bytes));
+        if free.len() == KEPT_MAX {
+            // Of a size that has not been asked for the longest.
+            free.remove(0);
         }
+        free.push(std::mem::take(&mut self.bytes));
     }
 }
 
@@ -105,6 +107,9 @@ mod tests {
         drop(buffers.take(BYTES_MAX + 1));
         drop(buffers.take(BYTES_MIN - 1));
         assert!(buffers.0.lock().is_empty());
+        drop(buffers.take(BYTES_MAX));
+        let small = buffers.take(BYTES_MIN);
+        assert_eq!(small.bytes.len(), BYTES_MIN, "a large one is not lent");
         let many: Vec<ReadBuffer> = (0..50).map(|_| buffers.take(BYTES_MIN)).collect();
         drop(many);
         assert_eq!(buffers.0.lock().len(), KEPT_MAX);

@@ -8,7 +8,7 @@ use std::{
 use libtest_mimic::Failed;
 use peer::{Holdfast, HoldfastConfig};
 use tempfile::TempDir;
-use tests_crash::{Failure, Life, LifeConfig, LoopDisk, Tally, Victim};
+use tests_crash::{Failure, Life, LifeConfig, LoopDisk, Tally, Victim, number_from_env};
 
 const CYCLES_PER_LIFE_MAX: u64 = 10;
 
@@ -95,6 +95,30 @@ impl Subject {
 }
 
 impl Campaign {
+    /// Of SIGKILLs, `HOLDFAST_CRASH_CYCLES` of them, or of power cuts, `HOLDFAST_POWER_CYCLES`; a few where that is not set.
+    pub fn new(
+        name: &'static str,
+        engine: &'static str,
+        power: bool,
+        directories: usize,
+        subject: Subject,
+    ) -> Campaign {
+        let (cycles_variable, few) = if power {
+            ("HOLDFAST_POWER_CYCLES", 3)
+        } else {
+            ("HOLDFAST_CRASH_CYCLES", 5)
+        };
+        Campaign {
+            name,
+            engine,
+            cycles: number_from_env(cycles_variable).unwrap_or(few),
+            cycles_variable,
+            power,
+            directories,
+            subject,
+        }
+    }
+
     /// Runs the cycles in lives of a few each, alternating between a small journal and the default.
     pub fn run(self) -> Result<(), Failed> {
         let seed = tests_crash::seed();
@@ -111,6 +135,11 @@ impl Campaign {
             total.add(self.live(seed, cycles)?);
         }
         eprintln!("{}: {total}", self.name);
+        // A few crashes may come before anything is old.
+        let must_delete = self.subject == Subject::Retention && self.cycles >= CYCLES_PER_LIFE_MAX;
+        if must_delete && total.deleted == 0 {
+            return Err("nothing was deleted".into());
+        }
         Ok(())
     }
 

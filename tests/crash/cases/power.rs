@@ -2,11 +2,10 @@
 
 use libtest_mimic::Failed;
 use peer::{ApacheKafka, ApacheKafkaConfig, Holdfast, HoldfastConfig};
-use tests_crash::{Failure, Life, Victim, number_from_env, seed};
+use tests_crash::{Failure, Life, Victim, seed};
 
 use crate::campaign::{Campaign, Ground, Subject};
 
-const CYCLES: u64 = 3;
 /// A cut may come before anything was acknowledged.
 const CUTS_WITHOUT_SYNC_MAX: u64 = 5;
 
@@ -15,41 +14,22 @@ pub fn run(engine: &'static str) -> Result<(), Failed> {
         "uring" => "power::uring",
         _ => "power::threads",
     };
-    campaign(name, engine, 1, Subject::Plain)
+    Campaign::new(name, engine, true, 1, Subject::Plain).run()
 }
 
 /// With a journal in each of several directories, and partitions in all of them.
 pub fn directories() -> Result<(), Failed> {
-    campaign("power::directories", "auto", 3, Subject::Plain)
+    Campaign::new("power::directories", "auto", true, 3, Subject::Plain).run()
 }
 
 /// While old records are deleted.
 pub fn retention() -> Result<(), Failed> {
-    campaign("power::retention", "auto", 1, Subject::Retention)
+    Campaign::new("power::retention", "auto", true, 1, Subject::Retention).run()
 }
 
 /// With a thousand partitions.
 pub fn partitions() -> Result<(), Failed> {
-    campaign("power::partitions", "auto", 1, Subject::Partitions)
-}
-
-fn campaign(
-    name: &'static str,
-    engine: &'static str,
-    directories: usize,
-    subject: Subject,
-) -> Result<(), Failed> {
-    let cycles_variable = "HOLDFAST_POWER_CYCLES";
-    let campaign = Campaign {
-        name,
-        engine,
-        cycles: number_from_env(cycles_variable).unwrap_or(CYCLES),
-        cycles_variable,
-        power: true,
-        directories,
-        subject,
-    };
-    campaign.run()
+    Campaign::new("power::partitions", "auto", true, 1, Subject::Partitions).run()
 }
 
 /// The test of the test: a journal that does not sync must be caught losing records.

@@ -82,6 +82,8 @@ pub struct Tally {
     pub refused: u64,
     /// Times the broker gave up its reserve.
     pub reserves: u64,
+    /// Offsets that were deleted.
+    pub deleted: u64,
 }
 
 impl Tally {
@@ -93,6 +95,7 @@ impl Tally {
         self.read += other.read;
         self.refused += other.refused;
         self.reserves += other.reserves;
+        self.deleted += other.deleted;
     }
 }
 
@@ -103,6 +106,9 @@ impl fmt::Display for Tally {
             "{} crashes, {} records acknowledged, {} batches sent again, {} records read",
             self.crashes, self.acknowledged, self.repeated, self.read
         )?;
+        if self.deleted > 0 {
+            write!(f, ", {} deleted", self.deleted)?;
+        }
         if self.refused > 0 {
             write!(
                 f,
@@ -228,6 +234,7 @@ impl<'a> Life<'a> {
             read: self.read,
             refused: self.refused,
             reserves: self.reserves,
+            deleted: self.history.deleted_offsets(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::TcpStream;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use client::{Connection, OffsetSpec, Topic};
@@ -65,19 +66,27 @@ pub fn measure(before: &Before, count: usize) -> Result<Vec<Start>, BenchError> 
         let start = Instant::now();
         broker.relaunch()?;
         let watched = watch(&mut broker, topics.last(), start);
-        starts.push(watched.map_err(|error| {
-            // A connection breaks a moment before the process is gone.
-            std::thread::sleep(ENDING_MAX);
-            match broker.ended() {
-                Some(status) => BenchError::Ended {
-                    status,
-                    log: broker.log_tail(),
-                },
-                None => error,
-            }
+        starts.push(watched.map_err(|error| match ended(&mut broker) {
+            Some(status) => BenchError::Ended {
+                status,
+                log: broker.log_tail(),
+            },
+            None => error,
         })?);
     }
     Ok(starts)
+}
+
+/// How the broker ended, if it does: a connection breaks a moment before the process is gone.
+fn ended(broker: &mut Holdfast) -> Option<ExitStatus> {
+    let deadline = Instant::now() + ENDING_MAX;
+    loop {
+        let status = broker.ended();
+        if status.is_some() || Instant::now() >= deadline {
+            return status;
+        }
+        std::thread::sleep(LOOK_INTERVAL);
+    }
 }
 
 fn make_topics(bootstrap: &str, partitions: i32) -> Result<Vec<Topic>, BenchError> {
@@ -87,7 +96,7 @@ fn make_topics(bootstrap: &str, partitions: i32) -> Result<Vec<Topic>, BenchErro
         let some = left.min(TOPIC_PARTITIONS_MAX);
         let name = format!("start-{}", topics.len());
         let made = topic::create(bootstrap, &name, some, &[])?;
-        // As many requests as partitions: a record in each of them.
+        // Twice as many requests as partitions: two records in each of them.
         let rounds = u64::from(some.unsigned_abs());
         let record_bytes = 100;
         let load = ProduceLoad {

@@ -113,6 +113,12 @@ impl History {
         self.partitions.entry(at.clone()).or_insert_with(new)
     }
 
+    /// How many offsets were deleted.
+    pub fn deleted_offsets(&self) -> u64 {
+        let partitions = self.partitions.values();
+        partitions.map(PartitionHistory::deleted_offsets).sum()
+    }
+
     /// How many records were acknowledged.
     pub fn acknowledged_records(&self) -> u64 {
         let partitions = self.partitions.values();

@@ -55,6 +55,11 @@ impl PartitionHistory {
         batch.acknowledged_at.extend(new);
     }
 
+    /// How many offsets lie before the first, as it was last read.
+    pub fn deleted_offsets(&self) -> u64 {
+        u64::try_from(self.start.get()).unwrap_or(0)
+    }
+
     /// How many records were acknowledged.
     pub fn acknowledged_records(&self) -> u64 {
         let batches = self.sent.values();
