@@ -84,10 +84,15 @@ impl TestBroker {
         decoded(&finished(answer).await, Q::API_KEY, version)
     }
 
-    /// Takes the data directory offline: a checkpoint cannot be written.
+    /// Takes the data directory offline.
     pub(crate) async fn fail_disk(&mut self) {
-        let mut failures = self.broker.data_dirs.failures();
         let data_dir = self.data_dir();
+        self.fail(&data_dir).await;
+    }
+
+    /// Takes a data directory offline, the first one: a checkpoint cannot be written.
+    pub(crate) async fn fail(&mut self, data_dir: &DataDir) {
+        let mut failures = self.broker.data_dirs.failures();
         let in_the_way = data_dir.path().join("checkpoint.tmp");
         // A checkpoint that is being written has it for a moment.
         while std::fs::create_dir(&in_the_way).is_err() {

@@ -38,12 +38,17 @@ impl Log {
             return Ok(());
         }
         self.finish_cut(&mut disk);
+        let found = segments.len();
         let stale = |segment: &Arc<Segment>| is_stale(&disk, segment.base());
         let (stale, segments): (Vec<_>, Vec<_>) = segments.into_iter().partition(stale);
         for segment in stale {
             segment.remove()?;
         }
         let (kept, is_whole) = self.take_up(&mut disk, segments, now_ms)?;
+        if kept.len() < found {
+            // New records are written where the removed ones were: those must not come back behind them.
+            self.environment.files.io().sync_dir(&self.dir)?;
+        }
         let found_end = disk.end;
         {
             let mut state = self.state();

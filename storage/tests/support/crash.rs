@@ -1,28 +1,27 @@
 //! A seeded life of a data directory: appends, truncations, commits, write-behind, checkpoints, topics made and deleted; and the end of
 //! the process or of the power at any operation, disks that refuse, and bits that rot.
 
+mod disk;
+mod outcome;
+mod steps;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use protocol::batch::{BatchBuilder, BatchHeader, BatchProducer, NewRecord};
-use protocol::model::{
-    BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, TopicId,
-    TopicIdPartition, Uuid,
-};
+use protocol::model::{BrokerId, TopicIdPartition, Uuid};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use storage::data_dir::{DataDir, DataDirConfig, Identity, OpenError, RecoveryReport};
 use storage::io::sim::{SimConfig, SimDisk};
-use storage::journal::{
-    DurableListener, JournalFault, JournalObserver, JournalPosition, JournalWriter, WriterConfig,
-    WriterStep,
-};
-use storage::log::{Durability, Log, LogConfig, Retention, RetentionTime, is_disk_full};
+use storage::journal::{JournalObserver, JournalWriter, WriterConfig, WriterStep};
+use storage::log::{Log, LogConfig, Retention, is_disk_full};
 
-use super::model::{Batch, Expected};
+use super::model::Expected;
+
+pub use outcome::Outcome;
 
 /// What may go wrong besides crashes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,79 +32,6 @@ pub struct Trouble {
     pub refuses: bool,
     /// A byte rots before the last start.
     pub rots: bool,
-}
-
-/// What a run saw.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// Power losses and kills.
-    pub crashes: u64,
-    /// Of these, in the middle of an operation.
-    pub struck: u64,
-    /// Starts that had to cut an in-flight tail.
-    pub cuts: u64,
-    /// Clean stops.
-    pub clean: u64,
-    /// Records compared after restarts.
-    pub verified: u64,
-    /// Records compared while the process worked.
-    pub read: u64,
-    /// Truncations.
-    pub truncations: u64,
-    /// Records compared of logs in the page cache.
-    pub unjournaled: u64,
-    /// Retries recognised.
-    pub duplicates: u64,
-    /// Directories that went offline.
-    pub faults: u64,
-    /// Segments deleted by retention.
-    pub deleted: u64,
-    /// Starts moved by hand.
-    pub starts: u64,
-    /// Times the disk was found to be full.
-    pub full: u64,
-    /// Times the reserve was given up.
-    pub reserves: u64,
-    /// Starts that a full disk refused.
-    pub no_space: u64,
-    /// Rotten bytes that refused the start.
-    pub refused: u64,
-    /// Rotten bytes that cost records, reported.
-    pub damaged: u64,
-    /// Rotten bytes that cost nothing.
-    pub harmless: u64,
-}
-
-impl Outcome {
-    /// Adds another run's.
-    pub fn add(&mut self, other: &Outcome) {
-        self.crashes += other.crashes;
-        self.struck += other.struck;
-        self.cuts += other.cuts;
-        self.clean += other.clean;
-        self.verified += other.verified;
-        self.read += other.read;
-        self.truncations += other.truncations;
-        self.duplicates += other.duplicates;
-        self.faults += other.faults;
-        self.unjournaled += other.unjournaled;
-        self.deleted += other.deleted;
-        self.starts += other.starts;
-        self.full += other.full;
-        self.reserves += other.reserves;
-        self.no_space += other.no_space;
-        self.refused += other.refused;
-        self.damaged += other.damaged;
-        self.harmless += other.harmless;
-    }
-}
-
-/// Who does not care.
-struct Nobody;
-
-impl DurableListener for Nobody {
-    fn on_durable(&self, _: JournalPosition) {}
-    fn on_fault(&self, _: &JournalFault) {}
 }
 
 struct NoObserver;
@@ -338,278 +264,10 @@ impl Life {
         }
     }
 
-    /// Lets the disk refuse something soon.
-    fn refuse(&mut self) {
-        const PLACES: [&str; 8] = [
-            "journal",
-            ".journal",
-            ".log",
-            "index",
-            "checkpoint",
-            "partition",
-            "-0",
-            "/data",
-        ];
-        const EIO: i32 = 5;
-        const ENOSPC: i32 = 28;
-        match self.random.random_range(0..200) {
-            0..2 => {
-                let place = PLACES[self.random.random_range(0..PLACES.len())];
-                let errno = if self.random.random_bool(0.3) {
-                    EIO
-                } else {
-                    ENOSPC
-                };
-                if self.random.random_bool(0.7) {
-                    self.disk.fail_next_write(place, errno);
-                } else {
-                    self.disk.fail_next_sync(place, errno);
-                }
-            }
-            2..5 => {
-                self.is_tight = true;
-                self.disk.set_free(0);
-            }
-            5..12 => {
-                self.is_tight = false;
-                self.disk.set_capacity(u64::MAX);
-            }
-            _ => {}
-        }
-    }
-
     fn pick(&mut self) -> Option<(Arc<Log>, TopicIdPartition)> {
         let at = self.random.random_range(0..self.expected.len().max(1));
         let (partition, (_, expected)) = self.expected.iter().nth(at)?;
         Some((expected.log.clone()?, *partition))
-    }
-
-    fn append(&mut self) -> std::io::Result<()> {
-        let Some((log, partition)) = self.pick() else {
-            return Ok(());
-        };
-        let records = self.random.random_range(1..5);
-        let padding = match self.random.random_range(0..50) {
-            0 => 30_000,
-            1..5 => 6_000,
-            _ => self.random.random_range(0..400),
-        };
-        let is_idempotent = self.random.random_bool(0.5);
-        let producer_id = self.random.random_range(0..2);
-        let Some((_, expected)) = self.expected.get_mut(&partition) else {
-            return Ok(());
-        };
-        let base = expected.end();
-        let values: Vec<Vec<u8>> = (0..records)
-            .map(|record| {
-                // Made once: a record written again at an offset that was taken back is another.
-                format!(
-                    "{}-{}-{}-{}",
-                    log.id(),
-                    base + record,
-                    self.now_ms,
-                    "x".repeat(padding)
-                )
-            })
-            .map(String::into_bytes)
-            .collect();
-        let producer = (is_idempotent && !expected.has_lost).then(|| {
-            let id = ProducerId::new(producer_id);
-            let last = expected.now.batches.iter().rev().find_map(|batch| {
-                let producer = batch.producer.filter(|producer| producer.id == id)?;
-                Some(producer.base_sequence?.plus(batch.values.len() as i32))
-            });
-            BatchProducer {
-                id,
-                epoch: ProducerEpoch::new(0),
-                base_sequence: Some(last.unwrap_or(Sequence::new(0))),
-            }
-        });
-        // Now and then another leader.
-        let epoch = expected.now.batches.last().map_or(0, |last| last.epoch);
-        let batch = Batch {
-            base,
-            values,
-            epoch: epoch + i32::from(self.now_ms % 700 == 0),
-            producer,
-        };
-        let appended = send(&log, &batch, batch.epoch, self.now_ms)?;
-        assert_eq!(appended.base.get(), base as i64);
-        assert!(appended.duplicate.is_none(), "it was never sent before");
-        expected.append(batch);
-        Ok(())
-    }
-
-    /// Sends a batch again that the log has.
-    fn retry(&mut self) -> std::io::Result<()> {
-        let Some((log, partition)) = self.pick() else {
-            return Ok(());
-        };
-        let Some((_, expected)) = self.expected.get(&partition) else {
-            return Ok(());
-        };
-        if expected.has_lost {
-            return Ok(());
-        }
-        let written = expected
-            .now
-            .batches
-            .iter()
-            .rev()
-            .find(|batch| batch.producer.is_some());
-        let Some(batch) = written else { return Ok(()) };
-        let epoch = expected.now.batches.last().map_or(0, |last| last.epoch);
-        let appended = send(&log, batch, epoch, self.now_ms)?;
-        assert!(
-            appended.duplicate.is_some(),
-            "{log:?}: a retry was written again: {appended:?}"
-        );
-        assert_eq!(appended.base.get(), batch.base as i64);
-        self.outcome.duplicates += 1;
-        Ok(())
-    }
-
-    fn truncate(&mut self) -> std::io::Result<()> {
-        let Some((log, partition)) = self.pick() else {
-            return Ok(());
-        };
-        let Some((_, expected)) = self.expected.get_mut(&partition) else {
-            return Ok(());
-        };
-        if expected.is_unjournaled {
-            return Ok(());
-        }
-        let end = expected.end();
-        // Mostly a little, sometimes deep into the segments.
-        let back = if self.random.random_bool(0.7) {
-            end.min(6)
-        } else {
-            end
-        };
-        let to = end - self.random.random_range(0..=back);
-        let reached = log
-            .truncate(Offset::new(to as i64))
-            .map_err(std::io::Error::other)?;
-        let reached = usize::try_from(reached.get()).unwrap_or(0);
-        assert!(reached <= to.max(expected.start()) || to >= end);
-        if reached < end {
-            expected.truncate(reached);
-            assert_eq!(expected.end(), reached, "a batch is cut as a whole");
-            self.outcome.truncations += 1;
-        }
-        Ok(())
-    }
-
-    fn advance_start(&mut self) -> std::io::Result<()> {
-        let Some((log, partition)) = self.pick() else {
-            return Ok(());
-        };
-        let Some((_, expected)) = self.expected.get_mut(&partition) else {
-            return Ok(());
-        };
-        let durable_end = log.offsets().durable_end.get() as usize;
-        let start = self
-            .random
-            .random_range(expected.start()..=durable_end.max(expected.start()));
-        let moved = log
-            .advance_start(Offset::new(start as i64), Arc::new(Nobody))
-            .map_err(std::io::Error::other)?;
-        if moved.is_some() {
-            expected.starts_at(start);
-            self.outcome.starts += 1;
-        }
-        Ok(())
-    }
-
-    fn retain(&mut self, data_dir: &DataDir) {
-        let logs = self
-            .expected
-            .values_mut()
-            .filter_map(|(_, expected)| Some((expected.log.clone()?, expected)));
-        let mut before = Vec::new();
-        for (log, expected) in logs {
-            log.set_high_watermark(log.offsets().durable_end);
-            before.push((log.size_bytes(), log, expected));
-        }
-        let retained = data_dir.retain(RetentionTime {
-            wall_ms: self.random.random_bool(0.5).then_some(self.now_ms),
-            monotonic_ms: self.now_ms,
-        });
-        self.outcome.deleted += retained.segments;
-        for (bytes, log, expected) in before {
-            let start = log.offsets().start.get() as usize;
-            if start == expected.start() {
-                continue;
-            }
-            expected.starts_at(start);
-            let retention = self.log_config.retention.unwrap_or_default();
-            let kept = retention.bytes.is_some_and(|kept| log.size_bytes() >= kept);
-            assert!(
-                kept || retention.ms.is_some(),
-                "{log:?}: {} bytes of {bytes} are left",
-                log.size_bytes()
-            );
-        }
-    }
-
-    fn read(&mut self) -> Result<(), String> {
-        let Some((_, partition)) = self.pick() else {
-            return Ok(());
-        };
-        let Some((_, expected)) = self.expected.get(&partition) else {
-            return Ok(());
-        };
-        match expected.check_live() {
-            Ok(count) => {
-                self.outcome.read += count as u64;
-                Ok(())
-            }
-            Err(_) if self.disk.is_down() => Ok(()),
-            // Reading does not need a disk that can be written.
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    fn create(&mut self, data_dir: &DataDir) -> std::io::Result<()> {
-        if self.expected.len() >= self.logs_max {
-            return Ok(());
-        }
-        self.topics_made += 1;
-        let topic_id = TopicId::new(Uuid::from_u128(self.topics_made));
-        let Some(topic_id) = topic_id else {
-            return Ok(());
-        };
-        // Few names, so that a topic is often made again under the name of a deleted one.
-        let name = format!("topic{}", self.random.random_range(0..self.logs_max - 1));
-        if self.expected.values().any(|(taken, _)| *taken == name) {
-            return Ok(());
-        }
-        let partition = TopicIdPartition {
-            topic_id,
-            partition: PartitionIndex::new(0),
-        };
-        let durability = if self.random.random_bool(0.2) {
-            Durability::Os
-        } else {
-            Durability::Fsync
-        };
-        let log = data_dir
-            .create_log(partition, &name, durability, self.log_config.clone())
-            .map_err(std::io::Error::other)?;
-        let expected = Expected::of(log);
-        self.expected.insert(partition, (name, expected));
-        Ok(())
-    }
-
-    fn drop_one(&mut self, data_dir: &DataDir) -> std::io::Result<()> {
-        let Some((_, partition)) = self.pick() else {
-            return Ok(());
-        };
-        let Some(removed) = self.expected.remove(&partition) else {
-            return Ok(());
-        };
-        self.dropped.insert(partition, removed);
-        data_dir.drop_log(partition).map_err(std::io::Error::other)
     }
 
     fn stop(&mut self, data_dir: &DataDir, writer: &mut JournalWriter) -> Result<(), String> {
@@ -687,102 +345,6 @@ impl Life {
         self.lost_power = false;
         Ok(())
     }
-
-    /// Flips a bit anywhere, and starts: reported or refused, never served; and no business of logs that have nothing there.
-    fn rot(&mut self) -> Result<(), String> {
-        let files: Vec<(PathBuf, usize)> = self
-            .disk
-            .image()
-            .into_iter()
-            .map(|(path, bytes)| (path, bytes.len()))
-            .filter(|(path, len)| *len > 0 && !path.to_string_lossy().contains("-delete"))
-            .collect();
-        if files.is_empty() {
-            return Ok(());
-        }
-        let (path, len) = &files[self.random.random_range(0..files.len())];
-        let bytes = self.disk.image().remove(path).unwrap_or_default();
-        // Where something is: most of a journal file is zeros.
-        let used: Vec<usize> = (0..*len).filter(|at| bytes[*at] != 0).collect();
-        let at = match used.get(self.random.random_range(0..used.len().max(1))) {
-            Some(at) if self.random.random_bool(0.9) => *at,
-            _ => self.random.random_range(0..*len),
-        };
-        let mask = 1 << self.random.random_range(0..8);
-        self.disk
-            .rot(path, at as u64, mask)
-            .map_err(|error| error.to_string())?;
-        let context = format!("bit {mask:#x} of byte {at} of {}", path.display());
-        let (data_dir, report) = match self.try_open() {
-            Ok(opened) => opened,
-            Err(OpenError::Io { path, source }) => {
-                return Err(format!("{context}: {}: {source}", path.display()));
-            }
-            Err(_) => {
-                self.outcome.refused += 1;
-                return Ok(());
-            }
-        };
-        let in_journal = path.starts_with("/data/journal");
-        let mut is_whole = true;
-        for log in data_dir.logs() {
-            let known = self.expected.get_mut(&log.partition());
-            let Some((_, expected)) = known.or_else(|| self.dropped.get_mut(&log.partition()))
-            else {
-                return Err(format!("{context}: {log:?} was never created"));
-            };
-            let whole = expected
-                .verify_damaged(&log, self.lost_power)
-                .map_err(|error| format!("{context}: {error}"))?;
-            let is_its_own = in_journal || path.starts_with(log.dir());
-            if !whole && !is_its_own {
-                return Err(format!("{context}: {log:?} lost something"));
-            }
-            let is_segment = path.extension().is_some_and(|name| name == "log")
-                // Until the first checkpoint it says whose the directory of a log is that is not in the journal.
-                || (expected.is_unjournaled && path.ends_with("partition.metadata"));
-            if !whole && !in_journal && !is_segment {
-                return Err(format!(
-                    "{context}: {log:?} lost something with a file that can be rebuilt"
-                ));
-            }
-            is_whole &= whole;
-        }
-        if in_journal && !is_whole && report.damage.is_empty() && report.cut.is_none() {
-            return Err(format!(
-                "{context}: records are lost and nothing is reported"
-            ));
-        }
-        if is_whole {
-            self.outcome.harmless += 1;
-        } else {
-            self.outcome.damaged += 1;
-        }
-        Ok(())
-    }
-}
-
-fn send(
-    log: &Arc<Log>,
-    batch: &Batch,
-    epoch: i32,
-    now_ms: i64,
-) -> std::io::Result<storage::log::Appended> {
-    let mut builder = BatchBuilder::new();
-    if let Some(producer) = batch.producer {
-        builder = builder.producer(producer);
-    }
-    for value in &batch.values {
-        builder.push(&NewRecord {
-            timestamp: now_ms,
-            value: Some(value),
-            ..NewRecord::default()
-        });
-    }
-    let bytes = builder.build();
-    let header = BatchHeader::parse(&bytes).map_err(std::io::Error::other)?;
-    log.append(bytes, &header, LeaderEpoch::new(epoch), now_ms, None)
-        .map_err(std::io::Error::other)
 }
 
 fn log_config(random: &mut SmallRng) -> LogConfig {

@@ -69,6 +69,9 @@ enum Command {
         /// Where the data is; otherwise in a temporary directory
         #[arg(long)]
         data_dir: Option<PathBuf>,
+        /// A setting of the broker, NAME=VALUE; may be repeated
+        #[arg(long = "set", value_parser = pair)]
+        settings: Vec<(String, String)>,
     },
 }
 
@@ -200,12 +203,14 @@ fn main() -> ExitCode {
             gigabytes,
             kill,
             data_dir,
+            settings,
         } => {
             let before = Before {
                 partitions,
                 gigabytes,
                 kill,
                 data_dir,
+                settings,
             };
             start(&before, rounds)
         }

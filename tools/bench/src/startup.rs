@@ -35,6 +35,8 @@ pub struct Before {
     pub kill: bool,
     /// Where the data is; without one, a temporary directory.
     pub data_dir: Option<PathBuf>,
+    /// Settings of the broker by name.
+    pub settings: Vec<(String, String)>,
 }
 
 /// One start. Milliseconds since the process was created.
@@ -54,6 +56,7 @@ pub struct Start {
 pub fn measure(before: &Before, count: usize) -> Result<Vec<Start>, BenchError> {
     let config = HoldfastConfig {
         data_dir: before.data_dir.clone(),
+        settings: before.settings.clone(),
         ready_timeout: START_MAX,
         ..HoldfastConfig::default()
     };

@@ -67,6 +67,7 @@ fn starts_are_measured_after_a_stop_and_after_a_kill() {
             gigabytes,
             kill,
             data_dir: None,
+            settings: Vec::new(),
         };
         let starts = startup::measure(&before, 2).unwrap();
         assert_eq!(starts.len(), 2);

@@ -231,3 +231,29 @@ fn a_disk_that_breaks_down_loses_nothing_that_was_acknowledged() {
     let found = values(&running.log("a"));
     assert_eq!(found[..2], ["in a segment", "in the journal"]);
 }
+
+#[test]
+fn a_sync_that_fails_when_a_reader_opens_a_log_takes_the_directory_offline() {
+    let mut node = node();
+    node.config.open_files_max = 3;
+    let mut running = node.start();
+    for name in ["a", "b"] {
+        append(&running.create(name), b"acknowledged");
+    }
+    running.commit();
+    running.dir.checkpoint(None).expect("a checkpoint");
+    let mut running = node.crash(running);
+    let offline = count_offline(&running.dir);
+    assert_eq!(values(&running.log("a")), ["acknowledged"], "three files");
+    node.disk.fail_next_sync(".log", EIO);
+    let log = running.log("b");
+    let (served, error) = read_all(&log);
+    assert!(served.is_empty());
+    assert!(matches!(error, Some(ReadError::Io(_))), "{error:?}");
+    drop(log);
+    assert_offline(&mut running, &offline);
+    let running = node.crash(running);
+    for name in ["a", "b"] {
+        assert_eq!(values(&running.log(name)), ["acknowledged"]);
+    }
+}

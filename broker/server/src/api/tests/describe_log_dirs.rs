@@ -19,6 +19,16 @@ async fn describe(
     version: i16,
     topics: Asked<'_>,
 ) -> DescribeLogDirsResult {
+    let mut results = describe_all(broker, version, topics).await;
+    assert_eq!(results.len(), 1);
+    results.remove(0)
+}
+
+async fn describe_all(
+    broker: &mut TestBroker,
+    version: i16,
+    topics: Asked<'_>,
+) -> Vec<DescribeLogDirsResult> {
     let topic = |(name, partitions): &(&str, &[i32])| {
         DescribableLogDirTopic::default()
             .with_topic(text(*name).into())
@@ -26,9 +36,9 @@ async fn describe(
     };
     let topics = topics.map(|topics| topics.iter().map(topic).collect());
     let request = DescribeLogDirsRequest::default().with_topics(topics);
-    let mut response: DescribeLogDirsResponse = broker.ask(version, &request).await;
-    assert_eq!((response.error_code, response.results.len()), (0, 1));
-    response.results.remove(0)
+    let response: DescribeLogDirsResponse = broker.ask(version, &request).await;
+    assert_eq!(response.error_code, 0);
+    response.results
 }
 
 /// Topic, partition and size.
@@ -117,4 +127,32 @@ async fn a_directory_that_is_offline_says_so() {
     assert_eq!(result.error_code, ErrorCode::KafkaStorageError.code());
     assert!(result.topics.is_empty());
     assert_eq!(result.log_dir.as_str(), path.to_string_lossy());
+}
+
+#[tokio::test]
+async fn each_directory_tells_its_own_partitions() {
+    let temporary = [(); 2].map(|()| tempfile::tempdir().expect("a temporary directory"));
+    let paths = temporary
+        .each_ref()
+        .map(|directory| directory.path().to_string_lossy());
+    let mut broker = TestBroker::start(&[("log.dirs", &paths.join(","))]).await;
+    create(&mut broker, "t", 2).await;
+    let results = describe_all(&mut broker, 5, None).await;
+    let dirs = results.iter().map(|result| result.log_dir.as_str());
+    assert_eq!(dirs.collect::<Vec<_>>(), paths);
+    let [first, second] = [&results[0], &results[1]].map(sizes);
+    assert_eq!((first.len(), second.len()), (1, 1), "one for each");
+    let mut all = [first, second.clone()].concat();
+    all.sort_unstable();
+    assert_eq!(all, [("t", 0, 0), ("t", 1, 0)]);
+
+    // One that fails does not take along the other.
+    let failed = broker.data_dir();
+    assert_eq!(failed.path().to_string_lossy(), paths[0]);
+    broker.fail(&failed).await;
+    let after = describe_all(&mut broker, 5, None).await;
+    let codes = [&after[0], &after[1]].map(|result| result.error_code);
+    assert_eq!(codes, [ErrorCode::KafkaStorageError.code(), 0]);
+    assert_eq!(sizes(&after[0]), []);
+    assert_eq!(sizes(&after[1]), second);
 }
