@@ -4,10 +4,14 @@
 //! - [`batch`]: the record batch, read and patched in place.
 //! - [`wire`]: frames, headers, bodies, versions.
 //! - [`messages`]: the bodies of every API.
+//! - [`consumer_protocol`]: what a broker reads of what consumers tell each other.
+//! - [`group_records`]: the records of `__consumer_offsets`.
 //! - [`ErrorCode`].
 
 pub mod batch;
+pub mod consumer_protocol;
 mod error_code;
+pub mod group_records;
 pub mod messages;
 pub mod model;
 pub mod wire;

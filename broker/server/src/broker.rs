@@ -1,7 +1,7 @@
 //! What every API handler works with: configuration, metadata, partitions, counters.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use broker_controller::decide::RegisterBroker;
@@ -13,6 +13,7 @@ use protocol::wire::versions::ApiVersionTable;
 
 use crate::api::fetch_sessions::FetchSessions;
 use crate::config::{Config, LiveSettings, TopicConfig};
+use crate::coordinator::{Groups, Leadership, LeadershipListener};
 use crate::data_dirs::DataDirs;
 use crate::logging::Loggers;
 use crate::metrics::Metrics;
@@ -42,6 +43,8 @@ pub struct Broker {
     pub metadata: Metadata<LocalQuorum>,
     /// The partitions led here.
     pub partitions: Arc<Partitions>,
+    /// The consumer groups coordinated here.
+    pub groups: Arc<Groups>,
     /// The data directories.
     pub data_dirs: Arc<DataDirs>,
     /// How it is registered, as long as no directory goes offline.
@@ -71,6 +74,8 @@ pub struct Partitions {
     by_id: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
     /// The configuration of each topic here, resolved.
     configs: RwLock<HashMap<TopicId, Arc<TopicConfig>>>,
+    /// Who hears what is led here.
+    leadership: Leadership,
 }
 
 impl Partitions {
@@ -88,7 +93,13 @@ impl Partitions {
             metrics,
             by_id: RwLock::default(),
             configs: RwLock::default(),
+            leadership: Leadership::default(),
         }
+    }
+
+    /// Names who hears what is led here, before anything is. Once.
+    pub fn set_leadership_listener(&self, listener: Weak<dyn LeadershipListener>) {
+        self.leadership.set(listener);
     }
 
     /// A partition led here.
@@ -180,7 +191,10 @@ impl Partitions {
         let name = Arc::clone(topic.name());
         let home = Home { data_dir, log };
         let partition = Partition::lead(id, name, state.leader_epoch, home, config, metrics);
-        self.by_id.write().insert(id, partition);
+        self.by_id.write().insert(id, Arc::clone(&partition));
+        if let Some(listener) = self.leadership.listener() {
+            listener.on_led(&partition);
+        }
     }
 
     fn config_of(&self, image: &MetadataImage, id: TopicId, name: &str) -> Arc<TopicConfig> {
@@ -230,6 +244,7 @@ impl Partitions {
         let partition = self.by_id.write().remove(&id);
         if let Some(partition) = partition {
             partition.close(ErrorCode::UnknownTopicOrPartition);
+            self.on_lost(&partition);
             self.drop_log(partition.directory(), id, topic);
         }
     }
@@ -244,6 +259,13 @@ impl Partitions {
         };
         for partition in closed {
             partition.close(ErrorCode::KafkaStorageError);
+            self.on_lost(&partition);
+        }
+    }
+
+    fn on_lost(&self, partition: &Partition) {
+        if let Some(listener) = self.leadership.listener() {
+            listener.on_lost(partition.topic(), partition.id());
         }
     }
 

@@ -8,6 +8,7 @@ use protocol::model::BrokerId;
 
 use crate::broker::Partitions;
 use crate::config::LiveSettings;
+use crate::coordinator::Groups;
 use crate::data_dirs::DataDirs;
 use crate::net::admission::Admission;
 use crate::quorum::ImageListener;
@@ -22,6 +23,8 @@ pub struct Follower {
     pub admission: Arc<Admission>,
     /// The partitions.
     pub partitions: Arc<Partitions>,
+    /// The consumer groups.
+    pub groups: Arc<Groups>,
     /// Where their data is.
     pub data_dirs: Arc<DataDirs>,
 }
@@ -79,5 +82,13 @@ impl ImageListener for Follower {
 
     fn on_image_published(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
         self.partitions.on_image_published(image, delta);
+        let deleted = delta.topics_deleted.values();
+        let names = deleted.map(|deleted| Arc::clone(deleted.topic.name()));
+        let gone: Vec<_> = names
+            .filter(|name| image.topic_named(name).is_none())
+            .collect();
+        if !gone.is_empty() {
+            self.groups.forget_topics(gone);
+        }
     }
 }

@@ -5,6 +5,7 @@ pub mod api;
 pub mod broker;
 pub mod cli;
 pub mod config;
+pub mod coordinator;
 pub mod data_dirs;
 pub mod follow;
 pub mod logging;

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use broker_coordinators::group::GroupView;
+use protocol::model::{PartitionIndex, TopicIdPartition};
 use storage::data_dir::{DataDir, SpaceState};
 
 use crate::broker::Broker;
-use crate::metrics::{ControllerSample, Metrics, PartitionSample, Samples, Scrape, StorageSample};
+use crate::metrics::{
+    ControllerSample, GroupSample, GroupTotals, Metrics, OffsetSample, PartitionSample, Samples,
+    Scrape, StorageSample,
+};
 use crate::net::{CloseReason, Observer};
 
 /// Answers a scrape from the broker's state.
@@ -42,6 +47,7 @@ impl Scrape for BrokerScrape {
             let path = directory.path().display().to_string();
             samples.storage(&path, directory.online().map(|it| storage(&it)));
         }
+        collect_groups(broker, samples);
         let image = broker.metadata.image();
         samples.controller(ControllerSample {
             active: true,
@@ -54,6 +60,56 @@ impl Scrape for BrokerScrape {
             partitions: image.partition_count() as u64,
         });
     }
+}
+
+fn collect_groups(broker: &Broker, samples: &mut Samples) {
+    let mut groups = Vec::new();
+    let mut totals = GroupTotals::default();
+    broker.groups.for_each(|coordinator| {
+        let counters = coordinator.counters();
+        totals.rebalances += counters.rebalances;
+        totals.expired_members += counters.expired_members;
+        totals.commits += counters.commits;
+        totals.expired_offsets += counters.expired_offsets;
+        groups.extend(coordinator.groups().map(sample_of));
+    });
+    // Without the lock of a coordinator.
+    for mut group in groups {
+        for committed in &mut group.offsets {
+            committed.lag = lag(broker, committed);
+        }
+        samples.group(group);
+    }
+    samples.group_totals(totals);
+}
+
+fn sample_of(group: GroupView<'_>) -> GroupSample {
+    let offsets = group.offsets();
+    let offsets = offsets.map(|(topic, partition, offset)| OffsetSample {
+        topic: Arc::clone(topic),
+        partition,
+        offset,
+        lag: None,
+    });
+    GroupSample {
+        group: Arc::clone(group.group),
+        state: group.state,
+        members: group.members as u64,
+        offsets: offsets.collect(),
+    }
+}
+
+fn lag(broker: &Broker, committed: &OffsetSample) -> Option<i64> {
+    let image = broker.metadata.image();
+    let topic_id = image.topic_named(&committed.topic)?.topic_id();
+    let partition = PartitionIndex::from_wire(committed.partition)?;
+    let id = TopicIdPartition {
+        topic_id,
+        partition,
+    };
+    let end = broker.partitions.get(id)?.offsets().high_watermark.get();
+    // A topic that was made again has less than was committed.
+    Some(end.saturating_sub(committed.offset).max(0))
 }
 
 fn storage(data_dir: &DataDir) -> StorageSample {

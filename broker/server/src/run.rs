@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use broker_controller::decide::{BootstrapCluster, FEATURES, FenceBroker, RegisterBroker};
@@ -22,6 +22,7 @@ use crate::admin::{self, AdminState, Readiness};
 use crate::api::{self, Dispatcher, fetch_sessions::FetchSessions};
 use crate::broker::{Broker, Partitions, wall_clock_ms};
 use crate::config::{BrokerConfig, Config, IoEngine, LiveSettings};
+use crate::coordinator::{Groups, group_config};
 use crate::data_dirs::{DataDirs, DirectoryConfigs, Opening, offline};
 use crate::follow::Follower;
 use crate::logging;
@@ -172,6 +173,8 @@ pub async fn run(
                 reason = offline::follow(&broker) => drop(failed.send(reason)),
             }
             readiness.send_replace(Readiness::NotReady("stopping".into()));
+            // Members that wait for a rebalance would hold the stop up.
+            broker.groups.close();
         }
     };
     let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&broker)));
@@ -362,11 +365,15 @@ pub(crate) async fn begin(
         Arc::clone(&settings),
         Arc::clone(metrics),
     ));
+    let groups = Arc::new(Groups::new(group_config(&settings.now())));
+    let listener: Weak<Groups> = Arc::downgrade(&groups);
+    partitions.set_leadership_listener(listener);
     let follower = Follower {
         node_id: id,
         settings: Arc::clone(&settings),
         admission: Arc::clone(admission),
         partitions: Arc::clone(&partitions),
+        groups: Arc::clone(&groups),
         data_dirs: Arc::clone(&data_dirs),
     };
     follower.begin(&metadata.image());
@@ -378,6 +385,7 @@ pub(crate) async fn begin(
         registration,
         metadata,
         partitions,
+        groups,
         data_dirs,
         metrics: Arc::clone(metrics),
         apis: api::table(),

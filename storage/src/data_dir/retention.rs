@@ -12,6 +12,7 @@ pub struct RetentionStatus {
     segments: AtomicU64,
     bytes: AtomicU64,
     is_paused: AtomicBool,
+    has_looked: AtomicBool,
 }
 
 impl RetentionStatus {
@@ -26,6 +27,11 @@ impl RetentionStatus {
     /// Whether nothing is deleted for its age, since the wall clock has jumped.
     pub fn is_paused(&self) -> bool {
         self.is_paused.load(Ordering::Relaxed)
+    }
+
+    /// Whether the wall clock was where it should be when it was last looked at; not before it was.
+    pub fn trusts_clock(&self) -> bool {
+        self.has_looked.load(Ordering::Relaxed) && !self.is_paused()
     }
 }
 
@@ -68,6 +74,7 @@ impl DataDir {
         status.bytes.fetch_add(sum.bytes, Ordering::Relaxed);
         let is_paused = now.wall_ms.is_none();
         status.is_paused.store(is_paused, Ordering::Relaxed);
+        status.has_looked.store(true, Ordering::Relaxed);
         if sum.segments > 0 {
             // Their files wait for it.
             self.checkpoint_wanted.store(true, Ordering::Release);

@@ -31,24 +31,38 @@ pub mod configs;
 mod controller;
 pub mod create_partitions;
 pub mod create_topics;
+pub mod delete_groups;
 pub mod delete_records;
 pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
+pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
 pub mod describe_topic_partitions;
 pub mod fetch;
 pub mod fetch_sessions;
+pub mod find_coordinator;
+mod groups;
+pub mod heartbeat;
 pub mod incremental_alter_configs;
 pub mod init_producer_id;
+pub mod join_group;
+pub mod leave_group;
 pub mod list_config_resources;
+pub mod list_groups;
 pub mod list_offsets;
 pub mod metadata;
+pub mod offset_commit;
+pub mod offset_delete;
+pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
+pub mod sync_group;
 mod topics;
 mod view;
+
+pub(crate) use topics::new_topic_id;
 
 #[cfg(test)]
 mod tests;
@@ -59,6 +73,15 @@ pub const APIS: &[Api] = &[
     fetch::API,
     list_offsets::API,
     metadata::API,
+    offset_commit::API,
+    offset_fetch::API,
+    find_coordinator::API,
+    join_group::API,
+    heartbeat::API,
+    leave_group::API,
+    sync_group::API,
+    describe_groups::API,
+    list_groups::API,
     api_versions::API,
     create_topics::API,
     delete_topics::API,
@@ -69,7 +92,9 @@ pub const APIS: &[Api] = &[
     alter_configs::API,
     describe_log_dirs::API,
     create_partitions::API,
+    delete_groups::API,
     incremental_alter_configs::API,
+    offset_delete::API,
     describe_cluster::API,
     describe_producers::API,
     list_config_resources::API,

@@ -12,6 +12,7 @@ mod describe_configs;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
+mod groups;
 mod list_config_resources;
 mod list_offsets;
 mod metadata;

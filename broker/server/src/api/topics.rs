@@ -1,5 +1,6 @@
 //! How requests name topics, by name or by id, and what they find.
 
+use broker_controller::MetadataImage;
 use broker_controller::image::PartitionImage;
 use protocol::ErrorCode;
 use protocol::codec::StrBytes;
@@ -51,6 +52,15 @@ pub(super) fn id_of(broker: &Broker, name: &str) -> Result<TopicId, ErrorCode> {
         .ok_or(ErrorCode::UnknownTopicOrPartition)
 }
 
+/// Whether there is such a partition for clients.
+pub(super) fn has_partition(image: &MetadataImage, topic: &str, partition: i32) -> bool {
+    let topic = image.topic_named(topic).filter(|_| !is_private(topic));
+    let partition = PartitionIndex::from_wire(partition);
+    topic
+        .zip(partition)
+        .is_some_and(|(topic, partition)| topic.partition(partition).is_some())
+}
+
 /// An id from the wire, if there is such a topic.
 pub(super) fn known_id(broker: &Broker, id: Uuid) -> Result<TopicId, ErrorCode> {
     let id = TopicId::new(id).ok_or(ErrorCode::UnknownTopicId)?;
@@ -66,7 +76,7 @@ pub(super) fn text(text: impl Into<String>) -> StrBytes {
 }
 
 /// A fresh topic id.
-pub(super) fn new_topic_id() -> TopicId {
+pub(crate) fn new_topic_id() -> TopicId {
     loop {
         // Ids that Kafka reserves are all but zero in their upper half; a random one practically never is.
         let id = Uuid::new_v4();

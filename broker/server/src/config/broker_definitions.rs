@@ -5,6 +5,7 @@ use super::definition::{
     ConfigType::{Boolean, Int, List, Long, String},
     Definition, Section,
 };
+use super::group_coordinator_definitions::GROUPS;
 use super::journal_definitions::JOURNAL;
 use super::log_definitions::LOGS;
 
@@ -36,6 +37,10 @@ pub static BROKER_SECTIONS: &[Section] = &[
     Section {
         title: "Producers and transactions",
         definitions: PRODUCERS,
+    },
+    Section {
+        title: "Consumer groups",
+        definitions: GROUPS,
     },
     Section {
         title: "Journal and disk",

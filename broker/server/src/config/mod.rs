@@ -18,6 +18,7 @@ mod environment;
 mod error;
 mod file;
 mod group;
+mod group_coordinator_definitions;
 mod journal_definitions;
 mod listener;
 mod log_definitions;

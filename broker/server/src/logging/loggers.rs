@@ -21,6 +21,7 @@ pub const LOGGERS: &[&str] = &[
     "broker.admin",
     "broker.api",
     "broker.broker",
+    "broker.coordinator",
     "broker.data_dirs",
     "broker.follow",
     "broker.logging",

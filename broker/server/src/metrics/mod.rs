@@ -13,6 +13,7 @@
 mod api;
 mod atomics;
 mod exposition;
+mod groups;
 mod histogram;
 mod journal;
 mod network;
@@ -32,6 +33,7 @@ use parking_lot::RwLock;
 pub use api::{ApiMetrics, RequestMetrics};
 pub use atomics::{Counter, Gauge};
 pub use exposition::Exposition;
+pub use groups::{GroupSample, GroupTotals, OffsetSample};
 pub use histogram::{BYTES_BOUNDS, COUNT_BOUNDS, Histogram, LATENCY_BOUNDS, Unit};
 pub use journal::JournalMetrics;
 pub use network::NetworkMetrics;

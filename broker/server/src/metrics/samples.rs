@@ -1,6 +1,7 @@
 //! Values that others hold, asked for at each scrape.
 
 use super::exposition::Exposition;
+use super::groups::{GroupSample, GroupSamples, GroupTotals};
 use super::storage::{StorageSample, StorageSamples};
 
 /// Someone who holds values that `/metrics` shows.
@@ -47,6 +48,7 @@ pub struct ControllerSample {
 #[derive(Debug, Default)]
 pub struct Samples {
     partitions: Vec<(String, String, PartitionSample)>,
+    groups: GroupSamples,
     storage: StorageSamples,
     controller: Option<ControllerSample>,
 }
@@ -113,6 +115,16 @@ impl Samples {
             .push((topic.to_owned(), partition.to_string(), sample));
     }
 
+    /// Adds a group.
+    pub fn group(&mut self, sample: GroupSample) {
+        self.groups.groups.push(sample);
+    }
+
+    /// Sets what was counted in all groups.
+    pub fn group_totals(&mut self, totals: GroupTotals) {
+        self.groups.totals = totals;
+    }
+
     /// Adds a data directory; without a sample it is offline.
     pub fn storage(&mut self, path: &str, sample: Option<StorageSample>) {
         self.storage.0.push((path.to_owned(), sample));
@@ -138,6 +150,7 @@ impl Samples {
                 .count();
             out.gauge(name, help).value(&[], count);
         }
+        self.groups.expose(out);
         self.storage.expose(out);
         if let Some(controller) = &self.controller {
             controller.expose(out);

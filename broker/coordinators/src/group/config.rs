@@ -1,0 +1,35 @@
+//! The settings that groups follow.
+
+/// Limits and times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupConfig {
+    /// `group.min.session.timeout.ms`.
+    pub session_timeout_ms_min: i32,
+    /// `group.max.session.timeout.ms`.
+    pub session_timeout_ms_max: i32,
+    /// `group.initial.rebalance.delay.ms`: how long a group that was empty waits for more members.
+    pub initial_rebalance_delay_ms: i32,
+    /// `group.max.size`, in members.
+    pub members_max: usize,
+    /// `offset.metadata.max.bytes`, in UTF-16 units as Kafka counts them.
+    pub offset_metadata_chars_max: usize,
+    /// `offsets.retention.minutes`, in milliseconds.
+    pub offsets_retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`.
+    pub offsets_retention_check_ms: i64,
+}
+
+impl Default for GroupConfig {
+    /// Kafka's.
+    fn default() -> GroupConfig {
+        GroupConfig {
+            session_timeout_ms_min: 6_000,
+            session_timeout_ms_max: 1_800_000,
+            initial_rebalance_delay_ms: 3_000,
+            members_max: i32::MAX as usize,
+            offset_metadata_chars_max: 4_096,
+            offsets_retention_ms: 7 * 24 * 3_600_000,
+            offsets_retention_check_ms: 600_000,
+        }
+    }
+}

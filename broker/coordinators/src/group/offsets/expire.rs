@@ -1,0 +1,55 @@
+//! Offsets that nobody needs any more (KIP-211), and groups without any.
+
+use std::sync::Arc;
+
+use super::super::Group;
+use super::super::classic::ClassicState;
+use super::super::context::Context;
+use super::CommittedOffset;
+
+impl Group {
+    /// Forgets what has expired; and the group, if nothing is left of it. Returns how many records that took.
+    pub(in crate::group) fn expire(&mut self, context: &mut Context<'_>, id: &str) -> usize {
+        let before = context.effects.records.len();
+        let expired: Vec<_> = self
+            .offsets
+            .iter()
+            .filter(|(topic, _, committed)| self.has_expired(context, topic, committed))
+            .map(|(topic, partition, _)| (Arc::clone(topic), partition))
+            .collect();
+        context.counters.expired_offsets += expired.len() as u64;
+        for (topic, partition) in expired {
+            self.forget(context, id, &topic, partition);
+        }
+        let is_empty = self.classic.is_empty() && self.offsets.is_empty();
+        if is_empty && self.classic.is_recorded() {
+            self.bury(context, id);
+        }
+        context.effects.records.len() - before
+    }
+
+    fn has_expired(&self, context: &Context<'_>, topic: &str, committed: &CommittedOffset) -> bool {
+        if !context.now.wall_is_trusted {
+            return false;
+        }
+        let now_ms = context.now.wall_ms;
+        let classic = &self.classic;
+        let committed_at = committed.commit_timestamp_ms;
+        let idle_since_ms = match (classic.protocol_type(), classic.state()) {
+            // Who assigns partitions to itself commits now and then, or is gone.
+            (None, _) => committed_at,
+            // From when the last member left.
+            (Some(_), ClassicState::Empty) => classic.state_since_ms().unwrap_or(committed_at),
+            // Topics that nobody reads any more.
+            (Some(_), ClassicState::Stable) => match classic.subscribed() {
+                Some(topics) if !topics.contains(topic) => committed_at,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        match committed.expire_timestamp_ms {
+            Some(expires_ms) => now_ms >= expires_ms,
+            None => now_ms.saturating_sub(idle_since_ms) >= context.config.offsets_retention_ms,
+        }
+    }
+}
