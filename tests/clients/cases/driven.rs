@@ -3,6 +3,7 @@
 //!
 //! - `produce` reads records from standard input, sends them, and prints them as acknowledged;
 //! - `consume` prints records, without a group;
+//! - `group` prints records that the members of a group have read, and commits them;
 //! - `offsets` prints where partitions start and end, and what is found at timestamps;
 //! - `admin` goes through the life of a topic, and `alter` changes one; they check the answers
 //!   themselves, as the client gives them.
@@ -30,6 +31,9 @@ pub(crate) trait Driver {
     /// The program, installed if need be.
     fn program() -> Command;
 
+    /// Whether it consumes in groups, and its program knows the command.
+    const GROUPS: bool = false;
+
     /// Whether the client can send such a record. What it cannot is left out.
     fn sends(_content: &Content) -> bool {
         true
@@ -49,7 +53,7 @@ pub(crate) fn cases<D: Driver>() -> Vec<Case> {
         run,
         smoke: name == "smoke",
     };
-    vec![
+    let mut cases = vec![
         case("smoke", smoke::<D>),
         case("edge_cases", every_shape::<D>),
         case("codecs", codecs::<D>),
@@ -58,7 +62,11 @@ pub(crate) fn cases<D: Driver>() -> Vec<Case> {
         case("times", times::<D>),
         case("admin", admin::<D>),
         case("alter", alter::<D>),
-    ]
+    ];
+    if D::GROUPS {
+        cases.push(case("group", group::<D>));
+    }
+    cases
 }
 
 fn smoke<D: Driver>(target: &Target) {
@@ -201,6 +209,31 @@ fn admin<D: Driver>(target: &Target) {
 fn alter<D: Driver>(target: &Target) {
     let topic = topic::<D>(target, "alter");
     run(D::program().args(["alter", "--brokers", &target.bootstrap, "--topic", &topic]));
+}
+
+/// One member reads some, two others go on where it stopped.
+fn group<D: Driver>(target: &Target) {
+    let topic = topic::<D>(target, "group");
+    let written = produce::<D>(target, &topic, &bulk(300), &[]);
+    let read = |members: usize, count: usize| {
+        let mut members_of_it = D::program();
+        members_of_it.args(["group", "--brokers", &target.bootstrap, "--topic", &topic]);
+        members_of_it.args(["--group", &topic, "--members", &members.to_string()]);
+        lines::records(&run(members_of_it.args(["--count", &count.to_string()])))
+    };
+    let first = read(1, 100);
+    assert!(
+        (100..300).contains(&first.len()),
+        "{} records at once",
+        first.len()
+    );
+    let rest = read(2, written.len() - first.len());
+    let mut all = [first, rest].concat();
+    let in_order = |record: &Record| (record.partition, record.offset);
+    all.sort_by_key(in_order);
+    let mut expected: Vec<Record> = written.into_iter().map(D::reads).collect();
+    expected.sort_by_key(in_order);
+    assert_same(&expected, &all);
 }
 
 pub(crate) fn topic<D: Driver>(target: &Target, purpose: &str) -> String {

@@ -25,6 +25,7 @@ struct FranzGo;
 
 impl Driver for FranzGo {
     const CLIENT: Client = Client::FranzGo;
+    const GROUPS: bool = true;
 
     fn program() -> Command {
         program("franz-go")
@@ -35,6 +36,7 @@ struct Sarama;
 
 impl Driver for Sarama {
     const CLIENT: Client = Client::Sarama;
+    const GROUPS: bool = true;
 
     fn program() -> Command {
         program("sarama")

@@ -2,6 +2,7 @@
 
 mod admin;
 mod dump_log;
+mod groups;
 
 use std::{collections::BTreeMap, process::Command};
 
@@ -52,6 +53,36 @@ pub(crate) const CASES: &[Case] = &[
         client: Client::Java,
         name: "dump_log_of_one_codec",
         run: dump_log::one_codec,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "group",
+        run: groups::console_consumer,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "group_verifiable",
+        run: groups::verifiable_consumer,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "group_perf",
+        run: groups::consumer_perf,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "admin_groups",
+        run: groups::administration,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "dump_log_of_offsets",
+        run: groups::dump_offsets,
         smoke: false,
     },
     Case {

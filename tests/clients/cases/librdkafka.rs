@@ -1,6 +1,7 @@
 //! librdkafka, which most clients that are neither Java nor Go are built on.
 
 pub(crate) mod client;
+mod groups;
 mod records;
 
 use std::time::{Duration, Instant};
@@ -89,6 +90,24 @@ pub(crate) const CASES: &[Case] = &[
         client: Client::Librdkafka,
         name: "admin",
         run: admin,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "group",
+        run: groups::group,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "cooperative_group",
+        run: groups::cooperative,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "static_members",
+        run: groups::static_members,
         smoke: false,
     },
     Case {

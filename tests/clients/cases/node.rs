@@ -20,6 +20,7 @@ struct Kafkajs;
 
 impl Driver for Kafkajs {
     const CLIENT: Client = Client::Kafkajs;
+    const GROUPS: bool = true;
     const CODECS: &'static [&'static str] = &["none", "gzip", "snappy"];
 
     fn program() -> Command {

@@ -25,6 +25,7 @@ struct Aiokafka;
 
 impl Driver for Aiokafka {
     const CLIENT: Client = Client::Aiokafka;
+    const GROUPS: bool = true;
 
     fn program() -> Command {
         program("drive_aiokafka.py")

@@ -119,21 +119,59 @@ async function consume(options) {
   lines.writeRecords(records)
 }
 
+// Reads as the members of a group until they have as many records as it is asked for, and commits
+// what was read.
+async function group(options) {
+  const read = new Map()
+  await new Promise((resolve, reject) => {
+    const members = Array.from({ length: options.members }, () => member(options, read, resolve))
+    Promise.all(members).catch(reject)
+  })
+  await Promise.all(consumers.map(consumer => consumer.disconnect()))
+  lines.writeRecords([...read.values()])
+}
+
+const consumers = []
+
+async function member(options, read, isFull) {
+  const consumer = client(options).consumer({ groupId: options.group })
+  consumers.push(consumer)
+  await consumer.connect()
+  await consumer.subscribe({ topics: [options.topic], fromBeginning: true })
+  await consumer.run({
+    eachBatchAutoResolve: false,
+    eachBatch: async ({ batch, resolveOffset, uncommittedOffsets, commitOffsetsIfNecessary }) => {
+      for (const message of batch.messages) {
+        if (read.size >= options.count) break
+        // After a rebalance a record that was not committed is read again.
+        read.set(`${batch.partition}:${message.offset}`, record(batch.partition, message))
+        resolveOffset(message.offset)
+      }
+      await commitOffsetsIfNecessary(uncommittedOffsets())
+      if (read.size >= options.count) isFull()
+    },
+  })
+}
+
 // The records of a fetch from the position on: it begins with the batch that has it.
 function advance(positions, partition, messages) {
   const from = positions.get(partition)
   const records = messages
     .filter(message => Number(message.offset) >= from)
-    .map(message => ({
-      partition,
-      offset: Number(message.offset),
-      timestamp: Number(message.timestamp),
-      key: message.key,
-      value: message.value,
-      headers: asList(message.headers),
-    }))
+    .map(message => record(partition, message))
   if (records.length > 0) positions.set(partition, records.at(-1).offset + 1)
   return records
+}
+
+function record(partition, message) {
+  return {
+    partition,
+    offset: Number(message.offset),
+    timestamp: Number(message.timestamp),
+    key: message.key,
+    value: message.value,
+    headers: asList(message.headers),
+  }
 }
 
 // Prints where each partition starts and ends, then what it finds at timestamps.
@@ -277,4 +315,4 @@ async function expectConfig(admin, topic, name, value, source) {
   }
 }
 
-lines.run({ produce, consume, offsets, admin, alter })
+lines.run({ produce, consume, group, offsets, admin, alter })

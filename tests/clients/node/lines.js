@@ -54,6 +54,9 @@ async function main(commands) {
       idempotent: { type: 'boolean', default: false },
       // How many records to wait for.
       count: { type: 'string', default: '0' },
+      // The group to consume as, and how many members of it consume at once.
+      group: { type: 'string' },
+      members: { type: 'string', default: '1' },
       // PARTITION:OFFSET to consume from; every partition from its start if not given.
       from: { type: 'string', multiple: true },
       // PARTITION:TIMESTAMP to look up.
@@ -65,6 +68,7 @@ async function main(commands) {
   const options = {
     ...values,
     count: Number(values.count),
+    members: Number(values.members),
     from: values.from?.map(pair),
     at: values.at.map(pair),
   }

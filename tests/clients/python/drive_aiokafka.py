@@ -7,7 +7,7 @@ import lines
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import InvalidPartitionsError, for_code
+from aiokafka.errors import CommitFailedError, InvalidPartitionsError, for_code
 
 PARTITIONS = 5
 RETENTION = "86400000"
@@ -77,6 +77,39 @@ async def consume(arguments):
             for polled in (await reader.getmany(timeout_ms=1000)).values():
                 records.extend(record(message) for message in polled)
     lines.write(records)
+
+
+async def group(arguments):
+    """Reads as the members of a group until they have as many records as it is asked for, and commits what was read."""
+    read = {}
+    await asyncio.gather(*(member(arguments, read) for _ in range(arguments.members)))
+    lines.write(read.values())
+
+
+async def member(arguments, read):
+    check = lines.deadline()
+    reader = AIOKafkaConsumer(
+        arguments.topic,
+        bootstrap_servers=arguments.brokers,
+        group_id=arguments.group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    async with reader:
+        while len(read) < arguments.count:
+            check(f"{len(read)} of {arguments.count} records")
+            polled = await reader.getmany(timeout_ms=200, max_records=10)
+            positions = {}
+            for partition, messages in polled.items():
+                for message in messages:
+                    if len(read) < arguments.count:
+                        # After a rebalance a record that was not committed is read again.
+                        read[message.partition, message.offset] = record(message)
+                        positions[partition] = message.offset + 1
+            # Of a partition that somebody else has by now it is refused, and read again there.
+            with contextlib.suppress(CommitFailedError):
+                if positions:
+                    await reader.commit(positions)
 
 
 def record(message):
@@ -222,5 +255,12 @@ def in_a_loop(command):
 
 
 if __name__ == "__main__":
-    commands = {"produce": produce, "consume": consume, "offsets": offsets, "admin": admin, "alter": alter}
+    commands = {
+        "produce": produce,
+        "consume": consume,
+        "group": group,
+        "offsets": offsets,
+        "admin": admin,
+        "alter": alter,
+    }
     lines.main(**{name: in_a_loop(command) for name, command in commands.items()})

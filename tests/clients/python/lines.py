@@ -85,6 +85,8 @@ def main(**commands) -> None:
     parser.add_argument("--acks", default="all", choices=["all", "leader", "none"])
     parser.add_argument("--idempotent", action="store_true")
     parser.add_argument("--count", type=int, default=0, help="how many records to wait for")
+    parser.add_argument("--group", help="the group to consume as")
+    parser.add_argument("--members", type=int, default=1, help="how many members of the group consume at once")
     parser.add_argument("--from", dest="starts", type=_pair, action="append", metavar="PARTITION:OFFSET",
                         help="where to consume from; every partition from its start if not given")
     parser.add_argument("--at", type=_pair, action="append", default=[], metavar="PARTITION:TIMESTAMP")

@@ -188,7 +188,7 @@ pub(super) fn assign(consumer: &BaseConsumer, topic: &str, starts: &[(i32, Offse
         .expect("an assignment needs no group");
 }
 
-fn record<M: Message>(message: &M) -> Record
+pub(super) fn record<M: Message>(message: &M) -> Record
 where
     M::Headers: Headers,
 {

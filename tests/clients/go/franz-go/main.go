@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,6 +16,7 @@ func main() {
 	lines.Main("franz-go", map[string]lines.Command{
 		"produce": produce,
 		"consume": consume,
+		"group":   group,
 		"offsets": offsets,
 		"admin":   admin,
 		"alter":   alter,
@@ -125,6 +127,56 @@ func consume(ctx context.Context, options *lines.Options) error {
 	return print(records)
 }
 
+// group reads as the members of a group until they have as many records as it is asked for, and
+// commits what was read.
+func group(ctx context.Context, options *lines.Options) error {
+	until, union := lines.NewUnion(ctx, options.Count)
+	results := make(chan error)
+	for range options.Members {
+		go func() { results <- member(ctx, until, union, options) }()
+	}
+	var failed []error
+	for range options.Members {
+		failed = append(failed, <-results)
+	}
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	return union.Print()
+}
+
+func member(ctx, until context.Context, union *lines.Union, options *lines.Options) error {
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(options.Brokers),
+		kgo.ConsumeTopics(options.Topic),
+		kgo.ConsumerGroup(options.Group),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.DisableAutoCommit(),
+	)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+
+	for until.Err() == nil {
+		fetches := client.PollRecords(until, 10)
+		if err := fetches.Err0(); err != nil && until.Err() == nil {
+			return err
+		}
+		var read []*kgo.Record
+		for _, record := range fetches.Records() {
+			if union.Add(line(record)) {
+				read = append(read, record)
+			}
+		}
+		// Of a partition that somebody else has by now it is refused, and read again there.
+		if err := client.CommitRecords(ctx, read...); err != nil && ctx.Err() != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // offsets prints where each partition starts and ends, then what it finds at timestamps.
 func offsets(ctx context.Context, options *lines.Options) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(options.Brokers))
@@ -171,20 +223,24 @@ func offsets(ctx context.Context, options *lines.Options) error {
 
 func print(records []*kgo.Record) error {
 	var output []lines.Record
-	for _, r := range records {
-		line := lines.Record{
-			Topic:     r.Topic,
-			Partition: r.Partition,
-			Offset:    r.Offset,
-			Timestamp: r.Timestamp.UnixMilli(),
-			Key:       r.Key,
-			Value:     r.Value,
-			Headers:   []lines.Header{},
-		}
-		for _, h := range r.Headers {
-			line.Headers = append(line.Headers, lines.Header{Name: h.Key, Value: h.Value})
-		}
-		output = append(output, line)
+	for _, record := range records {
+		output = append(output, line(record))
 	}
 	return lines.Print(output)
+}
+
+func line(record *kgo.Record) lines.Record {
+	line := lines.Record{
+		Topic:     record.Topic,
+		Partition: record.Partition,
+		Offset:    record.Offset,
+		Timestamp: record.Timestamp.UnixMilli(),
+		Key:       record.Key,
+		Value:     record.Value,
+		Headers:   []lines.Header{},
+	}
+	for _, header := range record.Headers {
+		line.Headers = append(line.Headers, lines.Header{Name: header.Key, Value: header.Value})
+	}
+	return line
 }

@@ -16,6 +16,7 @@ func main() {
 	lines.Main("sarama", map[string]lines.Command{
 		"produce": produce,
 		"consume": consume,
+		"group":   group,
 		"offsets": offsets,
 		"admin":   admin,
 		"alter":   alter,
@@ -162,6 +163,58 @@ func consume(ctx context.Context, options *lines.Options) error {
 		}
 	}
 	return lines.Print(records)
+}
+
+// group reads as the members of a group until they have as many records as it is asked for, and
+// commits what was read.
+func group(ctx context.Context, options *lines.Options) error {
+	until, union := lines.NewUnion(ctx, options.Count)
+	results := make(chan error)
+	for range options.Members {
+		go func() { results <- member(until, union, options) }()
+	}
+	var failed []error
+	for range options.Members {
+		failed = append(failed, <-results)
+	}
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	return union.Print()
+}
+
+func member(until context.Context, union *lines.Union, options *lines.Options) error {
+	config := config()
+	config.Consumer.Offsets.Initial = sarama.OffsetOldest
+	group, err := sarama.NewConsumerGroup([]string{options.Brokers}, options.Group, config)
+	if err != nil {
+		return err
+	}
+	for until.Err() == nil && err == nil {
+		err = group.Consume(until, []string{options.Topic}, reader{union})
+	}
+	// What is marked is committed with the end of the session; closing leaves the group.
+	return errors.Join(err, group.Close())
+}
+
+// reader reads a partition as long as the session lasts.
+type reader struct{ union *lines.Union }
+
+func (reader) Setup(sarama.ConsumerGroupSession) error   { return nil }
+func (reader) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+
+func (r reader) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	for {
+		select {
+		case message, ok := <-claim.Messages():
+			if !ok || !r.union.Add(record(message)) {
+				return nil
+			}
+			session.MarkMessage(message, "")
+		case <-session.Context().Done():
+			return nil
+		}
+	}
 }
 
 func record(message *sarama.ConsumerMessage) lines.Record {
