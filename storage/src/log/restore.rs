@@ -87,6 +87,8 @@ impl Log {
             state.leader_epochs = line.leader_epochs.clone();
             state.producers = line.producers.clone();
             state.damaged = line.damaged;
+            // Reads go by the order. A checkpoint of ours has it.
+            state.damaged.sort_by_key(|range| range.from);
             // Epochs are those of the files, which may begin before it.
             state
                 .leader_epochs
