@@ -12,14 +12,14 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 use crate::{
     failure::{Failure, Finding},
     history::{History, ReadBack, TopicPartition},
-    load::{Ending, Writer, WriterKind, WriterReport},
+    load::{Committer, Ending, Writer, WriterKind, WriterReport},
     loop_disk::LoopDisk,
     patience::until_answered,
     reader::read_back,
     topics::Topics,
     victim::Victim,
 };
-use client::Connection;
+use client::{Connection, Topic};
 
 mod crowd;
 mod half;
@@ -35,6 +35,8 @@ const WRITERS: [WriterKind; 4] = [
     WriterKind::Plain,
     WriterKind::Idempotent,
 ];
+/// Groups that commit offsets.
+const COMMITTERS: u32 = 2;
 /// How often a writer is replaced by a new one, whose producer id must be new as well.
 const WRITER_REPLACED: f64 = 0.2;
 /// How often the broker is killed while it recovers.
@@ -78,6 +80,8 @@ pub struct Tally {
     pub repeated: u64,
     /// Records read, again after each restart.
     pub read: u64,
+    /// Offsets of groups whose commit was acknowledged.
+    pub committed: u64,
     /// Batches refused for want of space.
     pub refused: u64,
     /// Times the broker gave up its reserve.
@@ -93,6 +97,7 @@ impl Tally {
         self.acknowledged += other.acknowledged;
         self.repeated += other.repeated;
         self.read += other.read;
+        self.committed += other.committed;
         self.refused += other.refused;
         self.reserves += other.reserves;
         self.deleted += other.deleted;
@@ -103,8 +108,8 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} crashes, {} records acknowledged, {} batches sent again, {} records read",
-            self.crashes, self.acknowledged, self.repeated, self.read
+            "{} crashes, {} records acknowledged, {} batches sent again, {} records read, {} offsets committed",
+            self.crashes, self.acknowledged, self.repeated, self.read, self.committed
         )?;
         if self.deleted > 0 {
             write!(f, ", {} deleted", self.deleted)?;
@@ -131,6 +136,7 @@ pub struct Life<'a> {
     topics: Topics,
     writers: Vec<Writer>,
     writers_made: u32,
+    committers: Vec<Committer>,
     seed: u64,
     crashes: u64,
     repeated: u64,
@@ -168,6 +174,7 @@ impl<'a> Life<'a> {
             topics: Topics::default(),
             writers: Vec::new(),
             writers_made: 0,
+            committers: (1..=COMMITTERS).map(Committer::new).collect(),
             seed,
             crashes: 0,
             repeated: 0,
@@ -232,6 +239,7 @@ impl<'a> Life<'a> {
             acknowledged: self.history.acknowledged_records(),
             repeated: self.repeated,
             read: self.read,
+            committed: self.committers.iter().map(Committer::commits).sum(),
             refused: self.refused,
             reserves: self.reserves,
             deleted: self.history.deleted_offsets(),
@@ -257,14 +265,27 @@ impl<'a> Life<'a> {
         let stop = AtomicBool::new(false);
         let crashing = AtomicBool::new(false);
         let mut writers = std::mem::take(&mut self.writers);
+        let mut committers = std::mem::take(&mut self.committers);
+        let committed = self.committed_topic();
         let configs = self.topic_configs.clone();
-        let (reports, made, crashed) = thread::scope(|scope| {
+        let (reports, committing, made, crashed) = thread::scope(|scope| {
             let running: Vec<_> = writers
                 .iter_mut()
                 .map(|writer| {
                     scope.spawn(|| {
                         let report = writer.run(&address, &topics, bytes_max, &stop);
                         (report, crashing.load(Ordering::SeqCst))
+                    })
+                })
+                .collect();
+            let committing: Vec<_> = committers
+                .iter_mut()
+                .zip(std::iter::repeat_n(&committed, COMMITTERS as usize))
+                .filter_map(|(committer, topic)| Some((committer, topic.as_ref()?)))
+                .map(|(committer, topic)| {
+                    scope.spawn(|| {
+                        let ended = committer.run(&address, topic, &stop);
+                        (ended, crashing.load(Ordering::SeqCst))
                     })
                 })
                 .collect();
@@ -285,9 +306,15 @@ impl<'a> Life<'a> {
                 .into_iter()
                 .map(|writer| writer.join().expect("a writer does not panic"))
                 .collect();
-            (reports, maker.join().expect("it does not panic"), crashed)
+            let committing: Vec<_> = committing
+                .into_iter()
+                .map(|committer| committer.join().expect("a committer does not panic"))
+                .collect();
+            let made = maker.join().expect("it does not panic");
+            (reports, committing, made, crashed)
         });
         self.writers = writers;
+        self.committers = committers;
         crashed?;
         match (new_topic, made) {
             (Some((name, partitions)), Some(true)) => self.topics.on_created(&name, partitions),
@@ -300,7 +327,20 @@ impl<'a> Life<'a> {
         for (report, crashing) in reports {
             self.take_report(report, crashing)?;
         }
+        for (ended, crashing) in committing {
+            match ended {
+                Err(error) if !crashing => {
+                    return Err(Failure::broken("a committer failed without a crash", error));
+                }
+                _ => {}
+            }
+        }
         Ok(())
+    }
+
+    /// The topic in which offsets are committed: the first that was made.
+    fn committed_topic(&self) -> Option<Topic> {
+        self.topics.existing().into_iter().next()
     }
 
     fn take_report(&mut self, report: WriterReport, may_fail: bool) -> Result<(), Failure> {
@@ -358,11 +398,42 @@ impl<'a> Life<'a> {
                 }));
             }
         }
+        self.check_offsets(&mut connection, &mut findings)?;
         match gone.first() {
             _ if !findings.is_empty() => Err(Failure::Contradicted(findings)),
             Some(topic) => Err(Failure::Broken(format!("{topic:?} is gone"))),
             None => Ok(()),
         }
+    }
+
+    /// Compares the committed offsets with those that were acknowledged.
+    fn check_offsets(
+        &mut self,
+        connection: &mut Connection,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), Failure> {
+        let Some(topic) = self.committed_topic() else {
+            return Ok(());
+        };
+        for committer in &mut self.committers {
+            if committer.commits() == 0 {
+                continue;
+            }
+            let group = committer.group();
+            // Coordinators are loaded while everything else is served.
+            let found = until_answered(|| connection.committed_offsets(group, &topic));
+            let found =
+                found.map_err(|error| Failure::broken(&format!("offsets of {group}"), error))?;
+            let anomalies = committer.check(&found).into_iter();
+            findings.extend(anomalies.map(|(partition, anomaly)| Finding {
+                at: TopicPartition {
+                    topic: topic.name.clone(),
+                    partition,
+                },
+                anomaly,
+            }));
+        }
+        Ok(())
     }
 
     fn connect(&self) -> Result<Connection, Failure> {

@@ -8,11 +8,13 @@
 //! - `admin.rs`: [`Topic`]s made and looked up.
 //! - `produce.rs`: acks=all, one batch for each partition.
 //! - `fetch.rs`: offsets and record bytes.
+//! - `groups.rs`: committed offsets.
 
 mod admin;
 mod connection;
 mod error;
 mod fetch;
+mod groups;
 mod produce;
 
 pub use admin::Topic;

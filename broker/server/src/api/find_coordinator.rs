@@ -3,7 +3,8 @@
 //! The broker that leads the partition of `__consumer_offsets` which a group belongs to, as the listener advertises it. The topic is made when
 //! the first group asks, and the answer waits until it is there (Kafka answers COORDINATOR_NOT_AVAILABLE meanwhile).
 //!
-//! Not supported: coordinators of transactions and of share groups; they get INVALID_REQUEST, as types that do not exist.
+//! Not supported: coordinators of transactions, whose clients get an error that ends them, and of share groups, which get INVALID_REQUEST as
+//! types that do not exist.
 
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ const MANY_MIN: i16 = 4;
 
 /// `key_type` of consumer groups.
 const GROUP: i8 = 0;
+/// `key_type` of transactional producers.
+const TRANSACTION: i8 = 1;
 
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: FindCoordinatorRequest = decode(body, call.head.version)?;
@@ -48,6 +51,8 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         };
         let made = match request.key_type {
             GROUP => make_offsets_topic(&broker).await,
+            // As InitProducerId answers.
+            TRANSACTION => Err(ErrorCode::TransactionalIdAuthorizationFailed),
             _ => Err(ErrorCode::InvalidRequest),
         };
         let image = broker.metadata.image();

@@ -81,6 +81,17 @@ pub enum Anomaly {
         /// Bytes from there on.
         kept: u64,
     },
+    /// A committed offset that was acknowledged or read is not there, or one is that was never committed.
+    Uncommitted {
+        /// The group.
+        group: String,
+        /// The last that was acknowledged or read.
+        known: i64,
+        /// The last that was sent.
+        sent: i64,
+        /// What is there; 0 for nothing.
+        found: i64,
+    },
     /// Served, and damaged.
     Corrupt {
         /// Where the batch begins.
@@ -104,6 +115,7 @@ impl Anomaly {
             Anomaly::Vanished { .. } => "vanished",
             Anomaly::Gap { .. } => "gap",
             Anomaly::Overdeleted { .. } => "overdeleted",
+            Anomaly::Uncommitted { .. } => "uncommitted",
             Anomaly::Corrupt { .. } => "corrupt",
         }
     }
@@ -156,6 +168,15 @@ impl fmt::Display for Anomaly {
             Anomaly::Overdeleted { start, kept } => {
                 write!(f, "only {kept} bytes are left, from offset {start} on")
             }
+            Anomaly::Uncommitted {
+                group,
+                known,
+                sent,
+                found,
+            } => write!(
+                f,
+                "{group} is at offset {found}, which was at {known} and never beyond {sent}"
+            ),
             Anomaly::Corrupt { base_offset, what } => {
                 write!(f, "the batch at offset {base_offset}: {what}")
             }

@@ -2,7 +2,9 @@
 //! requests in flight whenever the broker dies.
 
 mod batches;
+mod committer;
 mod lane;
 mod writer;
 
+pub use committer::Committer;
 pub use writer::{Ending, Pulse, Writer, WriterKind, WriterReport};

@@ -75,19 +75,24 @@ async fn coordinators_are_found_and_their_topic_is_made() {
         let configs = image.topic_configs("__consumer_offsets").expect("set");
         assert_eq!(configs["cleanup.policy"], "compact");
         // There are no coordinators of other kinds.
-        let mut request = FindCoordinatorRequest::default().with_key_type(1);
-        if version >= 4 {
-            request.coordinator_keys = vec![text("t")];
-        } else {
-            request.key = text("t");
-        }
-        if version >= 1 {
+        let kinds = [
+            (1, ErrorCode::TransactionalIdAuthorizationFailed),
+            (2, ErrorCode::InvalidRequest),
+            (9, ErrorCode::InvalidRequest),
+        ];
+        for (kind, expected) in kinds.into_iter().filter(|_| version >= 1) {
+            let mut request = FindCoordinatorRequest::default().with_key_type(kind);
+            if version >= 4 {
+                request.coordinator_keys = vec![text("t")];
+            } else {
+                request.key = text("t");
+            }
             let other: FindCoordinatorResponse = broker.ask(version, &request).await;
             let code = match other.coordinators.first() {
                 Some(first) => first.error_code,
                 None => other.error_code,
             };
-            assert_eq!(code, ErrorCode::InvalidRequest.code());
+            assert_eq!(code, expected.code());
         }
     }
 }
