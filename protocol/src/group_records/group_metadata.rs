@@ -2,9 +2,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{put_bytes, put_nullable_string, version};
+use super::{put_bytes, version};
 use crate::wire::WireError;
-use crate::wire::primitive::{Cursor, put_length, put_string};
+use crate::wire::primitive::{Cursor, put_length, put_nullable_string, put_string};
 
 /// A generation of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

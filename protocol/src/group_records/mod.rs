@@ -20,7 +20,7 @@ pub use group_metadata::{GroupMemberValue, GroupMetadataValue};
 pub use offset_commit::{OffsetCommitKey, OffsetCommitValue};
 
 use crate::wire::WireError;
-use crate::wire::primitive::{Cursor, put_length, put_string, put_unsigned_varint};
+use crate::wire::primitive::{Cursor, put_length, put_string};
 
 /// A record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,21 +87,6 @@ fn version(cursor: &mut Cursor<'_>, max: i16) -> Result<i16, WireError> {
     match cursor.i16()? {
         version if (0..=max).contains(&version) => Ok(version),
         _ => Err(WireError::Malformed("a record of a version to come")),
-    }
-}
-
-fn put_nullable_string(
-    buf: &mut BytesMut,
-    compact: bool,
-    string: Option<&str>,
-) -> Result<(), WireError> {
-    match string {
-        Some(string) => put_string(buf, compact, string),
-        None if compact => put_unsigned_varint(buf, 0),
-        None => {
-            buf.put_i16(-1);
-            Ok(())
-        }
     }
 }
 

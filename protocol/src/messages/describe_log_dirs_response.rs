@@ -7,7 +7,7 @@ use crate::codec::StrBytes;
 use crate::messages::ApiKey;
 use crate::wire::WireError;
 use crate::wire::body::{BodyReader, MessageBody};
-use crate::wire::primitive::{Cursor, put_length, put_string, put_unsigned_varint};
+use crate::wire::primitive::{Cursor, put_length, put_string, put_unsigned_varint, take_text};
 use crate::wire::versions::supported;
 
 pub use kafka_protocol::messages::describe_log_dirs_response::{
@@ -127,7 +127,7 @@ fn decode_result(
     flexible: bool,
 ) -> Result<DescribeLogDirsResult, WireError> {
     let error_code = cursor.i16()?;
-    let log_dir = decode_string(cursor, bytes, flexible)?;
+    let log_dir = take_text(cursor, bytes, flexible)?;
     let count = cursor.array_length(flexible, 2)?;
     let mut topics = Vec::with_capacity(count);
     for _ in 0..count {
@@ -157,7 +157,7 @@ fn decode_topic(
     bytes: &Bytes,
     flexible: bool,
 ) -> Result<DescribeLogDirsTopic, WireError> {
-    let name = decode_string(cursor, bytes, flexible)?;
+    let name = take_text(cursor, bytes, flexible)?;
     let count = cursor.array_length(flexible, PARTITION_BYTES)?;
     let mut partitions = Vec::with_capacity(count);
     for _ in 0..count {
@@ -209,17 +209,6 @@ fn encode_result(
         buf.put_u8(u8::from(result.is_cordoned));
     }
     put_no_tagged_fields(buf, flexible)
-}
-
-fn decode_string(
-    cursor: &mut Cursor<'_>,
-    bytes: &Bytes,
-    flexible: bool,
-) -> Result<StrBytes, WireError> {
-    let range = cursor.nullable_string(flexible)?;
-    let range = range.ok_or(WireError::Malformed("a string is null"))?;
-    StrBytes::from_utf8(bytes.slice(range))
-        .map_err(|_| WireError::Malformed("a string is not UTF-8"))
 }
 
 fn put_no_tagged_fields(buf: &mut BytesMut, flexible: bool) -> Result<(), WireError> {

@@ -2,6 +2,8 @@
 //! lacks versions that Kafka 4.3 has.
 
 pub mod describe_log_dirs_response;
+pub mod offset_commit_request;
+pub mod offset_fetch_request;
 
 pub use describe_log_dirs_response::DescribeLogDirsResponse;
 pub use kafka_protocol::messages::*;
@@ -17,8 +19,8 @@ macro_rules! for_each_api {
             (Fetch, FetchRequest, FetchResponse, 4, 18),
             (ListOffsets, ListOffsetsRequest, ListOffsetsResponse, 1, 11),
             (Metadata, MetadataRequest, MetadataResponse, 0, 13),
-            (OffsetCommit, OffsetCommitRequest, OffsetCommitResponse, 2, 9),
-            (OffsetFetch, OffsetFetchRequest, OffsetFetchResponse, 1, 9),
+            (OffsetCommit, OffsetCommitRequest, OffsetCommitResponse, 2, 10),
+            (OffsetFetch, OffsetFetchRequest, OffsetFetchResponse, 1, 10),
             (FindCoordinator, FindCoordinatorRequest, FindCoordinatorResponse, 0, 6),
             (JoinGroup, JoinGroupRequest, JoinGroupResponse, 0, 9),
             (Heartbeat, HeartbeatRequest, HeartbeatResponse, 0, 4),

@@ -1,7 +1,7 @@
 //! The bodies of requests and responses, wherever a version of them is implemented.
 //!
 //! Most come from the codec. Versions of Kafka 4.3 that it lacks are either the same bytes as its
-//! newest (ListOffsets 11) or written in [`crate::messages`] (DescribeLogDirs 5).
+//! newest (ListOffsets 11) or written in [`crate::messages`] (DescribeLogDirs 5, OffsetCommit 10, OffsetFetch 10).
 
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::protocol::buf::{ByteBuf, NotEnoughBytesError};
@@ -66,6 +66,11 @@ impl BodyReader {
     pub(crate) fn rest(&self) -> Bytes {
         self.0.clone()
     }
+
+    /// Steps over what was decoded of it.
+    pub(crate) fn advance_by(&mut self, count: usize) {
+        self.0.advance(count);
+    }
 }
 
 impl Buf for BodyReader {
@@ -121,6 +126,34 @@ fn codec_version<T: Message>(api: ApiKey, version: i16) -> Result<i16, WireError
     Ok(version.min(T::VERSIONS.max))
 }
 
+/// Decodes a version that the codec has.
+pub(crate) fn codec_decode<T: Message + Decodable>(
+    api: ApiKey,
+    reader: &mut BodyReader,
+    version: i16,
+) -> Result<T, WireError> {
+    Ok(T::decode(reader, codec_version::<T>(api, version)?)?)
+}
+
+/// Encodes a version that the codec has.
+pub(crate) fn codec_encode<T: Message + Encodable>(
+    api: ApiKey,
+    body: &T,
+    buf: &mut BytesMut,
+    version: i16,
+) -> Result<(), WireError> {
+    Ok(body.encode(buf, codec_version::<T>(api, version)?)?)
+}
+
+/// How many bytes [`codec_encode`] appends.
+pub(crate) fn codec_size<T: Message + Encodable>(
+    api: ApiKey,
+    body: &T,
+    version: i16,
+) -> Result<usize, WireError> {
+    Ok(body.compute_size(codec_version::<T>(api, version)?)?)
+}
+
 macro_rules! implement_bodies {
     ($(($api:ident, $request:ident, $response:ident, $min:literal, $max:literal),)*) => {
         $(
@@ -136,23 +169,22 @@ macro_rules! implement_bodies {
 macro_rules! implement_body {
     // Written in `messages`.
     (DescribeLogDirs, DescribeLogDirsResponse) => {};
+    (OffsetCommit, OffsetCommitRequest) => {};
+    (OffsetFetch, OffsetFetchRequest) => {};
     ($api:ident, $message:ident) => {
         impl MessageBody for messages::$message {
             const API_KEY: ApiKey = ApiKey::$api;
 
             fn decode_from(reader: &mut BodyReader, version: i16) -> Result<Self, WireError> {
-                let version = codec_version::<Self>(Self::API_KEY, version)?;
-                Ok(Self::decode(reader, version)?)
+                codec_decode(Self::API_KEY, reader, version)
             }
 
             fn encode_body(&self, buf: &mut BytesMut, version: i16) -> Result<(), WireError> {
-                let version = codec_version::<Self>(Self::API_KEY, version)?;
-                Ok(self.encode(buf, version)?)
+                codec_encode(Self::API_KEY, self, buf, version)
             }
 
             fn body_size(&self, version: i16) -> Result<usize, WireError> {
-                let version = codec_version::<Self>(Self::API_KEY, version)?;
-                Ok(self.compute_size(version)?)
+                codec_size(Self::API_KEY, self, version)
             }
         }
     };

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
 use super::WireError;
+use crate::codec::StrBytes;
 
 /// Reads a message from front to back. Lengths are checked against what is there.
 #[derive(Clone, Debug)]
@@ -148,12 +149,22 @@ impl<'a> Cursor<'a> {
         compact: bool,
         element_bytes_min: usize,
     ) -> Result<usize, WireError> {
-        let length = self.length(compact, false)?;
-        let length = length.ok_or(WireError::Malformed("an array is null"))?;
-        if length > self.remaining() / element_bytes_min {
-            return Err(WireError::Malformed("an array reaches beyond the end"));
+        self.nullable_array_length(compact, element_bytes_min)?
+            .ok_or(WireError::Malformed("an array is null"))
+    }
+
+    /// The same for an array that may be null.
+    pub(crate) fn nullable_array_length(
+        &mut self,
+        compact: bool,
+        element_bytes_min: usize,
+    ) -> Result<Option<usize>, WireError> {
+        match self.length(compact, false)? {
+            Some(length) if length > self.remaining() / element_bytes_min => {
+                Err(WireError::Malformed("an array reaches beyond the end"))
+            }
+            length => Ok(length),
         }
-        Ok(length)
     }
 
     /// Steps over tagged fields (KIP-482), none of which is known.
@@ -205,4 +216,48 @@ pub(crate) fn put_string(buf: &mut BytesMut, compact: bool, string: &str) -> Res
     }
     buf.put_slice(string.as_bytes());
     Ok(())
+}
+
+/// A string that may be null.
+pub(crate) fn put_nullable_string(
+    buf: &mut BytesMut,
+    compact: bool,
+    string: Option<&str>,
+) -> Result<(), WireError> {
+    match string {
+        Some(string) => put_string(buf, compact, string),
+        None if compact => put_unsigned_varint(buf, 0),
+        None => {
+            buf.put_i16(-1);
+            Ok(())
+        }
+    }
+}
+
+/// That there are no tagged fields (KIP-482).
+pub(crate) fn put_no_tagged_fields(buf: &mut BytesMut) -> Result<(), WireError> {
+    put_unsigned_varint(buf, 0)
+}
+
+/// A string that shares the allocation of `bytes`, which the cursor reads.
+pub(crate) fn take_text(
+    cursor: &mut Cursor<'_>,
+    bytes: &Bytes,
+    compact: bool,
+) -> Result<StrBytes, WireError> {
+    take_nullable_text(cursor, bytes, compact)?.ok_or(WireError::Malformed("a string is null"))
+}
+
+/// The same for one that may be null.
+pub(crate) fn take_nullable_text(
+    cursor: &mut Cursor<'_>,
+    bytes: &Bytes,
+    compact: bool,
+) -> Result<Option<StrBytes>, WireError> {
+    let Some(range) = cursor.nullable_string(compact)? else {
+        return Ok(None);
+    };
+    let text = StrBytes::from_utf8(bytes.slice(range));
+    text.map(Some)
+        .map_err(|_| WireError::Malformed("a string is not UTF-8"))
 }

@@ -19,6 +19,8 @@ use crate::{ClientError, Connection, Topic, error::check};
 const MANY_KEYS_MIN: i16 = 4;
 /// The first version of OffsetFetch that asks for many groups.
 const MANY_GROUPS_MIN: i16 = 8;
+/// The first version of OffsetCommit and OffsetFetch in which topics have ids.
+const TOPIC_IDS_MIN: i16 = 10;
 
 fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
@@ -56,9 +58,11 @@ impl Connection {
                 .with_committed_offset(*offset)
                 .with_committed_metadata(Some(text("")))
         });
-        let topic = OffsetCommitRequestTopic::default()
-            .with_name(topic.wire_name())
-            .with_partitions(partitions.collect());
+        let named = OffsetCommitRequestTopic::default().with_partitions(partitions.collect());
+        let topic = match self.version(ApiKey::OffsetCommit)? >= TOPIC_IDS_MIN {
+            true => named.with_topic_id(topic.id),
+            false => named.with_name(topic.wire_name()),
+        };
         let request = OffsetCommitRequest::default()
             .with_group_id(text(group).into())
             .with_generation_id_or_member_epoch(-1)
@@ -87,9 +91,11 @@ impl Connection {
         let doing = "fetch committed offsets";
         let mut committed = BTreeMap::new();
         if self.version(ApiKey::OffsetFetch)? >= MANY_GROUPS_MIN {
-            let topic = OffsetFetchRequestTopics::default()
-                .with_name(topic.wire_name())
-                .with_partition_indexes(all);
+            let named = OffsetFetchRequestTopics::default().with_partition_indexes(all);
+            let topic = match self.version(ApiKey::OffsetFetch)? >= TOPIC_IDS_MIN {
+                true => named.with_topic_id(topic.id),
+                false => named.with_name(topic.wire_name()),
+            };
             let group = OffsetFetchRequestGroup::default()
                 .with_group_id(text(group).into())
                 .with_topics(Some(vec![topic]));

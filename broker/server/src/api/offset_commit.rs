@@ -1,4 +1,4 @@
-//! OffsetCommit (key 8), versions 2-9.
+//! OffsetCommit (key 8), versions 2-10; topics by id in version 10 (KIP-848).
 //!
 //! Done means: the offsets are on stable media on enough replicas, like any acknowledged record. Topics and partitions that do not exist are
 //! refused by themselves. While there is too little space on the disk nothing is taken, with an error that clients retry.
@@ -22,14 +22,14 @@ use broker_coordinators::group::ask::{CommitOffsets, CommitPartition, CommitRepl
 
 use super::controller::first_error;
 use super::groups::{named, shared};
-use super::topics::has_partition;
+use super::topics::{has_partition, name_of};
 use super::{Answer, Api, Call, decode};
 
 /// The handler.
 pub const API: Api = Api {
     key: ApiKey::OffsetCommit,
     name: "OffsetCommit",
-    versions: VersionRange::new(2, 9),
+    versions: VersionRange::new(2, 10),
     handle,
 };
 
@@ -37,26 +37,37 @@ pub const API: Api = Api {
 const RETENTION: VersionRange = VersionRange::new(2, 4);
 /// The first version of members of the consumer protocol (KIP-848).
 const EPOCHS_MIN: i16 = 9;
+/// The first version in which topics have ids.
+const TOPIC_IDS_MIN: i16 = 10;
 
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: OffsetCommitRequest = decode(body, call.head.version)?;
     let head = call.head;
     let broker = Arc::clone(call.broker);
     let image = broker.metadata.image();
-    let exists: Vec<bool> = request
-        .topics
-        .iter()
-        .flat_map(|topic| topic.partitions.iter().map(move |it| (topic, it)))
-        .map(|(topic, it)| has_partition(&image, &topic.name.0, it.partition_index))
-        .collect();
-    let mut exist = exists.iter().copied();
+    let by_id = head.version >= TOPIC_IDS_MIN;
+    let mut refusals = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
-        let partitions = topic.partitions.iter();
-        let existing = partitions.filter(|_| exist.next() == Some(true));
+        let name = match by_id {
+            true => name_of(&image, topic.topic_id),
+            false => Ok(shared(&topic.name.0)),
+        };
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for wanted in &topic.partitions {
+            let refusal = match &name {
+                Ok(name) if has_partition(&image, name, wanted.partition_index) => None,
+                Ok(_) => Some(ErrorCode::UnknownTopicOrPartition),
+                Err(error) => Some(*error),
+            };
+            if refusal.is_none() {
+                partitions.push(partition(wanted));
+            }
+            refusals.push(refusal);
+        }
         topics.push(CommitTopic {
-            topic: shared(&topic.name.0),
-            partitions: existing.map(partition).collect(),
+            topic: name.unwrap_or_default(),
+            partitions,
         });
     }
     let retention_ms =
@@ -71,14 +82,14 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         topics,
     };
     // With nothing left to commit nobody is asked, as with Kafka.
-    let is_asked = exists.contains(&true);
+    let is_asked = refusals.contains(&None);
     let asked = is_asked.then(|| broker.groups.commit(&image, ask));
     Ok(Answer::later(async move {
         let committed = match asked {
             Some(asked) => asked.await.and_then(|reply| reply),
             None => Ok(Vec::new()),
         };
-        let topics = responses(&request.topics, &exists, &committed);
+        let topics = responses(&request.topics, &refusals, &committed);
         let codes = topics.iter().flat_map(|topic| &topic.partitions);
         let error = first_error(codes.map(|partition| partition.error_code));
         head.respond(&OffsetCommitResponse::default().with_topics(topics), error)
@@ -101,15 +112,15 @@ fn partition(wanted: &OffsetCommitRequestPartition) -> CommitPartition {
 /// The partitions as they were asked for: those that exist with what became of them, in order.
 fn responses(
     topics: &[OffsetCommitRequestTopic],
-    exists: &[bool],
+    refusals: &[Option<ErrorCode>],
     committed: &CommitReply,
 ) -> Vec<OffsetCommitResponseTopic> {
-    let mut exist = exists.iter().copied();
+    let mut refusals = refusals.iter().copied();
     let mut outcomes = committed.iter().flatten().copied();
-    let mut code = || match (exist.next(), committed) {
-        (Some(true), Ok(_)) => outcomes.next().unwrap_or(ErrorCode::UnknownServerError),
-        (Some(true), Err(error)) => *error,
-        _ => ErrorCode::UnknownTopicOrPartition,
+    let mut code = || match (refusals.next().flatten(), committed) {
+        (Some(refusal), _) => refusal,
+        (None, Err(error)) => *error,
+        (None, Ok(_)) => outcomes.next().unwrap_or(ErrorCode::UnknownServerError),
     };
     let mut answered = Vec::with_capacity(topics.len());
     for topic in topics {
@@ -121,6 +132,7 @@ fn responses(
         answered.push(
             OffsetCommitResponseTopic::default()
                 .with_name(topic.name.clone())
+                .with_topic_id(topic.topic_id)
                 .with_partitions(partitions.collect()),
         );
     }

@@ -1,4 +1,4 @@
-//! OffsetFetch (key 9), versions 1-9; many groups at once from version 8 on (KIP-709).
+//! OffsetFetch (key 9), versions 1-10; many groups at once from version 8 on (KIP-709), topics by id in version 10 (KIP-848).
 //!
 //! The committed offsets of groups, in the partitions asked for or in all. What is answered is committed itself: it will not be taken back by
 //! a failure. Where nothing is committed the offset is -1.
@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use broker_controller::MetadataImage;
 use bytes::BytesMut;
 use protocol::ErrorCode;
 use protocol::messages::offset_fetch_request::{
@@ -26,13 +27,14 @@ use broker_coordinators::group::ask::{FetchOffsets, FetchReply, FetchedTopic};
 
 use super::controller::first_error;
 use super::groups::{named, on_wire, shared};
+use super::topics::name_of;
 use super::{Answer, Api, Call, decode};
 
 /// The handler.
 pub const API: Api = Api {
     key: ApiKey::OffsetFetch,
     name: "OffsetFetch",
-    versions: VersionRange::new(1, 9),
+    versions: VersionRange::new(1, 10),
     handle,
 };
 
@@ -40,6 +42,8 @@ pub const API: Api = Api {
 const GROUP_ERROR_MIN: i16 = 2;
 /// The first version that asks for many groups.
 const MANY_MIN: i16 = 8;
+/// The first version in which topics have ids.
+const TOPIC_IDS_MIN: i16 = 10;
 
 /// Topics and partitions.
 type Wanted = Option<Vec<(Arc<str>, Vec<i32>)>>;
@@ -47,15 +51,27 @@ type Wanted = Option<Vec<(Arc<str>, Vec<i32>)>>;
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: OffsetFetchRequest = decode(body, call.head.version)?;
     let head = call.head;
+    let image = call.broker.metadata.image();
+    let unknown: Vec<_> = match head.version >= TOPIC_IDS_MIN {
+        true => {
+            let groups = request.groups.iter();
+            groups.map(|group| unknown_topics(&image, group)).collect()
+        }
+        false => Vec::new(),
+    };
     let asks: Vec<FetchOffsets> = match head.version >= MANY_MIN {
-        true => request.groups.iter().map(of_group).collect(),
+        true => {
+            let groups = request.groups.iter();
+            groups
+                .map(|group| of_group(&image, group, head.version))
+                .collect()
+        }
         false => vec![FetchOffsets {
             group: shared(&request.group_id.0),
             member: None,
             topics: request.topics.as_deref().map(of_topics),
         }],
     };
-    let image = call.broker.metadata.image();
     let groups = &call.broker.groups;
     let asked: Vec<_> = asks
         .into_iter()
@@ -72,7 +88,11 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
             Some((ask, reply)) if head.version < MANY_MIN => single(&ask, reply, head.version),
             last => {
                 fetched.extend(last);
-                let groups = fetched.into_iter().map(group).collect();
+                let groups = fetched.into_iter().map(group);
+                let mut groups: Vec<OffsetFetchResponseGroup> = groups.collect();
+                for (group, unknown) in groups.iter_mut().zip(unknown) {
+                    name_by_id(&image, group, unknown);
+                }
                 OffsetFetchResponse::default().with_groups(groups)
             }
         };
@@ -80,15 +100,64 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     }))
 }
 
-fn of_group(group: &OffsetFetchRequestGroup) -> FetchOffsets {
+fn of_group(image: &MetadataImage, group: &OffsetFetchRequestGroup, version: i16) -> FetchOffsets {
     let member = group.member_id.as_ref().and_then(named);
-    let of_topic =
-        |topic: &OffsetFetchRequestTopics| (shared(&topic.name.0), topic.partition_indexes.clone());
+    let of_topic = |topic: &OffsetFetchRequestTopics| {
+        let name = match version >= TOPIC_IDS_MIN {
+            true => name_of(image, topic.topic_id).ok()?,
+            false => shared(&topic.name.0),
+        };
+        Some((name, topic.partition_indexes.clone()))
+    };
     let topics = group.topics.as_ref();
     FetchOffsets {
         group: shared(&group.group_id.0),
         member: member.map(|member| (member, group.member_epoch)),
-        topics: topics.map(|topics| topics.iter().map(of_topic).collect()),
+        topics: topics.map(|topics| topics.iter().filter_map(of_topic).collect()),
+    }
+}
+
+/// The topics of a group whose ids are not known, with that error for each of their partitions.
+fn unknown_topics(
+    image: &MetadataImage,
+    group: &OffsetFetchRequestGroup,
+) -> Vec<OffsetFetchResponseTopics> {
+    let topics = group.topics.iter().flatten();
+    let unknown = topics.filter(|topic| name_of(image, topic.topic_id).is_err());
+    let refused = |index: &i32| {
+        OffsetFetchResponsePartitions::default()
+            .with_partition_index(*index)
+            .with_committed_offset(-1)
+            .with_committed_leader_epoch(-1)
+            .with_metadata(Some(on_wire("")))
+            .with_error_code(ErrorCode::UnknownTopicId.code())
+    };
+    unknown
+        .map(|topic| {
+            OffsetFetchResponseTopics::default()
+                .with_topic_id(topic.topic_id)
+                .with_partitions(topic.partition_indexes.iter().map(refused).collect())
+        })
+        .collect()
+}
+
+/// Gives topics their ids. One that is gone has none, and is left out.
+fn name_by_id(
+    image: &MetadataImage,
+    group: &mut OffsetFetchResponseGroup,
+    unknown: Vec<OffsetFetchResponseTopics>,
+) {
+    group
+        .topics
+        .retain_mut(|topic| match image.topic_named(&topic.name.0) {
+            Some(known) => {
+                topic.topic_id = known.topic_id().get();
+                true
+            }
+            None => false,
+        });
+    if group.error_code == ErrorCode::None.code() {
+        group.topics.extend(unknown);
     }
 }
 

@@ -52,6 +52,13 @@ pub(super) fn id_of(broker: &Broker, name: &str) -> Result<TopicId, ErrorCode> {
         .ok_or(ErrorCode::UnknownTopicOrPartition)
 }
 
+/// The name of a topic by id.
+pub(super) fn name_of(image: &MetadataImage, id: Uuid) -> Result<Arc<str>, ErrorCode> {
+    let topic = TopicId::new(id).and_then(|id| image.topic(id));
+    let topic = topic.ok_or(ErrorCode::UnknownTopicId)?;
+    Ok(Arc::clone(topic.name()))
+}
+
 /// Whether there is such a partition for clients.
 pub(super) fn has_partition(image: &MetadataImage, topic: &str, partition: i32) -> bool {
     let topic = image.topic_named(topic).filter(|_| !is_private(topic));

@@ -36,5 +36,5 @@ fn a_second_handler_is_a_mistake() {
 #[test]
 #[should_panic(expected = "is not within")]
 fn versions_that_cannot_be_decoded_are_a_mistake() {
-    table().register(ApiKey::OffsetCommit, VersionRange::new(2, 10));
+    table().register(ApiKey::WriteTxnMarkers, VersionRange::new(1, 2));
 }

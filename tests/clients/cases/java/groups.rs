@@ -195,12 +195,10 @@ pub(super) fn dump_offsets(target: &Target) {
         "org.apache.kafka.tools.consumer.OffsetsMessageFormatter",
     ]);
     let printed = run(&consumer);
-    let records = printed
+    let mut records = printed
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let last = records
-        .filter(|it| it["key"]["data"]["group"] == *topic)
-        .last();
+    let last = records.rfind(|it| it["key"]["data"]["group"] == *topic);
     let last = last.expect("a commit of the group");
     assert_eq!(last["key"]["data"]["topic"], *topic);
     assert_eq!(last["value"]["data"]["offset"], 20);

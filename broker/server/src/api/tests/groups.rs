@@ -15,6 +15,7 @@ use protocol::messages::offset_fetch_request::{
 };
 use protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use protocol::messages::*;
+use protocol::model::Uuid;
 
 use super::super::topics::text;
 use super::create;
@@ -213,6 +214,17 @@ async fn a_join_waits_for_the_others() {
     assert_eq!(ended.error_code, ErrorCode::NotCoordinator.code());
 }
 
+/// A request of version 10: topics by id, and no names.
+fn by_id(broker: &TestBroker, mut request: OffsetCommitRequest) -> OffsetCommitRequest {
+    let image = broker.broker.metadata.image();
+    for topic in &mut request.topics {
+        let known = image.topic_named(&topic.name.0);
+        topic.topic_id = known.map_or(Uuid::from_u128(99), |known| known.topic_id().get());
+        topic.name = TopicName::default();
+    }
+    request
+}
+
 fn commit_request(partitions: &[(&str, i32, i64, &str)]) -> OffsetCommitRequest {
     let topic = |(topic, partition, offset, metadata): &(&str, i32, i64, &str)| {
         let partition = OffsetCommitRequestPartition::default()
@@ -239,9 +251,13 @@ async fn commit(broker: &mut TestBroker, version: i16, request: &OffsetCommitReq
 async fn fetch(broker: &mut TestBroker, version: i16) -> Vec<(i64, i32, String)> {
     let mut request = OffsetFetchRequest::default();
     if version >= 8 {
-        let topic = OffsetFetchRequestTopics::default()
+        let mut topic = OffsetFetchRequestTopics::default()
             .with_name(text("t").into())
             .with_partition_indexes(vec![0, 1]);
+        if version >= 10 {
+            let image = broker.broker.metadata.image();
+            topic.topic_id = image.topic_named("t").expect("made").topic_id().get();
+        }
         let group = OffsetFetchRequestGroup::default()
             .with_group_id(text("g").into())
             .with_topics(Some(vec![topic]));
@@ -288,7 +304,7 @@ async fn fetch(broker: &mut TestBroker, version: i16) -> Vec<(i64, i32, String)>
 async fn offsets_are_committed_and_fetched_in_every_version() {
     let mut broker = start().await;
     create(&mut broker, "t", 2).await;
-    for version in 2..=9 {
+    for version in 2..=10 {
         let offset = i64::from(version);
         let request = commit_request(&[
             ("t", 0, offset, "m"),
@@ -296,11 +312,19 @@ async fn offsets_are_committed_and_fetched_in_every_version() {
             ("t", 9, 1, ""),
             ("t", 1, 1, "eleven long"),
         ]);
+        let request = match version {
+            10 => by_id(&broker, request),
+            _ => request,
+        };
         let codes = commit(&mut broker, version, &request).await;
         let unknown = ErrorCode::UnknownTopicOrPartition.code();
+        let no_topic = match version {
+            10 => ErrorCode::UnknownTopicId.code(),
+            _ => unknown,
+        };
         let too_large = ErrorCode::OffsetMetadataTooLarge.code();
-        assert_eq!(codes, [0, unknown, unknown, too_large]);
-        for version in 1..=9 {
+        assert_eq!(codes, [0, no_topic, unknown, too_large]);
+        for version in 1..=10 {
             let expected = [(offset, -1, "m".to_owned()), (-1, -1, String::new())];
             assert_eq!(fetch(&mut broker, version).await, expected, "{version}");
         }
