@@ -12,8 +12,6 @@ use tests_golden::{Kind, Payload, apis, errors, headers, is_supported, reencode}
 
 /// What Kafka 4.3.1 offers to clients and cannot be decoded and encoded here yet.
 const NOT_SUPPORTED: &[(&str, &[i16])] = &[
-    ("OffsetCommit", &[10]),
-    ("OffsetFetch", &[10]),
     ("WriteTxnMarkers", &[2]),
     ("ShareFetch", &[2]),
     ("ShareAcknowledge", &[2]),
