@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use broker_controller::decide::RegisterBroker;
 use broker_controller::{DirectoryId, MetadataDelta, MetadataImage};
@@ -20,14 +19,6 @@ use crate::metrics::Metrics;
 use crate::partition::{Home, Partition, RecordWorkers, log_config};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{ImageListener, LocalQuorum, METADATA_TOPIC, Metadata, metadata_partition};
-
-/// The time by the wall clock, in milliseconds since the epoch: for timestamps and what is compared with them.
-pub fn wall_clock_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
 
 /// A running broker.
 pub struct Broker {

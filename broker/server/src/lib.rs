@@ -4,6 +4,7 @@ pub mod admin;
 pub mod api;
 pub mod broker;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod coordinator;
 pub mod data_dirs;

@@ -20,7 +20,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::admin::{self, AdminState, Readiness};
 use crate::api::{self, Dispatcher, fetch_sessions::FetchSessions};
-use crate::broker::{Broker, Partitions, wall_clock_ms};
+use crate::broker::{Broker, Partitions};
+use crate::clock::wall_clock_ms;
 use crate::config::{BrokerConfig, Config, IoEngine, LiveSettings};
 use crate::coordinator::{Groups, group_config};
 use crate::data_dirs::{DataDirs, DirectoryConfigs, Opening, offline};

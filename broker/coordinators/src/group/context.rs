@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use protocol::group_records::GroupRecord;
 
+use super::GroupReply;
 use super::config::GroupConfig;
 use super::metrics::GroupCounters;
-use super::{GroupReply, GroupRequest};
 use crate::{Effects, Now, Ticket, Timers};
 
 /// What groups ask of the caller.
@@ -53,16 +53,4 @@ impl Context<'_> {
 /// The length that Java's `String.length` gives.
 pub(super) fn java_length(text: &str) -> usize {
     text.encode_utf16().count()
-}
-
-impl GroupRequest {
-    /// Whether it changes nothing.
-    pub fn only_reads(&self) -> bool {
-        matches!(
-            self,
-            GroupRequest::FetchOffsets(_)
-                | GroupRequest::ListGroups(_)
-                | GroupRequest::DescribeGroup(_)
-        )
-    }
 }

@@ -27,7 +27,8 @@ use super::fetch_sessions::{
 };
 use super::topics::{find_partition, id_of, known_id};
 use super::{Answer, Api, Call, Head, Response, decode};
-use crate::broker::{Broker, wall_clock_ms};
+use crate::broker::Broker;
+use crate::clock::wall_clock_ms;
 use crate::net::{Chunk, MemoryPermit, ResponseBytes};
 use crate::partition::{FetchWait, Partition, PartitionRead};
 

@@ -20,8 +20,9 @@ use protocol::wire::versions::VersionRange;
 
 use super::controller::first_error;
 use super::groups::on_wire;
+use super::offsets_topic::make_offsets_topic;
 use super::{Answer, Api, Call, decode};
-use crate::coordinator::{coordinating_partition, make_offsets_topic};
+use crate::coordinator::coordinating_partition;
 
 /// The handler.
 pub const API: Api = Api {

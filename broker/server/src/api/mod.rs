@@ -57,12 +57,11 @@ pub mod offset_commit;
 pub mod offset_delete;
 pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
+mod offsets_topic;
 pub mod produce;
 pub mod sync_group;
 mod topics;
 mod view;
-
-pub(crate) use topics::new_topic_id;
 
 #[cfg(test)]
 mod tests;

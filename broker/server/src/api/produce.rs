@@ -6,7 +6,7 @@
 //! takes long: the connection pauses meanwhile. A batch is refused for one record of it, and the answer lists such records (KIP-467), at
 //! most 1000 in one answer.
 //! Retries of an idempotent producer are answered with their first offset, once that is durable (KIP-98).
-//! Topics by name up to version 12, by id in 13 (KIP-516).
+//! Topics by name up to version 12, by id in 13 (KIP-516). Topics that only the broker writes are refused.
 //! While there is too little space on the disk nothing is taken, with an error that clients retry; and when the disk does not keep up,
 //! answers are delayed before the journal is full, so that producers slow down.
 //!
@@ -32,7 +32,8 @@ use storage::log::Hold;
 
 use super::topics::{find_partition, id_of, known_id, text};
 use super::{Answer, Api, Call, Head, Response};
-use crate::broker::{Broker, wall_clock_ms};
+use crate::broker::Broker;
+use crate::clock::wall_clock_ms;
 use crate::panics;
 use crate::partition::{Looked, Partition, PartitionsWait, ProducedBatch, RecordRefusal, Refusal};
 
@@ -191,6 +192,15 @@ fn refuse_whole(request: &ProduceRequest) -> Option<Refusal> {
     None
 }
 
+/// What coordinators record is theirs alone.
+fn refuse_internal(partition: Arc<Partition>) -> Result<Arc<Partition>, Refusal> {
+    if partition.is_internal() {
+        let message = format!("Cannot append to internal topic {}", partition.topic());
+        return Err(Refusal::new(ErrorCode::InvalidTopicException, message));
+    }
+    Ok(partition)
+}
+
 /// The batches of a request on their way into their partitions.
 struct Appends {
     broker: Arc<Broker>,
@@ -219,9 +229,9 @@ impl Appends {
                 let found = match (&self.refused, id) {
                     (Some(refused), _) => Err(refused.clone()),
                     (None, Err(code)) => Err(code.into()),
-                    (None, Ok(id)) => {
-                        find_partition(&self.broker, id, index).map_err(Refusal::from)
-                    }
+                    (None, Ok(id)) => find_partition(&self.broker, id, index)
+                        .map_err(Refusal::from)
+                        .and_then(refuse_internal),
                 };
                 let result = match found {
                     Ok(partition) => self.one(&partition, produced).await,

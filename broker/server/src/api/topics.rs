@@ -83,7 +83,7 @@ pub(super) fn text(text: impl Into<String>) -> StrBytes {
 }
 
 /// A fresh topic id.
-pub(crate) fn new_topic_id() -> TopicId {
+pub(super) fn new_topic_id() -> TopicId {
     loop {
         // Ids that Kafka reserves are all but zero in their upper half; a random one practically never is.
         let id = Uuid::new_v4();

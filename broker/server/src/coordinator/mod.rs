@@ -7,7 +7,6 @@
 
 mod groups;
 mod load;
-mod offsets_topic;
 mod shard;
 
 use std::collections::HashMap;
@@ -24,7 +23,6 @@ use shard::Shard;
 
 pub(crate) use groups::coordinating_partition;
 pub use groups::{Groups, group_config};
-pub(crate) use offsets_topic::make_offsets_topic;
 
 /// How a coordinator's records become bytes and back.
 pub trait RecordFormat: Coordinator + Send + 'static {

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::{RecordFormat, load};
-use crate::broker::wall_clock_ms;
+use crate::clock::wall_clock_ms;
 use crate::partition::{Partition, PartitionsWait};
 
 /// A reply, and the end of what has to be committed before it is given.

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::verdict::{Facts, Found, Verdict, judge};
 use super::{DataDirs, Directory, DirectoryState};
-use crate::broker::wall_clock_ms;
+use crate::clock::wall_clock_ms;
 use crate::metrics::StartReport;
 use crate::run::RunError;
 

@@ -8,7 +8,7 @@
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use broker_controller::DirectoryId;
+use broker_controller::{DirectoryId, topic_name};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use protocol::ErrorCode;
@@ -80,6 +80,7 @@ pub struct Home {
 pub struct Partition {
     id: TopicIdPartition,
     topic: Arc<str>,
+    is_internal: bool,
     data_dir: Arc<DataDir>,
     log: Arc<Log>,
     metrics: Arc<TopicMetrics>,
@@ -110,6 +111,7 @@ impl Partition {
         log.set_high_watermark(high_watermark);
         let partition = Arc::new(Partition {
             id,
+            is_internal: topic_name::is_internal(&topic),
             topic,
             data_dir,
             log: Arc::clone(&log),
@@ -134,6 +136,11 @@ impl Partition {
     /// The topic's name.
     pub fn topic(&self) -> &Arc<str> {
         &self.topic
+    }
+
+    /// Whether only the broker writes it.
+    pub fn is_internal(&self) -> bool {
+        self.is_internal
     }
 
     /// Its log.

@@ -137,7 +137,7 @@ fn max_message_bytes(broker: &TestBroker, topic: Uuid) -> usize {
 fn batch(bytes: usize) -> BytesMut {
     let mut builder = BatchBuilder::new();
     builder.push(&NewRecord {
-        timestamp: crate::broker::wall_clock_ms(),
+        timestamp: crate::clock::wall_clock_ms(),
         value: Some(&vec![b'v'; bytes]),
         ..NewRecord::default()
     });
@@ -147,7 +147,7 @@ fn batch(bytes: usize) -> BytesMut {
 /// Whether a partition takes a batch of a value of so many bytes.
 fn takes(broker: &TestBroker, topic: Uuid, bytes: usize) -> bool {
     let partition = broker.partition(topic, 0).expect("led here");
-    let now_ms = crate::broker::wall_clock_ms();
+    let now_ms = crate::clock::wall_clock_ms();
     let received = partition.receive(batch(bytes), 13, now_ms, None, 0);
     received.and_then(|batch| batch.append(now_ms)).is_ok()
 }

@@ -429,3 +429,33 @@ async fn groups_are_listed_described_and_deleted() {
     let unknown = ErrorCode::UnknownTopicOrPartition.code();
     assert_eq!((deleted.error_code, codes), (0, vec![0, unknown]));
 }
+
+#[tokio::test]
+async fn what_is_recorded_of_groups_is_not_for_clients_to_write() {
+    let mut broker = start().await;
+    let image = broker.broker.metadata.image();
+    let topic = image.topic_named("__consumer_offsets").expect("made");
+    let mut builder = protocol::batch::BatchBuilder::new();
+    builder.push(&protocol::batch::NewRecord {
+        key: Some(b"k"),
+        value: Some(b"v"),
+        ..protocol::batch::NewRecord::default()
+    });
+    let partition = produce_request::PartitionProduceData::default()
+        .with_records(Some(builder.build().freeze()));
+    let topic = produce_request::TopicProduceData::default()
+        .with_topic_id(topic.topic_id().get())
+        .with_partition_data(vec![partition]);
+    let request = ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(1000)
+        .with_topic_data(vec![topic]);
+    let answer: ProduceResponse = broker.ask(13, &request).await;
+    let refused = &answer.responses[0].partition_responses[0];
+    assert_eq!(refused.error_code, ErrorCode::InvalidTopicException.code());
+    let message = refused.error_message.as_deref().expect("a message");
+    assert_eq!(
+        message,
+        "Cannot append to internal topic __consumer_offsets"
+    );
+}

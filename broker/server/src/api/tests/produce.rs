@@ -51,7 +51,7 @@ fn batch(count: usize, compression: Compression) -> BytesMut {
     let mut builder = BatchBuilder::new();
     for _ in 0..count {
         builder.push(&NewRecord {
-            timestamp: crate::broker::wall_clock_ms(),
+            timestamp: crate::clock::wall_clock_ms(),
             key: Some(b"key"),
             value: Some(b"value"),
             ..NewRecord::default()

@@ -7,7 +7,7 @@ use protocol::ErrorCode;
 use protocol::batch::{BatchBuilder, BatchProducer, NewRecord};
 use protocol::model::{ProducerEpoch, ProducerId, Sequence, Uuid};
 
-use crate::broker::wall_clock_ms;
+use crate::clock::wall_clock_ms;
 use crate::partition::{Partition, PartitionsWait};
 use crate::testing::TestBroker;
 

@@ -6,14 +6,14 @@ use broker_controller::decide::{CreateTopics, NewTopic};
 use broker_coordinators::group::OFFSETS_TOPIC;
 use protocol::ErrorCode;
 
-use crate::api::new_topic_id;
+use super::topics::new_topic_id;
 use crate::broker::Broker;
 
 /// The least that a topic may have as `segment.bytes`.
 const SEGMENT_BYTES_MIN: i32 = 1 << 20;
 
 /// Makes the topic, unless it is there. Done means that its partitions have their coordinators, which may still be loading.
-pub(crate) async fn make_offsets_topic(broker: &Arc<Broker>) -> Result<(), ErrorCode> {
+pub(super) async fn make_offsets_topic(broker: &Arc<Broker>) -> Result<(), ErrorCode> {
     let image = broker.metadata.image();
     if image.topic_named(OFFSETS_TOPIC).is_some() {
         return Ok(());
