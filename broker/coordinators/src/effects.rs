@@ -18,7 +18,7 @@ pub struct Ticket(pub u64);
 /// What a call asks of the caller.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Effects<R, A> {
-    /// To be appended as one batch, in this order. The coordinator has applied them.
+    /// To be appended in this order, with nothing between them. The coordinator has applied them.
     pub records: Vec<R>,
     /// To be given once all that was appended so far, the records above included, is committed. Not more than one for a ticket.
     pub replies: Vec<(Ticket, A)>,

@@ -4,7 +4,7 @@
 //! replaying; what is *volatile* (who waits for whom, when who was heard of last) begins anew with each load, and clients are built for that.
 //! Requests, timers and records go in, with the time as an argument; [`Effects`] come out: records to append, and replies.
 //!
-//! The caller owns the log. It appends the records of one call as one batch, at once and in order, and gives a reply only when all that was
+//! The caller owns the log. It appends the records of one call at once and in order, and gives a reply only when all that was
 //! appended before it, the records of the same call included, is committed: so nothing is ever answered that could be undone. If it cannot append,
 //! or what was appended is not committed, the coordinator is thrown away, and loaded again by whoever leads the partition then.
 //!

@@ -475,6 +475,11 @@ impl Log {
         files + state.tail.bytes() as u64
     }
 
+    /// The largest batch that it takes.
+    pub fn batch_bytes_max(&self) -> usize {
+        self.environment.journal.entry_bytes_max()
+    }
+
     /// Segments on disk, as far as they have been opened.
     pub fn segment_count(&self) -> usize {
         self.state.lock().segments.len()

@@ -11,6 +11,10 @@ pub struct GroupConfig {
     pub initial_rebalance_delay_ms: i32,
     /// `group.max.size`, in members.
     pub members_max: usize,
+    /// The most that the members of all groups may take, with what they say of themselves and are assigned, in bytes.
+    pub member_bytes_max: usize,
+    /// The largest record of a group. What a member says of itself may take a quarter of it.
+    pub record_bytes_max: usize,
     /// `offset.metadata.max.bytes`, in UTF-16 units as Kafka counts them.
     pub offset_metadata_chars_max: usize,
     /// `offsets.retention.minutes`, in milliseconds.
@@ -20,13 +24,15 @@ pub struct GroupConfig {
 }
 
 impl Default for GroupConfig {
-    /// Kafka's.
+    /// Kafka's, and our own bounds.
     fn default() -> GroupConfig {
         GroupConfig {
             session_timeout_ms_min: 6_000,
             session_timeout_ms_max: 1_800_000,
             initial_rebalance_delay_ms: 3_000,
             members_max: i32::MAX as usize,
+            member_bytes_max: 16 << 20,
+            record_bytes_max: 16 << 20,
             offset_metadata_chars_max: 4_096,
             offsets_retention_ms: 7 * 24 * 3_600_000,
             offsets_retention_check_ms: 600_000,

@@ -67,6 +67,8 @@ pub struct GroupCoordinator {
     groups: BTreeMap<Arc<str>, Group>,
     timers: Timers<TimerKey>,
     counters: GroupCounters,
+    /// What the members of all groups take.
+    member_bytes: usize,
     /// The last group that an expiration under way has looked at.
     expired_to: Option<Arc<str>>,
 }
@@ -136,8 +138,10 @@ impl GroupCoordinator {
             effects,
             counters: &mut self.counters,
         };
+        let before = group.classic.bytes();
         let outcome = work(group, &mut context);
         group.classic.check();
+        self.member_bytes = self.member_bytes - before + group.classic.bytes();
         if group.is_vacant() {
             self.groups.remove(id);
         }
@@ -166,6 +170,10 @@ impl GroupCoordinator {
         let mut names = std::collections::BTreeSet::new();
         ask.protocols
             .retain(|it| names.insert(Arc::clone(&it.name)));
+        if let Err(error) = self.check_size(&ask) {
+            let refusal = JoinReply::refused(error, ask.member.clone());
+            return effects.reply(ticket, GroupReply::JoinGroup(refusal));
+        }
         let is_new = ask.member.is_none();
         let group = Arc::clone(&ask.group);
         let found = self.with(now, effects, &group, is_new, |group, context| {
@@ -174,6 +182,22 @@ impl GroupCoordinator {
         if found.is_none() {
             let refusal = JoinReply::refused(ErrorCode::UnknownMemberId, ask.member.clone());
             effects.reply(ticket, GroupReply::JoinGroup(refusal));
+        }
+    }
+
+    /// Members are held in memory as long as they are heard of, and a group is recorded as a whole.
+    fn check_size(&self, ask: &ask::JoinGroup) -> Result<(), ErrorCode> {
+        let bytes = classic::protocol_bytes(&ask.protocols);
+        if bytes > self.config.record_bytes_max / 4 {
+            return Err(ErrorCode::InvalidRequest);
+        }
+        let is_known = ask.member.as_ref().is_some_and(|member| {
+            let group = self.groups.get(&ask.group);
+            group.is_some_and(|group| group.classic.has_member(member))
+        });
+        match is_known || self.member_bytes + bytes <= self.config.member_bytes_max {
+            true => Ok(()),
+            false => Err(ErrorCode::GroupMaxSizeReached),
         }
     }
 
@@ -293,6 +317,8 @@ impl Coordinator for GroupCoordinator {
     }
 
     fn on_loaded(&mut self, now: Now, effects: &mut GroupEffects) {
+        let bytes = self.groups.values().map(|group| group.classic.bytes());
+        self.member_bytes = bytes.sum();
         let ids: Vec<_> = self.groups.keys().cloned().collect();
         for id in ids {
             self.with(now, effects, &id, false, |group, context| {

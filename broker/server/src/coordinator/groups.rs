@@ -37,7 +37,9 @@ impl Groups {
     /// None yet.
     pub fn new(config: GroupConfig) -> Groups {
         Groups {
-            runtime: Runtime::new(move || GroupCoordinator::new(config.clone())),
+            runtime: Runtime::new(move |partition| {
+                GroupCoordinator::new(bounded(&config, partition))
+            }),
         }
     }
 
@@ -117,6 +119,15 @@ impl Groups {
     }
 }
 
+/// The settings for a partition whose log takes only batches of a size.
+fn bounded(config: &GroupConfig, partition: &Partition) -> GroupConfig {
+    let record_bytes_max = partition.log().batch_bytes_max() / 2;
+    GroupConfig {
+        record_bytes_max: record_bytes_max.min(config.record_bytes_max),
+        ..config.clone()
+    }
+}
+
 fn reply_of<Q: GroupAsk>(
     reply: broker_coordinators::group::GroupReply,
 ) -> Result<Q::Reply, ErrorCode> {
@@ -157,5 +168,6 @@ pub fn group_config(settings: &Settings) -> GroupConfig {
         offset_metadata_chars_max: usize::try_from(metadata_max).unwrap_or(0),
         offsets_retention_ms: retention_minutes.saturating_mul(60_000),
         offsets_retention_check_ms: settings.number("offsets.retention.check.interval.ms"),
+        ..GroupConfig::default()
     }
 }

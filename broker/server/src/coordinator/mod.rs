@@ -34,7 +34,7 @@ pub trait RecordFormat: Coordinator + Send + 'static {
 }
 
 /// Makes a coordinator without any state.
-type Make<C> = Box<dyn Fn() -> C + Send + Sync>;
+type Make<C> = Box<dyn Fn(&Partition) -> C + Send + Sync>;
 
 /// The coordinators of the partitions of one topic.
 pub struct Runtime<C: RecordFormat> {
@@ -51,7 +51,7 @@ where
     C::Record: Send,
 {
     /// One that has no partition yet.
-    pub fn new(make: impl Fn() -> C + Send + Sync + 'static) -> Runtime<C> {
+    pub fn new(make: impl Fn(&Partition) -> C + Send + Sync + 'static) -> Runtime<C> {
         Runtime {
             make: Box::new(make),
             since: Instant::now(),
@@ -67,7 +67,7 @@ where
         if let Some(before) = before {
             before.close(ErrorCode::NotCoordinator);
         }
-        tokio::spawn(shard::begin((self.make)(), shard));
+        tokio::spawn(shard::begin((self.make)(partition), shard));
     }
 
     /// Lets go of a partition that this broker leads no more.

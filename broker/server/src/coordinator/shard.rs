@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker_coordinators::{Effects, Now, Ticket};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use protocol::ErrorCode;
 use protocol::batch::{BatchBuilder, BatchHeader, NewRecord};
@@ -273,15 +274,24 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-/// Appends records as one batch. Returns its end.
+/// Batches are closed when they have so many bytes: records of one decision need not be in one, since nobody is answered before all are committed.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Appends records, in order. Returns their end.
 fn append<C: RecordFormat>(
     partition: &Partition,
     now: Now,
     records: &[C::Record],
 ) -> Result<Offset, ErrorCode> {
+    let mut end = None;
     let mut batch = BatchBuilder::new();
     for record in records {
         let (key, value) = C::encode(record)?;
+        let bytes = key.len() + value.as_ref().map_or(0, Bytes::len);
+        if batch.record_count() > 0 && batch.size_in_bytes() + bytes > BATCH_BYTES {
+            let full = std::mem::replace(&mut batch, BatchBuilder::new());
+            end = Some(append_batch(partition, now, full)?);
+        }
         batch.push(&NewRecord {
             timestamp: now.wall_ms,
             key: Some(&key),
@@ -289,6 +299,13 @@ fn append<C: RecordFormat>(
             ..NewRecord::default()
         });
     }
+    if batch.record_count() > 0 {
+        end = Some(append_batch(partition, now, batch)?);
+    }
+    end.ok_or(ErrorCode::UnknownServerError)
+}
+
+fn append_batch(partition: &Partition, now: Now, batch: BatchBuilder) -> Result<Offset, ErrorCode> {
     let batch = batch.build();
     let header = BatchHeader::parse(&batch).map_err(|_| ErrorCode::UnknownServerError)?;
     let appended = partition.append(batch, &header, now.wall_ms, None)?;

@@ -194,6 +194,7 @@ impl ClassicGroup {
         let Some(mut known) = self.members.remove(replaced) else {
             return;
         };
+        self.withdraw(&known);
         if let Some(before) = known.awaiting_join.take() {
             self.awaiting_joins -= 1;
             let fenced =
@@ -222,11 +223,13 @@ impl ClassicGroup {
         known.id = Arc::clone(&member);
         known.client_id = Arc::clone(&request.client_id);
         known.client_host = Arc::clone(&request.client_host);
+        self.offer(&known);
         self.members.insert(Arc::clone(&member), known);
         self.update(context, ticket, &member, request);
         self.touch(context, &member);
 
-        if self.state == ClassicState::Stable && self.select_protocol() == self.protocol {
+        let fits = self.bytes <= context.config.record_bytes_max;
+        if self.state == ClassicState::Stable && self.select_protocol() == self.protocol && fits {
             // The assignment stays, and only the new id has to be recorded.
             if let Some(known) = self.members.get_mut(&member) {
                 known.awaiting_join = None;
@@ -254,13 +257,17 @@ impl ClassicGroup {
         self.rebalance(context);
     }
 
+    /// Counts a member that is about to be in the group.
     pub(super) fn offer(&mut self, member: &ClassicMember) {
+        self.bytes += member.bytes();
         for protocol in &member.protocols {
             *self.offered.entry(Arc::clone(&protocol.name)).or_default() += 1;
         }
     }
 
+    /// The opposite, for one that is no more, or about to change.
     pub(super) fn withdraw(&mut self, member: &ClassicMember) {
+        self.bytes -= member.bytes();
         for protocol in &member.protocols {
             if let Some(count) = self.offered.get_mut(&protocol.name) {
                 *count -= 1;

@@ -57,6 +57,7 @@ impl ClassicGroup {
             let session = TimerKey::Session(Arc::clone(&self.id), member);
             context.timers.cancel(&session);
         }
+        debug_assert!(self.members.is_empty(), "a group with members is abandoned");
         *self = ClassicGroup::new(Arc::clone(&self.id));
     }
 }

@@ -12,6 +12,15 @@ use crate::Ticket;
 /// The protocol type of consumers, whose metadata Kafka looks into.
 pub(in crate::group) const CONSUMER_PROTOCOL_TYPE: &str = "consumer";
 
+/// What a member takes besides texts and opaque bytes.
+const MEMBER_BYTES: usize = 256;
+
+/// What the assignors that a member offers take.
+pub(in crate::group) fn protocol_bytes(protocols: &[Protocol]) -> usize {
+    let each = |offered: &Protocol| offered.name.len() + offered.metadata.len();
+    protocols.iter().map(each).sum()
+}
+
 /// A member.
 #[derive(Debug)]
 pub(super) struct ClassicMember {
@@ -50,6 +59,20 @@ impl ClassicMember {
             is_new: true,
             number,
         }
+    }
+
+    /// What it takes in memory, and at most in a record.
+    pub(super) fn bytes(&self) -> usize {
+        MEMBER_BYTES
+            + 2 * self.id.len()
+            + self.client_id.len()
+            + self.client_host.len()
+            + self
+                .instance
+                .as_ref()
+                .map_or(0, |instance| 2 * instance.len())
+            + protocol_bytes(&self.protocols)
+            + self.assignment.len()
     }
 
     pub(super) fn is_static(&self) -> bool {

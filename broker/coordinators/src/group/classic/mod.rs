@@ -27,7 +27,7 @@ use protocol::ErrorCode;
 use super::ask::{DescribedGroup, Joined, JoinedMember};
 use member::ClassicMember;
 
-pub(super) use member::CONSUMER_PROTOCOL_TYPE;
+pub(super) use member::{CONSUMER_PROTOCOL_TYPE, protocol_bytes};
 
 /// Where a group stands. (Kafka's `Dead` is no state here: a dead group is not there.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,8 @@ pub(super) struct ClassicGroup {
     joins: u64,
     /// The log has a record of it.
     is_recorded: bool,
+    /// What its members take.
+    bytes: usize,
 }
 
 impl ClassicGroup {
@@ -116,6 +118,7 @@ impl ClassicGroup {
             subscribed: None,
             joins: 0,
             is_recorded: false,
+            bytes: 0,
         }
     }
 
@@ -137,6 +140,16 @@ impl ClassicGroup {
 
     pub(super) fn members(&self) -> usize {
         self.members.len()
+    }
+
+    /// What its members take, in memory and at most in a record.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether somebody of that id has joined.
+    pub(super) fn has_member(&self, member: &str) -> bool {
+        self.members.contains_key(member)
     }
 
     /// Nobody is in it, and nobody is about to be.
@@ -209,6 +222,11 @@ impl ClassicGroup {
         timeouts.max().unwrap_or(0)
     }
 
+    /// Counts what the members take, after all of them have changed.
+    fn count_bytes(&mut self) {
+        self.bytes = self.members.values().map(ClassicMember::bytes).sum();
+    }
+
     fn enter(&mut self, state: ClassicState, wall_ms: i64) {
         self.state = state;
         self.state_since_ms = Some(wall_ms);
@@ -262,6 +280,7 @@ impl ClassicGroup {
     /// Checked after each event.
     pub(super) fn check(&self) {
         let is_empty = self.members.is_empty();
+        assert!(!is_empty || self.bytes == 0, "nobody takes something");
         let named = self.leader.as_ref();
         assert!(
             named.is_none_or(|leader| self.members.contains_key(leader)),

@@ -48,6 +48,7 @@ impl ClassicGroup {
                 told.push(Arc::clone(&member.id));
             }
         }
+        self.count_bytes();
         for member in told {
             // It can speak again.
             self.touch(context, &member);

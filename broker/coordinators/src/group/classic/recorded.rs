@@ -58,6 +58,7 @@ impl ClassicGroup {
             }
             group.members.insert(Arc::clone(&member.id), member);
         }
+        group.count_bytes();
         let leader = value
             .leader
             .as_ref()

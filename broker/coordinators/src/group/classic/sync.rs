@@ -73,6 +73,10 @@ impl ClassicGroup {
         for (id, member) in &mut self.members {
             member.assignment = assignments.remove(id).unwrap_or_default();
         }
+        self.count_bytes();
+        if self.bytes > context.config.record_bytes_max {
+            return self.refuse_assignments(context);
+        }
         self.enter(ClassicState::Stable, context.now.wall_ms);
         self.record(context);
         let waiting: Vec<_> = self
@@ -83,6 +87,17 @@ impl ClassicGroup {
         for (member, ticket) in waiting {
             self.answer_sync(context, &member, ticket);
         }
+    }
+
+    /// What was assigned cannot be recorded: everybody has to join again, and the leader may do better. Kafka's code for it.
+    fn refuse_assignments(&mut self, context: &mut Context<'_>) {
+        let refuse = |member: &mut super::ClassicMember| member.awaiting_sync.take();
+        let waiting: Vec<_> = self.members.values_mut().filter_map(refuse).collect();
+        for ticket in waiting {
+            let refusal = SyncReply::refused(ErrorCode::UnknownServerError);
+            context.reply(ticket, GroupReply::SyncGroup(refusal));
+        }
+        self.rebalance(context);
     }
 
     fn answer_sync(&self, context: &mut Context<'_>, member: &Arc<str>, ticket: Ticket) {

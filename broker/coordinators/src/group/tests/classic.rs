@@ -364,6 +364,57 @@ fn refusals_are_kafkas() {
 }
 
 #[test]
+fn what_members_take_is_bounded() {
+    let mut rig = rig_with(GroupConfig {
+        initial_rebalance_delay_ms: 0,
+        record_bytes_max: 4_000,
+        member_bytes_max: 2_000,
+        ..GroupConfig::default()
+    });
+    let with = |client: &str, bytes: usize| JoinGroup {
+        protocols: vec![Protocol {
+            name: "range".into(),
+            metadata: Bytes::from(vec![0; bytes]),
+        }],
+        ..new_member(client)
+    };
+    assert_eq!(rig.ask(with("a", 1_000)).error, ErrorCode::InvalidRequest);
+    assert_eq!(rig.state(), None);
+    let a = rig.send(with("a", 900));
+    let a = rig.joined(a).leader;
+    // No room for another that is as large, and for a small one.
+    let other = JoinGroup {
+        group: "other".into(),
+        ..with("b", 900)
+    };
+    assert_eq!(rig.ask(other.clone()).error, ErrorCode::GroupMaxSizeReached);
+    let small = JoinGroup {
+        group: "other".into(),
+        ..with("b", 10)
+    };
+    let small = rig.send(small);
+    assert_eq!(rig.joined(small).members.len(), 1);
+
+    // An assignment that cannot be recorded is refused, and the others go on.
+    let big = "x".repeat(4_000);
+    let ticket = rig.sync(&a, 1, &[(&a, &big)]);
+    assert_eq!(rig.synced(ticket).0, ErrorCode::UnknownServerError);
+    assert_eq!(rig.state(), Some("PreparingRebalance"));
+    let again = rig.send(JoinGroup {
+        member: Some(Arc::clone(&a)),
+        ..with("a", 900)
+    });
+    assert_eq!(rig.joined(again).generation, 2);
+    let ticket = rig.sync(&a, 2, &[(&a, "all")]);
+    assert_eq!(rig.synced(ticket), (ErrorCode::None, bytes("all")));
+    rig.reload();
+    assert_eq!(rig.ask(other.clone()).error, ErrorCode::GroupMaxSizeReached);
+    rig.leave(&a).expect("known");
+    let other = rig.send(other);
+    assert_eq!(rig.joined(other).members.len(), 1, "there is room again");
+}
+
+#[test]
 fn a_group_is_there_after_a_load() {
     let mut rig = quick();
     let a = rig.alone();
