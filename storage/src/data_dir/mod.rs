@@ -223,7 +223,16 @@ pub struct DataDir {
     reserve: Reserve,
     space: Space,
     /// Directories of deleted logs whose deletion is durable.
-    garbage: Arc<Mutex<Vec<PathBuf>>>,
+    garbage: Arc<Mutex<Vec<Garbage>>>,
+}
+
+/// The directory of a deleted log.
+#[derive(Debug)]
+struct Garbage {
+    path: PathBuf,
+    /// The first checkpoint that does not count the log. Until it is durable the directory stays: should the journal's entry of the deletion
+    /// rot, the log is back, and finds its own files and not those of another of its name.
+    checkpoint: u64,
 }
 
 impl std::fmt::Debug for DataDir {
@@ -434,6 +443,7 @@ impl DataDir {
         }
         let listener = Deletion {
             away,
+            checkpoint: self.environment.checkpoints.next(),
             garbage: Arc::clone(&self.garbage),
         };
         self.environment
@@ -442,17 +452,41 @@ impl DataDir {
         Ok(())
     }
 
-    /// Removes the files of logs whose deletion is durable. Returns how many were removed.
+    /// Removes the files of logs whose deletion is durable and that no checkpoint counts any more, or, while there is too little space, as soon as
+    /// the deletion is durable. Returns how many were removed. The first error ends it; what is left is tried again the next time.
     pub fn remove_dropped(&self) -> io::Result<usize> {
-        let garbage = std::mem::take(&mut *self.garbage.lock());
-        let mut removed = 0;
-        for path in garbage {
-            if self.io.exists(&path)? {
-                self.io.remove_dir_all(&path)?;
-                removed += 1;
+        let hurry = self.space_state() != SpaceState::Enough;
+        let waiting = std::mem::take(&mut *self.garbage.lock());
+        let mut left = Vec::new();
+        let mut result = Ok(0);
+        for garbage in waiting {
+            let may_go = hurry || self.environment.checkpoints.is_durable(garbage.checkpoint);
+            let Some(removed) = result.as_mut().ok().filter(|_| may_go) else {
+                left.push(garbage);
+                continue;
+            };
+            match self.remove_directory(&garbage.path) {
+                Ok(count) => *removed += count,
+                Err(error) => {
+                    result = Err(error);
+                    left.push(garbage);
+                }
             }
         }
-        Ok(removed)
+        if !left.is_empty() {
+            // It may be long until the journal needs one.
+            self.checkpoint_wanted.store(true, Ordering::Release);
+            self.garbage.lock().append(&mut left);
+        }
+        result
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<usize> {
+        let is_there = self.io.exists(path)?;
+        if is_there {
+            self.io.remove_dir_all(path)?;
+        }
+        Ok(usize::from(is_there))
     }
 
     /// Writes behind what is old enough, and more when tails hold too much. Returns the bytes moved.
@@ -724,12 +758,16 @@ fn life_entry(kind: EntryKind, log: &Log) -> Entry {
 /// Waits for a drop entry to be durable, and then gives the directory away.
 struct Deletion {
     away: PathBuf,
-    garbage: Arc<Mutex<Vec<PathBuf>>>,
+    checkpoint: u64,
+    garbage: Arc<Mutex<Vec<Garbage>>>,
 }
 
 impl DurableListener for Deletion {
     fn on_durable(&self, _: JournalPosition) {
-        self.garbage.lock().push(self.away.clone());
+        self.garbage.lock().push(Garbage {
+            path: self.away.clone(),
+            checkpoint: self.checkpoint,
+        });
     }
 
     fn on_fault(&self, _: &JournalFault) {}

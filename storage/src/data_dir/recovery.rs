@@ -14,7 +14,8 @@ use super::meta::{self, Meta};
 use super::reserve::Reserve;
 use super::space::Space;
 use super::{
-    DataDir, DataDirConfig, Identity, Logs, OpenError, RetentionStatus, deleted_dir, log_dir,
+    DataDir, DataDirConfig, Garbage, Identity, Logs, OpenError, RetentionStatus, deleted_dir,
+    log_dir,
 };
 use crate::io::{Io, OpenOptions};
 use crate::journal::format::FIRST_COMMIT;
@@ -27,6 +28,9 @@ use crate::log::{
     BatchBytes, CheckpointCount, DirtyCount, Durability, Log, LogConfig, LogEnvironment, PageCache,
     TailBudget, WaitingLogs, is_disk_full,
 };
+
+/// In the name of a directory that is of a log made later under the name of another.
+const LATER: LogId = LogId(u64::MAX);
 
 /// The one journal file that formatting a directory makes.
 const JOURNAL_FILE_FIRST: &str = "0000.journal";
@@ -518,7 +522,7 @@ impl<'a> Replay<'a> {
 
     /// Puts directories where their logs are: a deletion that is durable is finished, one that is not is undone. Returns what may
     /// be removed.
-    fn settle_directories(&self, io: &dyn Io) -> std::io::Result<Vec<PathBuf>> {
+    fn settle_directories(&self, io: &dyn Io) -> std::io::Result<Vec<Garbage>> {
         let live: BTreeSet<&Path> = self.logs.by_id.values().map(|log| log.dir()).collect();
         let mut garbage = Vec::new();
         for (id, dir) in &self.dropped {
@@ -541,14 +545,30 @@ impl<'a> Replay<'a> {
                 .by_id
                 .values()
                 .find(|log| deleted_dir(log.dir(), log.id()) == away);
-            match owner {
-                Some(log) if !io.exists(log.dir())? => {
-                    io.rename(&away, log.dir())?;
-                    io.sync_dir(self.path)?;
+            let Some(log) = owner else {
+                garbage.push(away);
+                continue;
+            };
+            // Its deletion is undone, and its files are there. What has its name now is of a log that was made after it.
+            if io.exists(log.dir())? {
+                let later = deleted_dir(log.dir(), LATER);
+                if io.exists(&later)? {
+                    io.remove_dir_all(&later)?;
                 }
-                _ => garbage.push(away),
+                io.rename(log.dir(), &later)?;
+                garbage.push(later);
             }
+            io.rename(&away, log.dir())?;
+            io.sync_dir(self.path)?;
         }
-        Ok(garbage)
+        garbage.sort_unstable();
+        garbage.dedup();
+        // The checkpoint may still count them: the next one does not.
+        let first = 1;
+        let of_checkpoint = |path| Garbage {
+            path,
+            checkpoint: first,
+        };
+        Ok(garbage.into_iter().map(of_checkpoint).collect())
     }
 }

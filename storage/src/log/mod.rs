@@ -262,11 +262,11 @@ impl CheckpointCount {
     }
 
     /// The first checkpoint that certainly has in it what is so now.
-    pub(super) fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.begun.load(Ordering::Acquire) + 1
     }
 
-    pub(super) fn is_durable(&self, number: u64) -> bool {
+    pub(crate) fn is_durable(&self, number: u64) -> bool {
         self.durable.load(Ordering::Acquire) >= number
     }
 }

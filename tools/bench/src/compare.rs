@@ -97,7 +97,7 @@ pub fn round(
 }
 
 /// Runs something, and says what it cost the broker, what it put off included, and this process.
-fn metered<T>(
+pub(crate) fn metered<T>(
     pid: Option<u32>,
     run: impl FnOnce() -> Result<T, BenchError>,
 ) -> Result<(T, Costs), BenchError> {

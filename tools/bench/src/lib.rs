@@ -5,9 +5,11 @@
 //! - [`consume`]: a topic read from start to end.
 //! - [`process`]: CPU time, memory and bytes written of a broker on this machine.
 //! - [`page_cache`]: filled before a round, as on a machine that has run for a while.
+//! - [`commits`]: groups that commit offsets.
 //! - [`compare`]: several brokers in turn, medians and ratios.
 //! - [`startup`]: how long a start takes, with how much there is, after a clean stop or SIGKILL.
 
+pub mod commits;
 pub mod compare;
 pub mod consume;
 mod error;

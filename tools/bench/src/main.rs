@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bench::BenchError;
+use bench::commits::{self, CommitLoad};
 use bench::compare::{Round, Running, Target, median, ratio, round};
 use bench::page_cache::PageCache;
 use bench::produce::ProduceLoad;
@@ -52,6 +53,24 @@ enum Command {
         #[command(flatten)]
         load: Load,
     },
+    /// Starts Holdfast and Apache Kafka and has groups commit offsets to them in turn
+    Commits {
+        /// Rounds of each
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Rounds before that do not count, of each
+        #[arg(long, default_value_t = 2)]
+        warm_up_rounds: usize,
+        /// Groups, each of which commits as soon as its last commit is answered
+        #[arg(long, default_value_t = 100)]
+        groups: usize,
+        /// Partitions that each commit is for
+        #[arg(long, default_value_t = 1)]
+        partitions: i32,
+        /// Seconds of a round
+        #[arg(long, default_value_t = 15.0)]
+        duration: f64,
+    },
     /// Starts Holdfast again and again, and says how long it takes until it answers
     Start {
         /// Starts
@@ -63,6 +82,9 @@ enum Command {
         /// Gigabytes (10^9 bytes) written before each stop; with --kill, bytes of all that the broker writes
         #[arg(long, default_value_t = 0.0)]
         gigabytes: f64,
+        /// Groups that have committed an offset in every partition of the first thousand
+        #[arg(long, default_value_t = 0)]
+        groups: u32,
         /// Ends the broker with SIGKILL under load, not with SIGTERM
         #[arg(long)]
         kill: bool,
@@ -197,10 +219,25 @@ fn main() -> ExitCode {
             full_page_cache,
             load,
         } => compare(rounds, warm_up_rounds, full_page_cache, &load),
+        Command::Commits {
+            rounds,
+            warm_up_rounds,
+            groups,
+            partitions,
+            duration,
+        } => {
+            let load = CommitLoad {
+                groups: groups.max(1),
+                partitions: partitions.max(1),
+                duration: Duration::from_secs_f64(duration),
+            };
+            compare_commits(rounds, warm_up_rounds, &load)
+        }
         Command::Start {
             rounds,
             partitions,
             gigabytes,
+            groups,
             kill,
             data_dir,
             settings,
@@ -208,6 +245,7 @@ fn main() -> ExitCode {
             let before = Before {
                 partitions,
                 gigabytes,
+                groups,
                 kill,
                 data_dir,
                 settings,
@@ -237,17 +275,22 @@ fn run(bootstrap: &str, pid: Option<u32>, load: &Load) -> Result<(), BenchError>
 fn start(before: &Before, rounds: usize) -> Result<(), BenchError> {
     let starts = startup::measure(before, rounds)?;
     println!(
-        "{:>12} {:>16} {:>22} {:>12}",
-        "port open ms", "first answer ms", "partition answers ms", "CPU seconds"
+        "{:>12} {:>16} {:>22} {:>17} {:>12}",
+        "port open ms",
+        "first answer ms",
+        "partition answers ms",
+        "groups answer ms",
+        "CPU seconds"
     );
     for start in &starts {
-        let partition = match start.partition_answers_ms {
-            Some(ms) => format!("{ms:.1}"),
-            None => "-".to_owned(),
-        };
+        let shown = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));
         println!(
-            "{:>12.1} {:>16.1} {partition:>22} {:>12.2}",
-            start.port_open_ms, start.first_answer_ms, start.cpu_seconds
+            "{:>12.1} {:>16.1} {:>22} {:>17} {:>12.2}",
+            start.port_open_ms,
+            start.first_answer_ms,
+            shown(start.partition_answers_ms),
+            shown(start.groups_answer_ms),
+            start.cpu_seconds
         );
     }
     Ok(())
@@ -301,6 +344,41 @@ fn compare(
         print_table("consume", &results, |round| round.consume.as_ref());
     }
     load.save(&results)
+}
+
+fn compare_commits(
+    rounds: usize,
+    warm_up_rounds: usize,
+    load: &CommitLoad,
+) -> Result<(), BenchError> {
+    let targets = [("holdfast", Target::Holdfast), ("apache", Target::Apache)];
+    let mut results: BTreeMap<&str, Vec<Round>> = BTreeMap::new();
+    let mut brokers = Vec::new();
+    for (name, target) in targets {
+        brokers.push((name, Running::start(target)?));
+    }
+    for number in 0..warm_up_rounds + rounds {
+        for (name, broker) in &brokers {
+            let topic = format!("bench-{number}");
+            let produce = commits::round(&broker.bootstrap(), broker.pid(), &topic, load)?;
+            let is_counted = number >= warm_up_rounds;
+            let word = if is_counted { "round" } else { "warm-up" };
+            eprintln!(
+                "{word} {number} {name}: {:.0} commits/s, p99 {:.2} ms",
+                produce.records_per_second,
+                produce.p99_ms.unwrap_or_default()
+            );
+            if is_counted {
+                let consume = None;
+                results
+                    .entry(name)
+                    .or_default()
+                    .push(Round { produce, consume });
+            }
+        }
+    }
+    print_table("commits", &results, |round| Some(&round.produce));
+    Ok(())
 }
 
 /// Medians of both, and the ratio of rounds that ran side by side, with the least and the greatest.

@@ -31,6 +31,8 @@ pub struct Before {
     pub partitions: i32,
     /// Gigabytes (10^9 bytes) of values to write before each stop.
     pub gigabytes: f64,
+    /// Groups, each of which has committed an offset in every partition of the first topic.
+    pub groups: u32,
     /// SIGKILL in the middle of that, not a clean stop after it.
     pub kill: bool,
     /// Where the data is; without one, a temporary directory.
@@ -48,6 +50,8 @@ pub struct Start {
     pub first_answer_ms: f64,
     /// The end of a partition is told, if there is a partition: what was acknowledged can be read.
     pub partition_answers_ms: Option<f64>,
+    /// Every group's offsets are told, if there is a group: coordinators are loaded while all else is served.
+    pub groups_answer_ms: Option<f64>,
     /// CPU time in seconds until then.
     pub cpu_seconds: f64,
 }
@@ -62,13 +66,14 @@ pub fn measure(before: &Before, count: usize) -> Result<Vec<Start>, BenchError> 
     };
     let mut broker = Holdfast::start(config)?;
     let topics = make_topics(&broker.bootstrap(), before.partitions)?;
+    let groups = commit_offsets(&broker.bootstrap(), topics.first(), before.groups)?;
     let mut starts = Vec::with_capacity(count);
     for number in 1..=count {
         eprintln!("start {number} of {count}");
         load_and_end(&mut broker, &topics, before)?;
         let start = Instant::now();
         broker.relaunch()?;
-        let watched = watch(&mut broker, topics.last(), start);
+        let watched = watch(&mut broker, &topics, &groups, start);
         starts.push(watched.map_err(|error| match ended(&mut broker) {
             Some(status) => BenchError::Ended {
                 status,
@@ -114,6 +119,27 @@ fn make_topics(bootstrap: &str, partitions: i32) -> Result<Vec<Topic>, BenchErro
         left -= some;
     }
     Ok(topics)
+}
+
+/// Has groups commit in every partition of a topic. Returns their ids.
+fn commit_offsets(
+    bootstrap: &str,
+    topic: Option<&Topic>,
+    count: u32,
+) -> Result<Vec<String>, BenchError> {
+    let groups: Vec<String> = (0..count).map(|number| format!("start-{number}")).collect();
+    let Some(topic) = topic.filter(|_| count > 0) else {
+        return Ok(Vec::new());
+    };
+    let mut connection = Connection::connect(bootstrap, "holdfast-bench", SILENCE_MAX)?;
+    connection.find_coordinator(&groups[0])?;
+    let offsets = (0..topic.partitions)
+        .map(|partition| (partition, 1))
+        .collect();
+    for group in &groups {
+        connection.commit_offsets(group, topic, &offsets)?;
+    }
+    Ok(groups)
 }
 
 fn load() -> ProduceLoad {
@@ -175,7 +201,8 @@ fn load_and_end(
 
 fn watch(
     broker: &mut Holdfast,
-    topic: Option<&Topic>,
+    topics: &[Topic],
+    groups: &[String],
     start: Instant,
 ) -> Result<Start, BenchError> {
     let address = broker.bootstrap();
@@ -191,7 +218,7 @@ fn watch(
     let mut connection = Connection::connect(&address, "holdfast-bench", SILENCE_MAX)?;
     let first_answer_ms = since();
     let mut partition_answers_ms = None;
-    if let Some(topic) = topic {
+    if let Some(topic) = topics.last() {
         while let Err(error) =
             connection.list_offset(topic, topic.partitions - 1, OffsetSpec::Latest)
         {
@@ -202,12 +229,30 @@ fn watch(
         }
         partition_answers_ms = Some(since());
     }
+    let mut groups_answer_ms = None;
+    if let Some(topic) = topics.first().filter(|_| !groups.is_empty()) {
+        for group in groups {
+            let committed = loop {
+                match connection.committed_offsets(group, topic) {
+                    Err(error) if error.is_retriable() && start.elapsed() < START_MAX => {
+                        std::thread::sleep(LOOK_INTERVAL);
+                    }
+                    committed => break committed?,
+                }
+            };
+            if committed.len() != topic.partitions as usize {
+                return Err(BenchError::Unexpected("committed offsets are missing"));
+            }
+        }
+        groups_answer_ms = Some(since());
+    }
     let cpu_seconds = Usage::of(broker.pid())?.cpu_seconds;
     broker.wait_ready()?;
     Ok(Start {
         port_open_ms,
         first_answer_ms,
         partition_answers_ms,
+        groups_answer_ms,
         cpu_seconds,
     })
 }

@@ -66,6 +66,7 @@ fn starts_are_measured_after_a_stop_and_after_a_kill() {
             partitions,
             gigabytes,
             kill,
+            groups: if partitions > 0 { 2 } else { 0 },
             data_dir: None,
             settings: Vec::new(),
         };
@@ -73,6 +74,7 @@ fn starts_are_measured_after_a_stop_and_after_a_kill() {
         assert_eq!(starts.len(), 2);
         for start in starts {
             assert!(start.port_open_ms <= start.first_answer_ms, "{start:?}");
+            assert_eq!(start.groups_answer_ms.is_some(), partitions > 0);
             let partition_answers = start.partition_answers_ms;
             assert_eq!(partition_answers.is_some(), partitions > 0);
             assert!(partition_answers.is_none_or(|ms| start.first_answer_ms <= ms));

@@ -33,6 +33,12 @@ fn a_deleted_log_is_gone_and_so_are_its_files() {
     };
     assert!(is_there("a-0.0-delete") && !is_there("a-0"));
     running.commit();
+    assert_eq!(
+        running.dir.remove_dropped().expect("space"),
+        0,
+        "not while a checkpoint counts it"
+    );
+    running.dir.checkpoint(None).expect("a checkpoint");
     assert_eq!(running.dir.remove_dropped().expect("space"), 1);
     assert!(!is_there("a-0.0-delete"));
     let running = node.crash(running);
@@ -52,6 +58,38 @@ fn a_deletion_that_is_not_durable_is_undone() {
     node.disk.kill();
     let running = node.start();
     assert_eq!(values(&running.log("a")), ["v"]);
+}
+
+/// A topic was made again under the name of a deleted one, and the last commits of the journal, which say so, rot.
+#[test]
+fn a_log_that_is_back_has_its_own_files_and_not_those_of_a_later_one() {
+    let node = node();
+    let mut running = node.start();
+    let log = running.create("a");
+    append(&log, b"v");
+    running.commit();
+    running.dir.checkpoint(None).expect("a checkpoint");
+    let before = node.read(&node.journal(0));
+    running.dir.drop_log(log.partition()).expect("online");
+    running.commit();
+    running.dir.remove_dropped().expect("nothing to remove yet");
+    append(&running.create("a"), b"of another");
+    running.commit();
+    running.dir.write_behind(10_000).expect("space");
+    drop((log, running));
+    node.disk.kill();
+    node.overwrite(&node.journal(0), 0, &before);
+    for _ in 0..2 {
+        let running = node.start();
+        assert_eq!(running.dir.logs().len(), 1);
+        assert_eq!(values(&running.log("a")), ["v"]);
+        running.dir.checkpoint(None).expect("a checkpoint");
+        running.dir.remove_dropped().expect("space");
+        drop(running);
+        node.disk.crash();
+    }
+    let named = |path: &&std::path::PathBuf| path.to_string_lossy().contains("-delete");
+    assert_eq!(node.image().keys().find(named), None);
 }
 
 #[test]
@@ -79,6 +117,7 @@ fn a_name_that_both_generations_left_behind_is_no_obstacle() {
             .expect("space"),
     );
     let running = node.start();
+    running.dir.checkpoint(None).expect("a checkpoint");
     running.dir.remove_dropped().expect("it is removed");
     assert!(
         !node

@@ -1,0 +1,157 @@
+//! Groups that commit offsets, each as soon as its last commit was answered: a closed loop, since a consumer waits for its commit.
+
+use std::collections::BTreeMap;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use client::{ClientError, Connection, Topic};
+use hdrhistogram::Histogram;
+
+use crate::BenchError;
+use crate::compare::metered;
+use crate::summary::Summary;
+use crate::topic;
+
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Much longer than a coordinator takes to be there.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const ASK_INTERVAL: Duration = Duration::from_millis(50);
+/// Latencies in microseconds, to a minute, to three digits.
+const LATENCY_MAX: u64 = 60_000_000;
+const DIGITS: u8 = 3;
+
+/// The load.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitLoad {
+    /// Groups, each on a connection of its own.
+    pub groups: usize,
+    /// Partitions that each commit is for.
+    pub partitions: i32,
+    /// How long.
+    pub duration: Duration,
+}
+
+/// What one run did.
+struct Committed {
+    /// Microseconds of each commit.
+    latencies: Histogram<u64>,
+    elapsed: Duration,
+}
+
+/// Commits to a topic of its own for a while. A record, in the summary, is a commit.
+pub fn round(
+    bootstrap: &str,
+    pid: Option<u32>,
+    name: &str,
+    load: &CommitLoad,
+) -> Result<Summary, BenchError> {
+    let topic = topic::create(bootstrap, name, load.partitions, &[])?;
+    let mut groups = Vec::with_capacity(load.groups);
+    for number in 0..load.groups {
+        groups.push(Group::begin(bootstrap, format!("{name}-{number}"), &topic)?);
+    }
+    let (committed, costs) = metered(pid, || run(groups, &topic, load.duration))?;
+    topic::delete(bootstrap, name)?;
+    let commits = committed.latencies.len();
+    let ms = |quantile| Some(committed.latencies.value_at_quantile(quantile) as f64 / 1e3);
+    let broker = costs.broker.map(|(before, after)| {
+        let micros = (after.cpu_seconds - before.cpu_seconds) * 1e6 / commits.max(1) as f64;
+        (micros, after.resident_bytes_max as f64 / 1e6)
+    });
+    Ok(Summary {
+        records_per_second: commits as f64 / committed.elapsed.as_secs_f64(),
+        p50_ms: ms(0.5),
+        p99_ms: ms(0.99),
+        p999_ms: ms(0.999),
+        max_ms: Some(committed.latencies.max() as f64 / 1e3),
+        cpu_micros_per_record: broker.map(|(micros, _)| micros),
+        resident_mb: broker.map(|(_, megabytes)| megabytes),
+        client_cpu_seconds: costs.client_cpu_seconds,
+        ..Summary::default()
+    })
+}
+
+/// A group and its connection.
+struct Group {
+    id: String,
+    connection: Connection,
+}
+
+impl Group {
+    /// Connects, and waits until its coordinator takes a commit.
+    fn begin(bootstrap: &str, id: String, topic: &Topic) -> Result<Group, BenchError> {
+        let mut connection = Connection::connect(bootstrap, "holdfast-bench", SILENCE_MAX)?;
+        let deadline = Instant::now() + READY_WITHIN;
+        let mut ready = || {
+            connection.find_coordinator(&id)?;
+            connection.commit_offsets(&id, topic, &[(0, 0)].into())
+        };
+        loop {
+            match ready() {
+                Err(error) if error.is_retriable() && Instant::now() < deadline => {
+                    std::thread::sleep(ASK_INTERVAL);
+                }
+                done => break done?,
+            }
+        }
+        Ok(Group { id, connection })
+    }
+
+    fn commit_until(
+        &mut self,
+        topic: &Topic,
+        end: Instant,
+        latencies: &mut Histogram<u64>,
+    ) -> Result<(), ClientError> {
+        let mut offset = 0;
+        loop {
+            let sent = Instant::now();
+            if sent >= end {
+                return Ok(());
+            }
+            offset += 1;
+            let offsets: BTreeMap<i32, i64> =
+                (0..topic.partitions).map(|it| (it, offset)).collect();
+            self.connection.commit_offsets(&self.id, topic, &offsets)?;
+            let micros = u64::try_from(sent.elapsed().as_micros()).unwrap_or(LATENCY_MAX);
+            latencies.saturating_record(micros);
+        }
+    }
+}
+
+fn latencies() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_MAX, DIGITS).expect("sensible bounds")
+}
+
+fn run(groups: Vec<Group>, topic: &Topic, duration: Duration) -> Result<Committed, BenchError> {
+    let together = Barrier::new(groups.len() + 1);
+    std::thread::scope(|scope| {
+        let running: Vec<_> = groups
+            .into_iter()
+            .map(|mut group| {
+                let together = &together;
+                scope.spawn(move || {
+                    let mut latencies = latencies();
+                    together.wait();
+                    let end = Instant::now() + duration;
+                    let done = group.commit_until(topic, end, &mut latencies);
+                    done.map(|()| latencies)
+                })
+            })
+            .collect();
+        together.wait();
+        let begun = Instant::now();
+        let mut all = latencies();
+        for group in running {
+            let latencies = group
+                .join()
+                .map_err(|_| BenchError::Unexpected("a committing thread panicked"))??;
+            all.add(&latencies)
+                .map_err(|_| BenchError::Unexpected("histograms of the same bounds add up"))?;
+        }
+        Ok(Committed {
+            latencies: all,
+            elapsed: begun.elapsed(),
+        })
+    })
+}
