@@ -178,6 +178,7 @@ impl GroupCoordinator {
         let group = Arc::clone(&ask.group);
         let found = self.with(now, effects, &group, is_new, |group, context| {
             group.classic.join(context, ticket, &ask);
+            group.classic.record_if_new(context);
         });
         if found.is_none() {
             let refusal = JoinReply::refused(ErrorCode::UnknownMemberId, ask.member.clone());

@@ -195,10 +195,12 @@ pub(super) fn dump_offsets(target: &Target) {
         "org.apache.kafka.tools.consumer.OffsetsMessageFormatter",
     ]);
     let printed = run(&consumer);
-    let mut records = printed
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let last = records.rfind(|it| it["key"]["data"]["group"] == *topic);
+    // One behind the other, with nothing between them.
+    let records = serde_json::Deserializer::from_str(&printed).into_iter::<Value>();
+    let of_group = records
+        .map_while(Result::ok)
+        .filter(|it| it["key"]["data"]["group"] == *topic);
+    let last = of_group.reduce(|_, last| last);
     let last = last.expect("a commit of the group");
     assert_eq!(last["key"]["data"]["topic"], *topic);
     assert_eq!(last["value"]["data"]["offset"], 20);

@@ -39,6 +39,23 @@ impl ClassicGroup {
         });
     }
 
+    /// Records that there is such a group, once somebody is in it or about to be: so it is known until offsets are looked through, as with
+    /// Kafka, though its first members may never come.
+    pub(in crate::group) fn record_if_new(&mut self, context: &mut Context<'_>) {
+        let is_used = !self.members.is_empty() || !self.pending_joins.is_empty();
+        if self.is_recorded || !is_used {
+            return;
+        }
+        self.is_recorded = true;
+        context.record(GroupRecord::GroupMetadata {
+            group: self.id.to_string(),
+            value: Some(GroupMetadataValue {
+                current_state_timestamp_ms: context.now.wall_ms,
+                ..GroupMetadataValue::default()
+            }),
+        });
+    }
+
     /// What a record says.
     pub(in crate::group) fn load(id: Arc<str>, value: &GroupMetadataValue) -> ClassicGroup {
         let mut group = ClassicGroup::new(id);

@@ -114,13 +114,18 @@ fn an_id_that_is_not_used_is_forgotten() {
         (ErrorCode::MemberIdRequired, Some("Empty"))
     );
     rig.pass(SESSION_MS);
+    assert_eq!(rig.state(), Some("Empty"));
+    rig.reload();
+    assert_eq!(rig.state(), Some("Empty"), "the group is known");
+    rig.pass(600_000);
     assert_eq!(rig.state(), None, "nothing is left of it");
     let late = rig.ask(JoinGroup {
         member: first.member,
         ..new_member("a")
     });
     assert_eq!(late.error, ErrorCode::UnknownMemberId);
-    assert!(rig.log.is_empty());
+    rig.reload();
+    assert_eq!(rig.state(), None);
 }
 
 #[test]
