@@ -8,6 +8,9 @@
 //!
 //! On its broker, a replica goes to the directory that holds the fewest, as Kafka's `LogManager.nextLogDirs` has it.
 //!
+//! Leaderships are bounded in the same way. Where all replicas of a partition lead enough already, leaderships move on between partitions of the
+//! request, so that one of them has room.
+//!
 //! Kafka stripes from a random start instead (`StripedReplicaPlacer`); we draw no randomness here.
 
 use std::collections::BTreeMap;
@@ -35,6 +38,24 @@ struct Candidate {
     load: BrokerLoad,
     /// Of the topic that is being placed.
     topic_load: BrokerLoad,
+}
+
+/// A partition of the topic that is being placed.
+struct Placed {
+    /// Positions of its candidates, the preferred leader first.
+    chosen: Vec<usize>,
+    /// The same, as they are recorded.
+    replicas: Vec<Replica>,
+}
+
+impl Placed {
+    /// Makes one of its replicas the preferred leader.
+    fn lead(&mut self, at: usize) {
+        if let Some(order) = self.chosen.iter().position(|it| *it == at) {
+            self.chosen[..=order].rotate_right(1);
+            self.replicas[..=order].rotate_right(1);
+        }
+    }
 }
 
 /// What a broker may hold at most.
@@ -76,13 +97,17 @@ impl Placement {
         self.check(replication_factor)?;
         self.begin_topic(existing);
         let bound = self.bound((first, end), replication_factor);
-        Ok((first..end)
-            .map(|index| {
-                let partition = (topic_id, PartitionIndex::new(index));
-                let chosen = self.choose(partition, replication_factor, bound);
-                self.take(&chosen)
-            })
-            .collect())
+        let mut placed = Vec::new();
+        for index in first..end {
+            let partition = (topic_id, PartitionIndex::new(index));
+            let mut chosen = self.choose(partition, replication_factor, bound);
+            if let Some(order) = self.relieve(&mut placed, &chosen, bound) {
+                chosen[..=order].rotate_right(1);
+            }
+            let replicas = self.take(&chosen);
+            placed.push(Placed { chosen, replicas });
+        }
+        Ok(placed.into_iter().map(|placed| placed.replicas).collect())
     }
 
     /// Counts replicas that someone else placed, and says which directories they go to.
@@ -204,8 +229,7 @@ impl Placement {
     fn lead(&self, chosen: &mut [usize], bound: Bound) {
         let leader = (0..chosen.len()).min_by_key(|&order| {
             let it = &self.candidates[chosen[order]];
-            let full = it.load.preferred_leaders >= bound.cluster.preferred_leaders
-                || it.topic_load.preferred_leaders >= bound.topic.preferred_leaders;
+            let full = self.leads_enough(chosen[order], bound);
             let pressure = if full {
                 (it.topic_load.preferred_leaders, it.load.preferred_leaders)
             } else {
@@ -215,6 +239,63 @@ impl Placement {
         });
         if let Some(leader) = leader {
             chosen[..=leader].rotate_right(1);
+        }
+    }
+
+    /// Whether a broker has no room for another leadership.
+    fn leads_enough(&self, at: usize, bound: Bound) -> bool {
+        let it = &self.candidates[at];
+        it.load.preferred_leaders >= bound.cluster.preferred_leaders
+            || it.topic_load.preferred_leaders >= bound.topic.preferred_leaders
+    }
+
+    /// Where all replicas of the next partition lead enough already: finds one that can give a leadership away to another replica of one of its
+    /// partitions, over several brokers if need be, and has it do so. Returns its place among the chosen. (An augmenting path, as in a
+    /// maximum matching.)
+    fn relieve(&mut self, placed: &mut [Placed], chosen: &[usize], bound: Bound) -> Option<usize> {
+        if !chosen.iter().all(|&at| self.leads_enough(at, bound)) {
+            return None;
+        }
+        // By broker: the partition it would take over, and who leads that now. The chosen take over the new one.
+        let mut taken_over: BTreeMap<usize, Option<(usize, usize)>> =
+            chosen.iter().map(|at| (*at, None)).collect();
+        let mut looked_at = chosen.to_vec();
+        let mut next = 0;
+        let mut free = None;
+        while let Some(&leader) = looked_at.get(next).filter(|_| free.is_none()) {
+            next += 1;
+            let led = placed
+                .iter()
+                .enumerate()
+                .filter(|(_, it)| it.chosen[0] == leader);
+            for (partition, it) in led {
+                for &other in &it.chosen[1..] {
+                    if self.candidates[other].fenced || taken_over.contains_key(&other) {
+                        continue;
+                    }
+                    taken_over.insert(other, Some((partition, leader)));
+                    looked_at.push(other);
+                    if free.is_none() && !self.leads_enough(other, bound) {
+                        free = Some(other);
+                    }
+                }
+            }
+        }
+        let mut at = free?;
+        while let Some((partition, leader)) = taken_over.get(&at).copied().flatten() {
+            placed[partition].lead(at);
+            self.move_leadership(leader, at);
+            at = leader;
+        }
+        chosen.iter().position(|it| *it == at)
+    }
+
+    fn move_leadership(&mut self, from: usize, to: usize) {
+        for (at, by) in [(from, -1), (to, 1)] {
+            let it = &mut self.candidates[at];
+            for load in [&mut it.load, &mut it.topic_load] {
+                load.preferred_leaders = load.preferred_leaders.saturating_add_signed(by);
+            }
         }
     }
 

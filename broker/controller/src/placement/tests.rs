@@ -108,6 +108,22 @@ fn topics_of_one_request_see_each_other() {
     assert!(leaders.values().all(|count| *count <= 125), "{leaders:?}");
 }
 
+/// Both replicas of a partition lead enough: an earlier one is led by another.
+#[test]
+fn leaderships_move_on_where_all_lead_enough() {
+    let placed = place(
+        &without_racks(6),
+        5_779_453_416_255_624_839_u64.into(),
+        18,
+        2,
+    );
+    let mut leaders = [0; 6];
+    for partition in &placed {
+        leaders[partition[0].get() as usize] += 1;
+    }
+    assert!(leaders.iter().all(|count| *count <= 3), "{leaders:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
