@@ -286,6 +286,14 @@ fn missing(group: &str) -> ErrorCode {
     }
 }
 
+/// The answer to those who leave a group that is not there.
+fn none_left(ask: &ask::LeaveGroup) -> ask::LeaveReply {
+    match missing(&ask.group) {
+        ErrorCode::InvalidGroupId => Err(ErrorCode::InvalidGroupId),
+        error => Ok(ask.members.iter().map(|it| (it.clone(), error)).collect()),
+    }
+}
+
 impl Coordinator for GroupCoordinator {
     type Request = GroupRequest;
     type Reply = GroupReply;
@@ -351,7 +359,7 @@ impl Coordinator for GroupCoordinator {
                 let outcome = self.with(now, effects, &ask.group, false, |group, context| {
                     group.classic.leave(context, &ask)
                 });
-                GroupReply::LeaveGroup(outcome.unwrap_or_else(|| Err(missing(&ask.group))))
+                GroupReply::LeaveGroup(outcome.unwrap_or_else(|| none_left(&ask)))
             }
             GroupRequest::CommitOffsets(ask) => {
                 GroupReply::CommitOffsets(self.commit(now, &ask, effects))
@@ -364,7 +372,11 @@ impl Coordinator for GroupCoordinator {
                 let outcome = self.with(now, effects, &ask.group, false, |group, context| {
                     group.delete_offsets(context, &ask)
                 });
-                GroupReply::DeleteOffsets(outcome.unwrap_or(Err(ErrorCode::GroupIdNotFound)))
+                let missing = match ask.group.is_empty() {
+                    true => ErrorCode::InvalidGroupId,
+                    false => ErrorCode::GroupIdNotFound,
+                };
+                GroupReply::DeleteOffsets(outcome.unwrap_or(Err(missing)))
             }
             GroupRequest::ListGroups(_) => GroupReply::ListGroups(self.list()),
             GroupRequest::DescribeGroup(ask) => {

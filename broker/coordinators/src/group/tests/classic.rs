@@ -365,7 +365,18 @@ fn refusals_are_kafkas() {
         group: "none".into(),
         members: Vec::new(),
     };
-    assert_eq!(rig.ask(nobody), Err(ErrorCode::UnknownMemberId));
+    assert_eq!(rig.ask(nobody), Ok(Vec::new()));
+    let somebody = LeavingMember {
+        member: Some("x".into()),
+        instance: None,
+    };
+    let leave = |group: &str| LeaveGroup {
+        group: group.into(),
+        members: vec![somebody.clone()],
+    };
+    let unknown = (somebody.clone(), ErrorCode::UnknownMemberId);
+    assert_eq!(rig.ask(leave("none")), Ok(vec![unknown]));
+    assert_eq!(rig.ask(leave("")), Err(ErrorCode::InvalidGroupId));
 }
 
 #[test]
