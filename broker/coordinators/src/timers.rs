@@ -34,6 +34,11 @@ impl<K: Ord + Clone> Timers<K> {
         }
     }
 
+    /// Whether there is a deadline.
+    pub fn is_set(&self, key: &K) -> bool {
+        self.by_key.contains_key(key)
+    }
+
     /// The earliest.
     pub fn next_deadline_ms(&self) -> Option<i64> {
         self.by_deadline

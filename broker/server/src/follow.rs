@@ -7,7 +7,7 @@ use broker_controller::{ConfigResource, MetadataDelta, MetadataImage, ResourceTy
 use protocol::model::BrokerId;
 
 use crate::broker::Partitions;
-use crate::config::LiveSettings;
+use crate::config::{LiveSettings, group_config};
 use crate::coordinator::Groups;
 use crate::data_dirs::DataDirs;
 use crate::net::admission::Admission;
@@ -61,6 +61,7 @@ impl Follower {
             settings.number("max.connections"),
             settings.number("max.connections.per.ip"),
         );
+        self.groups.set_config(group_config(&settings));
         let producer_expiration_ms: i64 = settings.number("producer.id.expiration.ms");
         for directory in self.data_dirs.directories() {
             if let Some(data_dir) = directory.online() {
@@ -88,7 +89,7 @@ impl ImageListener for Follower {
             .filter(|name| image.topic_named(name).is_none())
             .collect();
         if !gone.is_empty() {
-            self.groups.forget_topics(gone);
+            self.groups.forget_topics(image, gone);
         }
     }
 }

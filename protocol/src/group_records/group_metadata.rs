@@ -2,9 +2,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{put_bytes, version};
+use super::version;
 use crate::wire::WireError;
-use crate::wire::primitive::{Cursor, put_length, put_nullable_string, put_string};
+use crate::wire::primitive::{Cursor, put_bytes, put_length, put_nullable_string, put_string};
 
 /// A generation of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,12 +92,7 @@ impl GroupMetadataValue {
         let count = cursor.array_length(flexible, MEMBER_BYTES_MIN)?;
         let mut members = Vec::with_capacity(count);
         for _ in 0..count {
-            members.push(GroupMemberValue::decode(
-                &mut cursor,
-                bytes,
-                version,
-                flexible,
-            )?);
+            members.push(GroupMemberValue::decode(&mut cursor, version, flexible)?);
         }
         if flexible {
             cursor.skip_tagged_fields()?;
@@ -116,15 +111,9 @@ impl GroupMetadataValue {
 impl GroupMemberValue {
     fn decode(
         cursor: &mut Cursor<'_>,
-        bytes: &[u8],
         version: i16,
         flexible: bool,
     ) -> Result<GroupMemberValue, WireError> {
-        let field = |cursor: &mut Cursor<'_>| -> Result<Bytes, WireError> {
-            let range = cursor.nullable_bytes(flexible)?;
-            let range = range.ok_or(WireError::Malformed("bytes are null"))?;
-            Ok(Bytes::copy_from_slice(&bytes[range]))
-        };
         let member_id = cursor.string(flexible)?.to_owned();
         let group_instance_id = match version >= INSTANCE_ID_MIN {
             true => cursor.nullable_str(flexible)?.map(str::to_owned),
@@ -137,8 +126,8 @@ impl GroupMemberValue {
             false => None,
         };
         let session_timeout_ms = cursor.i32()?;
-        let subscription = field(cursor)?;
-        let assignment = field(cursor)?;
+        let subscription = cursor.bytes(flexible)?;
+        let assignment = cursor.bytes(flexible)?;
         if flexible {
             cursor.skip_tagged_fields()?;
         }

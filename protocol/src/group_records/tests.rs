@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{
-    GroupMemberValue, GroupMetadataValue, GroupRecord, OffsetCommitKey, OffsetCommitValue,
-};
+use super::*;
+use crate::model::Uuid;
 use crate::wire::WireError;
 
 fn commit(value: Option<OffsetCommitValue>) -> GroupRecord {
@@ -65,6 +64,107 @@ fn records() -> Vec<GroupRecord> {
             members: vec![member(1), member(2)],
         })),
     ]
+    .into_iter()
+    .chain(consumer_records())
+    .collect()
+}
+
+fn topic(epochs: Option<Vec<i32>>) -> TopicPartitions {
+    TopicPartitions {
+        topic_id: Uuid::from_u128(0x0102),
+        partitions: vec![0, 300],
+        assignment_epochs: epochs,
+    }
+}
+
+/// Those of the consumer protocol, with each value and without.
+fn consumer_records() -> Vec<GroupRecord> {
+    let group = || "g".to_owned();
+    let member = || "m".to_owned();
+    let classic = ClassicMemberMetadata {
+        session_timeout_ms: 6_000,
+        protocols: vec![ClassicProtocol {
+            name: "range".into(),
+            metadata: Bytes::from_static(b"said"),
+        }],
+    };
+    let plain = ConsumerMemberValue {
+        client_id: "c".into(),
+        client_host: "/h".into(),
+        subscribed_topic_names: vec!["t".into()],
+        rebalance_timeout_ms: 9,
+        ..ConsumerMemberValue::default()
+    };
+    let members = [
+        None,
+        Some(plain.clone()),
+        Some(ConsumerMemberValue {
+            instance_id: Some("i".into()),
+            rack_id: Some("r".into()),
+            subscribed_topic_regex: Some("t.*".into()),
+            server_assignor: Some("uniform".into()),
+            classic: Some(classic),
+            ..plain
+        }),
+    ];
+    let epoch = |metadata_hash| ConsumerGroupValue {
+        epoch: 3,
+        metadata_hash,
+    };
+    let target = |timestamp_ms| TargetEpochValue {
+        epoch: 3,
+        timestamp_ms,
+    };
+    let current = CurrentAssignmentValue {
+        member_epoch: 3,
+        previous_member_epoch: 2,
+        state: 1,
+        assigned: vec![topic(Some(vec![2, 3]))],
+        pending_revocation: vec![topic(None)],
+    };
+    let regex = RegularExpressionValue {
+        topics: vec!["t1".into(), "t2".into()],
+        version: 4,
+        timestamp_ms: 5,
+    };
+    let mut records: Vec<GroupRecord> = members
+        .into_iter()
+        .map(|value| GroupRecord::ConsumerMember {
+            group: group(),
+            member: member(),
+            value,
+        })
+        .collect();
+    for value in [None, Some(epoch(0)), Some(epoch(-5))] {
+        let group = group();
+        records.push(GroupRecord::ConsumerGroup { group, value });
+    }
+    for value in [None, Some(target(0)), Some(target(7))] {
+        let group = group();
+        records.push(GroupRecord::TargetEpoch { group, value });
+    }
+    for value in [None, Some(Vec::new()), Some(vec![topic(None)])] {
+        records.push(GroupRecord::TargetAssignment {
+            group: group(),
+            member: member(),
+            value,
+        });
+    }
+    for value in [None, Some(current)] {
+        records.push(GroupRecord::CurrentAssignment {
+            group: group(),
+            member: member(),
+            value,
+        });
+    }
+    for value in [None, Some(regex)] {
+        records.push(GroupRecord::RegularExpression {
+            group: group(),
+            regex: "t.*".into(),
+            value,
+        });
+    }
+    records
 }
 
 #[test]
@@ -84,6 +184,48 @@ fn the_bytes_are_kafkas() {
     assert_eq!(value.as_deref(), Some(&expected[..]));
     let (key, value) = group(None).encode().expect("it fits");
     assert_eq!((&key[..], value), (&b"\0\x02\0\x01g"[..], None));
+}
+
+#[test]
+fn the_bytes_of_the_consumer_protocol_are_kafkas() {
+    let member = GroupRecord::ConsumerMember {
+        group: "g".into(),
+        member: "m".into(),
+        value: Some(ConsumerMemberValue {
+            client_id: "c".into(),
+            client_host: "h".into(),
+            subscribed_topic_names: vec!["t".into()],
+            rebalance_timeout_ms: -1,
+            classic: Some(ClassicMemberMetadata {
+                session_timeout_ms: 9,
+                protocols: Vec::new(),
+            }),
+            ..ConsumerMemberValue::default()
+        }),
+    };
+    let (key, value) = member.encode().expect("it fits");
+    assert_eq!(&key[..], b"\0\x05\0\x01g\0\x01m");
+    let expected = b"\0\0\0\0\x02c\x02h\x02\x02t\0\xff\xff\xff\xff\0\x01\0\x07\x01\0\0\0\x09\x01\0";
+    assert_eq!(value.as_deref(), Some(&expected[..]));
+    let current = GroupRecord::CurrentAssignment {
+        group: "g".into(),
+        member: "m".into(),
+        value: Some(CurrentAssignmentValue {
+            member_epoch: 2,
+            previous_member_epoch: 1,
+            state: 0,
+            assigned: vec![TopicPartitions {
+                topic_id: Uuid::nil(),
+                partitions: vec![5],
+                assignment_epochs: Some(vec![2]),
+            }],
+            pending_revocation: Vec::new(),
+        }),
+    };
+    let (key, value) = current.encode().expect("it fits");
+    assert_eq!(&key[..], b"\0\x08\0\x01g\0\x01m");
+    let expected = b"\0\0\0\0\0\x02\0\0\0\x01\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x05\x01\0\x05\x02\0\0\0\x02\x01\0";
+    assert_eq!(value.as_deref(), Some(&expected[..]));
 }
 
 #[test]

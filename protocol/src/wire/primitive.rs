@@ -44,6 +44,10 @@ impl<'a> Cursor<'a> {
         Ok(array)
     }
 
+    pub(crate) fn i8(&mut self) -> Result<i8, WireError> {
+        self.array().map(i8::from_be_bytes)
+    }
+
     pub(crate) fn i16(&mut self) -> Result<i16, WireError> {
         self.array().map(i16::from_be_bytes)
     }
@@ -169,14 +173,30 @@ impl<'a> Cursor<'a> {
 
     /// Steps over tagged fields (KIP-482), none of which is known.
     pub(crate) fn skip_tagged_fields(&mut self) -> Result<(), WireError> {
+        self.tagged_fields(|_, _| Ok(()))
+    }
+
+    /// Reads tagged fields (KIP-482). `field` is given the tag and what is in the field, and passes over what it does not know.
+    pub(crate) fn tagged_fields(
+        &mut self,
+        mut field: impl FnMut(u32, Cursor<'a>) -> Result<(), WireError>,
+    ) -> Result<(), WireError> {
         for _ in 0..self.unsigned_varint()? {
-            self.unsigned_varint()?;
+            let tag = self.unsigned_varint()?;
             let size = self.unsigned_varint()?;
             let size = usize::try_from(size)
                 .map_err(|_| WireError::Malformed("a tagged field is too long"))?;
-            self.take(size)?;
+            let range = self.take(size)?;
+            field(tag, Cursor::new(&self.bytes[range]))?;
         }
         Ok(())
+    }
+
+    /// Bytes that may not be null.
+    pub(crate) fn bytes(&mut self, compact: bool) -> Result<Bytes, WireError> {
+        let range = self.nullable_bytes(compact)?;
+        let range = range.ok_or(WireError::Malformed("bytes are null"))?;
+        Ok(Bytes::copy_from_slice(&self.bytes[range]))
     }
 }
 
@@ -232,6 +252,25 @@ pub(crate) fn put_nullable_string(
             Ok(())
         }
     }
+}
+
+pub(crate) fn put_bytes(buf: &mut BytesMut, compact: bool, bytes: &[u8]) -> Result<(), WireError> {
+    put_length(buf, compact, bytes.len())?;
+    buf.put_slice(bytes);
+    Ok(())
+}
+
+/// One tagged field, and no others (KIP-482).
+pub(crate) fn put_tagged_field(
+    buf: &mut BytesMut,
+    tag: usize,
+    field: &[u8],
+) -> Result<(), WireError> {
+    put_unsigned_varint(buf, 1)?;
+    put_unsigned_varint(buf, tag)?;
+    put_unsigned_varint(buf, field.len())?;
+    buf.put_slice(field);
+    Ok(())
 }
 
 /// That there are no tagged fields (KIP-482).

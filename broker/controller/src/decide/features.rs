@@ -1,9 +1,9 @@
 //! Finalized features (KIP-584): what the whole cluster has agreed to use.
 //!
 //! Clients act on them, so only what we do is advertised. Kafka 4.3.1 also has `transaction.version` (0-2, default
-//! 2: with it Java producers switch to KIP-890's protocol), `group.version` (0-1), `share.version` (0-1),
-//! `streams.version` (0-1), `eligible.leader.replicas.version` (0-1) and `kraft.version` (0-1); each joins
-//! [`FEATURES`] with the work that makes it true.
+//! 2: with it Java producers switch to KIP-890's protocol), `share.version` (0-1), `streams.version` (0-1),
+//! `eligible.leader.replicas.version` (0-1) and `kraft.version` (0-1); each joins [`FEATURES`] with the work that
+//! makes it true.
 
 use protocol::ErrorCode;
 use protocol::model::BrokerId;
@@ -16,6 +16,9 @@ pub const METADATA_VERSION: &str = "metadata.version";
 
 /// `4.3-IV0`, what Kafka 4.3.1 finalizes.
 pub const METADATA_VERSION_LEVEL: i16 = 30;
+
+/// The consumer group protocol of KIP-848: 1, where it may be used.
+pub const GROUP_VERSION: &str = "group.version";
 
 /// A feature and its levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +34,20 @@ pub struct FeatureRange {
 }
 
 /// What this version supports. There is one level of the metadata and so neither an upgrade nor a downgrade.
-pub const FEATURES: &[FeatureRange] = &[FeatureRange {
-    name: METADATA_VERSION,
-    min: METADATA_VERSION_LEVEL,
-    max: METADATA_VERSION_LEVEL,
-    default: METADATA_VERSION_LEVEL,
-}];
+pub const FEATURES: &[FeatureRange] = &[
+    FeatureRange {
+        name: METADATA_VERSION,
+        min: METADATA_VERSION_LEVEL,
+        max: METADATA_VERSION_LEVEL,
+        default: METADATA_VERSION_LEVEL,
+    },
+    FeatureRange {
+        name: GROUP_VERSION,
+        min: 0,
+        max: 1,
+        default: 1,
+    },
+];
 
 impl From<FeatureRange> for SupportedFeature {
     fn from(range: FeatureRange) -> SupportedFeature {

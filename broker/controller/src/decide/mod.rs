@@ -21,6 +21,7 @@ pub use self::create_partitions::{CreatePartitions, CreatePartitionsResult, NewP
 pub use self::create_topics::{CreateTopicResult, CreateTopics, CreatedTopic, NewTopic};
 pub use self::delete_topics::{DeleteTopicResult, DeleteTopics, TopicRef};
 pub use self::features::{
-    FEATURES, FeatureRange, FeatureUpdate, METADATA_VERSION, METADATA_VERSION_LEVEL, UpdateFeatures,
+    FEATURES, FeatureRange, FeatureUpdate, GROUP_VERSION, METADATA_VERSION, METADATA_VERSION_LEVEL,
+    UpdateFeatures,
 };
 pub use self::producer_ids::{AllocateProducerIds, PRODUCER_ID_BLOCK_LEN, ProducerIdBlock};

@@ -1,10 +1,14 @@
 //! What can be asked of the coordinator of groups, and what it answers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use protocol::ErrorCode;
 use protocol::model::{LeaderEpoch, Uuid};
+
+use super::Refusal;
+use super::cluster::TopicPartition;
 
 /// A request that has a reply of its own type.
 pub trait GroupAsk {
@@ -80,9 +84,13 @@ asks! {
     /// All groups are listed.
     ListGroups(Vec<ListedGroup>) |_| None;
     /// A group is described.
-    DescribeGroup(Option<DescribedGroup>) |it| Some(&it.group);
+    DescribeGroup(DescribeReply) |it| Some(&it.group);
     /// A group is deleted with its offsets.
     DeleteGroup(ErrorCode) |it| Some(&it.group);
+    /// A member of the consumer protocol is there, joins or leaves.
+    ConsumerHeartbeat(ConsumerHeartbeatReply) |it| Some(&it.group);
+    /// A group of the consumer protocol is described.
+    DescribeConsumerGroup(DescribeConsumerReply) |it| Some(&it.group);
     /// Topics are gone, and offsets in them with them.
     ForgetTopics(()) |_| None;
 }
@@ -331,6 +339,9 @@ pub struct DescribeGroup {
     pub group: Arc<str>,
 }
 
+/// The answer to [`DescribeGroup`].
+pub type DescribeReply = Result<DescribedGroup, Refusal>;
+
 /// A group of the classic protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DescribedGroup {
@@ -366,6 +377,118 @@ pub struct DescribedMember {
 pub struct DeleteGroup {
     /// The group.
     pub group: Arc<str>,
+}
+
+/// ConsumerGroupHeartbeat.
+#[derive(Clone, Debug)]
+pub struct ConsumerHeartbeat {
+    /// The group.
+    pub group: Arc<str>,
+    /// The member; empty for one that is to be given an id.
+    pub member: Arc<str>,
+    /// It need not have an id of its own (version 0).
+    pub may_be_unnamed: bool,
+    /// For the id of a member without one.
+    pub new_member: Uuid,
+    /// Its epoch; 0: it joins; -1: it leaves; -2: a static member leaves for a moment.
+    pub epoch: i32,
+    /// Of a static member.
+    pub instance: Option<Arc<str>>,
+    /// Its rack.
+    pub rack: Option<Arc<str>>,
+    /// What the client calls itself.
+    pub client_id: Arc<str>,
+    /// Where it connects from.
+    pub client_host: Arc<str>,
+    /// How long it may take to give partitions up. Here and below, `None`: as before.
+    pub rebalance_timeout_ms: Option<i32>,
+    /// The topics it is subscribed to by name.
+    pub names: Option<Vec<Arc<str>>>,
+    /// The regular expression it is subscribed to; empty: none.
+    pub regex: Option<Arc<str>>,
+    /// The assignor it prefers.
+    pub assignor: Option<Arc<str>>,
+    /// The partitions it has.
+    pub owned: Option<BTreeSet<TopicPartition>>,
+}
+
+/// The answer to [`ConsumerHeartbeat`].
+pub type ConsumerHeartbeatReply = Result<ConsumerHeartbeatAnswer, Refusal>;
+
+/// What a member of the consumer protocol is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerHeartbeatAnswer {
+    /// Its id.
+    pub member: Arc<str>,
+    /// Its epoch.
+    pub epoch: i32,
+    /// When to be heard of again.
+    pub heartbeat_interval_ms: i32,
+    /// What it has, by topic; `None`: as before.
+    pub assignment: Option<Vec<(Uuid, Vec<i32>)>>,
+}
+
+/// ConsumerGroupDescribe, for one group.
+#[derive(Clone, Debug)]
+pub struct DescribeConsumerGroup {
+    /// The group.
+    pub group: Arc<str>,
+}
+
+/// The answer to [`DescribeConsumerGroup`].
+pub type DescribeConsumerReply = Result<DescribedConsumerGroup, Refusal>;
+
+/// A group of the consumer protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedConsumerGroup {
+    /// Its state.
+    pub state: &'static str,
+    /// Its epoch.
+    pub epoch: i32,
+    /// The epoch of its target assignment.
+    pub target_epoch: i32,
+    /// The assignor.
+    pub assignor: &'static str,
+    /// The members.
+    pub members: Vec<DescribedConsumerMember>,
+}
+
+/// A member of a group of the consumer protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedConsumerMember {
+    /// Its id.
+    pub member: Arc<str>,
+    /// Of a static member.
+    pub instance: Option<Arc<str>>,
+    /// Its rack.
+    pub rack: Option<Arc<str>>,
+    /// Its epoch.
+    pub epoch: i32,
+    /// What the client calls itself.
+    pub client_id: Arc<str>,
+    /// Where it connects from.
+    pub client_host: Arc<str>,
+    /// The topics it is subscribed to by name.
+    pub names: Vec<Arc<str>>,
+    /// The regular expression it is subscribed to.
+    pub regex: Option<Arc<str>>,
+    /// What it has.
+    pub assigned: Vec<NamedPartitions>,
+    /// What it is to have.
+    pub target: Vec<NamedPartitions>,
+    /// It speaks the classic protocol.
+    pub is_classic: bool,
+}
+
+/// Partitions of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedPartitions {
+    /// The topic's id.
+    pub topic: Uuid,
+    /// The topic's name.
+    pub name: Arc<str>,
+    /// Its partitions.
+    pub partitions: Vec<i32>,
 }
 
 /// Topics were deleted.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use protocol::group_records::GroupRecord;
 
 use super::GroupReply;
+use super::cluster::Cluster;
 use super::config::GroupConfig;
 use super::metrics::GroupCounters;
 use crate::{Effects, Now, Ticket, Timers};
@@ -23,6 +24,11 @@ pub(super) enum TimerKey {
     Sync(Arc<str>),
     /// A member to be heard of.
     Session(Arc<str>, Arc<str>),
+    /// A member of the consumer protocol to give partitions up; one of the classic protocol in such a group to join, or to ask for its
+    /// assignment.
+    Rebalance(Arc<str>, Arc<str>),
+    /// A target to be computed.
+    Assign(Arc<str>),
 }
 
 /// One call.
@@ -32,6 +38,9 @@ pub(super) struct Context<'a> {
     pub(super) timers: &'a mut Timers<TimerKey>,
     pub(super) effects: &'a mut GroupEffects,
     pub(super) counters: &'a mut GroupCounters,
+    pub(super) cluster: &'a Arc<dyn Cluster>,
+    /// Another one for each version of the cluster that was seen.
+    pub(super) cluster_version: u64,
 }
 
 impl Context<'_> {
@@ -41,6 +50,30 @@ impl Context<'_> {
 
     pub(super) fn record(&mut self, record: GroupRecord) {
         self.effects.records.push(record);
+    }
+
+    /// How long a member of the consumer protocol may be silent.
+    pub(super) fn session_timeout_ms(&self, group: &str) -> i32 {
+        let of_the_group = self
+            .cluster
+            .group_setting(group, "consumer.session.timeout.ms");
+        of_the_group.unwrap_or(self.config.consumer_session_timeout_ms)
+    }
+
+    /// How often a member of the consumer protocol is to be heard of.
+    pub(super) fn heartbeat_interval_ms(&self, group: &str) -> i32 {
+        let of_the_group = self
+            .cluster
+            .group_setting(group, "consumer.heartbeat.interval.ms");
+        of_the_group.unwrap_or(self.config.consumer_heartbeat_interval_ms)
+    }
+
+    /// How long there is at least between two assignments (KIP-1263).
+    pub(super) fn assignment_interval_ms(&self, group: &str) -> i32 {
+        let of_the_group = self
+            .cluster
+            .group_setting(group, "consumer.assignment.interval.ms");
+        of_the_group.unwrap_or(self.config.consumer_assignment_interval_ms)
     }
 
     /// Has a timer go off after so long.

@@ -2,24 +2,28 @@
 
 pub mod ask;
 mod classic;
+mod cluster;
 mod config;
+mod consumer;
 mod context;
+mod members;
 mod metrics;
 mod offsets;
+mod requests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use protocol::ErrorCode;
 use protocol::group_records::GroupRecord;
 
 use crate::{Coordinator, Now, Ticket, Timers};
-use ask::{JoinReply, ListedGroup, SyncReply};
-use classic::ClassicGroup;
 use context::{Context, GroupEffects, TimerKey};
+use members::{Group, Members};
 
 pub use ask::{GroupAsk, GroupReply, GroupRequest};
-pub use config::GroupConfig;
+pub use cluster::{Cluster, NoCluster, TopicPartition, TopicView};
+pub use config::{GroupConfig, MigrationPolicy};
+pub use consumer::{ASSIGNORS, Assignor, Refusal};
 pub use metrics::GroupCounters;
 pub use offsets::CommittedOffset;
 
@@ -39,29 +43,17 @@ pub fn partition_of(group: &str, partitions: i32) -> i32 {
     (hash & i32::MAX) % partitions.max(1)
 }
 
-/// A group: members, offsets, or both.
-#[derive(Debug)]
-struct Group {
-    classic: ClassicGroup,
-    offsets: offsets::GroupOffsets,
-}
-
-impl Group {
-    fn new(id: Arc<str>) -> Group {
-        Group {
-            classic: ClassicGroup::new(id),
-            offsets: offsets::GroupOffsets::default(),
-        }
-    }
-
-    /// Nothing would be lost with it.
-    fn is_vacant(&self) -> bool {
-        self.classic.is_empty() && self.offsets.is_empty() && !self.classic.is_recorded()
-    }
+/// A request, and the cluster as it is known where it is asked.
+#[derive(Clone, Debug)]
+pub struct GroupCall {
+    /// The cluster.
+    pub cluster: Arc<dyn Cluster>,
+    /// The request.
+    pub request: GroupRequest,
 }
 
 /// The groups of a partition.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct GroupCoordinator {
     config: GroupConfig,
     groups: BTreeMap<Arc<str>, Group>,
@@ -71,6 +63,10 @@ pub struct GroupCoordinator {
     member_bytes: usize,
     /// The last group that an expiration under way has looked at.
     expired_to: Option<Arc<str>>,
+    /// As the last request has seen it.
+    cluster: Arc<dyn Cluster>,
+    /// Counts the versions of it that were seen.
+    cluster_version: u64,
 }
 
 /// A group, for metrics.
@@ -96,10 +92,25 @@ impl<'a> GroupView<'a> {
 impl GroupCoordinator {
     /// One without groups.
     pub fn new(config: GroupConfig) -> GroupCoordinator {
+        assert!(
+            !config.consumer_assignors.is_empty(),
+            "there is an assignor"
+        );
         GroupCoordinator {
             config,
-            ..GroupCoordinator::default()
+            groups: BTreeMap::new(),
+            timers: Timers::default(),
+            counters: GroupCounters::default(),
+            member_bytes: 0,
+            expired_to: None,
+            cluster: Arc::new(NoCluster),
+            cluster_version: 0,
         }
+    }
+
+    /// Goes by other settings from now on.
+    pub fn set_config(&mut self, config: GroupConfig) {
+        self.config = config;
     }
 
     /// What was counted since it was loaded.
@@ -111,10 +122,17 @@ impl GroupCoordinator {
     pub fn groups(&self) -> impl Iterator<Item = GroupView<'_>> {
         self.groups.iter().map(|(id, group)| GroupView {
             group: id,
-            state: group.classic.state().name(),
-            members: group.classic.members(),
+            state: group.state(),
+            members: group.member_count(),
             group_: group,
         })
+    }
+
+    fn see(&mut self, cluster: Arc<dyn Cluster>) {
+        if self.cluster_version == 0 || cluster.version() != self.cluster.version() {
+            self.cluster = cluster;
+            self.cluster_version += 1;
+        }
     }
 
     /// Works on a group, if it is there; `make` makes one that is not.
@@ -137,116 +155,17 @@ impl GroupCoordinator {
             timers: &mut self.timers,
             effects,
             counters: &mut self.counters,
+            cluster: &self.cluster,
+            cluster_version: self.cluster_version,
         };
-        let before = group.classic.bytes();
+        let before = group.bytes();
         let outcome = work(group, &mut context);
-        group.classic.check();
-        self.member_bytes = self.member_bytes - before + group.classic.bytes();
+        group.check();
+        self.member_bytes = self.member_bytes - before + group.bytes();
         if group.is_vacant() {
             self.groups.remove(id);
         }
         Some(outcome)
-    }
-
-    fn join(
-        &mut self,
-        now: Now,
-        ticket: Ticket,
-        mut ask: ask::JoinGroup,
-        effects: &mut GroupEffects,
-    ) {
-        let refuse = |effects: &mut GroupEffects, error| {
-            let refusal = JoinReply::refused(error, ask.member.clone());
-            effects.reply(ticket, GroupReply::JoinGroup(refusal));
-        };
-        let sessions = self.config.session_timeout_ms_min..=self.config.session_timeout_ms_max;
-        if ask.group.is_empty() {
-            return refuse(effects, ErrorCode::InvalidGroupId);
-        }
-        if !sessions.contains(&ask.session_timeout_ms) {
-            return refuse(effects, ErrorCode::InvalidSessionTimeout);
-        }
-        // A name counts once, where it comes first.
-        let mut names = std::collections::BTreeSet::new();
-        ask.protocols
-            .retain(|it| names.insert(Arc::clone(&it.name)));
-        if let Err(error) = self.check_size(&ask) {
-            let refusal = JoinReply::refused(error, ask.member.clone());
-            return effects.reply(ticket, GroupReply::JoinGroup(refusal));
-        }
-        let is_new = ask.member.is_none();
-        let group = Arc::clone(&ask.group);
-        let found = self.with(now, effects, &group, is_new, |group, context| {
-            group.classic.join(context, ticket, &ask);
-            group.classic.record_if_new(context);
-        });
-        if found.is_none() {
-            let refusal = JoinReply::refused(ErrorCode::UnknownMemberId, ask.member.clone());
-            effects.reply(ticket, GroupReply::JoinGroup(refusal));
-        }
-    }
-
-    /// Members are held in memory as long as they are heard of, and a group is recorded as a whole.
-    fn check_size(&self, ask: &ask::JoinGroup) -> Result<(), ErrorCode> {
-        let bytes = classic::protocol_bytes(&ask.protocols);
-        if bytes > self.config.record_bytes_max / 4 {
-            return Err(ErrorCode::InvalidRequest);
-        }
-        let is_known = ask.member.as_ref().is_some_and(|member| {
-            let group = self.groups.get(&ask.group);
-            group.is_some_and(|group| group.classic.has_member(member))
-        });
-        match is_known || self.member_bytes + bytes <= self.config.member_bytes_max {
-            true => Ok(()),
-            false => Err(ErrorCode::GroupMaxSizeReached),
-        }
-    }
-
-    fn sync(&mut self, now: Now, ticket: Ticket, ask: ask::SyncGroup, effects: &mut GroupEffects) {
-        let id = Arc::clone(&ask.group);
-        let found = self.with(now, effects, &id, false, |group, context| {
-            group.classic.sync(context, ticket, ask);
-        });
-        if found.is_none() {
-            let refusal = SyncReply::refused(missing(&id));
-            effects.reply(ticket, GroupReply::SyncGroup(refusal));
-        }
-    }
-
-    fn commit(
-        &mut self,
-        now: Now,
-        ask: &ask::CommitOffsets,
-        effects: &mut GroupEffects,
-    ) -> ask::CommitReply {
-        if !self.groups.contains_key(&ask.group)
-            && let Some(error) = Group::missing_for_commit(ask)
-        {
-            return Err(error);
-        }
-        self.with(now, effects, &ask.group, true, |group, context| {
-            group.commit(context, ask)
-        })
-        .unwrap_or(Err(ErrorCode::UnknownServerError))
-    }
-
-    fn list(&self) -> Vec<ListedGroup> {
-        let listed = |(id, group): (&Arc<str>, &Group)| ListedGroup {
-            group: Arc::clone(id),
-            protocol_type: group.classic.protocol_type().cloned().unwrap_or_default(),
-            state: group.classic.state().name(),
-            group_type: "classic",
-        };
-        self.groups.iter().map(listed).collect()
-    }
-
-    fn forget_topics(&mut self, now: Now, topics: &[Arc<str>], effects: &mut GroupEffects) {
-        let ids: Vec<_> = self.groups.keys().cloned().collect();
-        for id in ids {
-            self.with(now, effects, &id, false, |group, context| {
-                group.forget_topics(context, &id, topics);
-            });
-        }
     }
 
     /// Looks for what has expired; where there is much, goes on at once in the next call.
@@ -265,7 +184,7 @@ impl GroupCoordinator {
                 break;
             }
             let written = self.with(now, effects, &id, false, |group, context| {
-                group.expire(context, &id)
+                group.expire(context)
             });
             records += written.unwrap_or(0);
             self.expired_to = Some(id);
@@ -276,34 +195,56 @@ impl GroupCoordinator {
         self.timers
             .set(TimerKey::Expiration, now.monotonic_ms + delay_ms);
     }
-}
 
-/// The code for a group that is not there, where only members may ask.
-fn missing(group: &str) -> ErrorCode {
-    match group.is_empty() {
-        true => ErrorCode::InvalidGroupId,
-        false => ErrorCode::UnknownMemberId,
-    }
-}
-
-/// The answer to those who leave a group that is not there.
-fn none_left(ask: &ask::LeaveGroup) -> ask::LeaveReply {
-    match missing(&ask.group) {
-        ErrorCode::InvalidGroupId => Err(ErrorCode::InvalidGroupId),
-        error => Ok(ask.members.iter().map(|it| (it.clone(), error)).collect()),
+    fn on_timer_of(&mut self, now: Now, key: TimerKey, effects: &mut GroupEffects) {
+        match key {
+            TimerKey::Expiration => self.expire(now, effects),
+            TimerKey::Join(id) => {
+                self.with(now, effects, &id, false, |group, context| {
+                    if let Members::Classic(classic) = &mut group.members {
+                        classic.on_join_timer(context);
+                    }
+                });
+            }
+            TimerKey::Sync(id) => {
+                self.with(now, effects, &id, false, |group, context| {
+                    if let Members::Classic(classic) = &mut group.members {
+                        classic.on_sync_timer(context);
+                    }
+                });
+            }
+            TimerKey::Session(id, member) => {
+                self.with(now, effects, &id, false, |group, context| {
+                    group.on_session_timer(context, &member);
+                    group.downgrade_if_due(context);
+                });
+            }
+            TimerKey::Rebalance(id, member) => {
+                self.with(now, effects, &id, false, |group, context| {
+                    if let Members::Consumer(consumer) = &mut group.members {
+                        consumer.on_rebalance_timer(context, &member);
+                    }
+                    group.downgrade_if_due(context);
+                });
+            }
+            TimerKey::Assign(id) => {
+                self.with(now, effects, &id, false, |group, context| {
+                    if let Members::Consumer(consumer) = &mut group.members {
+                        consumer.on_assign_timer(context);
+                    }
+                });
+            }
+        }
     }
 }
 
 impl Coordinator for GroupCoordinator {
-    type Request = GroupRequest;
+    type Request = GroupCall;
     type Reply = GroupReply;
     type Record = GroupRecord;
 
     fn load(&mut self, record: GroupRecord) {
-        let id: Arc<str> = match &record {
-            GroupRecord::OffsetCommit { key, .. } => key.group.as_str().into(),
-            GroupRecord::GroupMetadata { group, .. } => group.as_str().into(),
-        };
+        let id: Arc<str> = record.group().into();
         let group = self
             .groups
             .entry(Arc::clone(&id))
@@ -313,12 +254,7 @@ impl Coordinator for GroupCoordinator {
                 let committed = value.map(CommittedOffset::from);
                 group.offsets.apply(&key.topic, key.partition, committed);
             }
-            GroupRecord::GroupMetadata { value, .. } => {
-                group.classic = match value {
-                    Some(value) => ClassicGroup::load(Arc::clone(&id), &value),
-                    None => ClassicGroup::new(Arc::clone(&id)),
-                };
-            }
+            record => group.load(&record),
         }
         if group.is_vacant() {
             self.groups.remove(&id);
@@ -326,12 +262,11 @@ impl Coordinator for GroupCoordinator {
     }
 
     fn on_loaded(&mut self, now: Now, effects: &mut GroupEffects) {
-        let bytes = self.groups.values().map(|group| group.classic.bytes());
-        self.member_bytes = bytes.sum();
+        self.member_bytes = self.groups.values().map(Group::bytes).sum();
         let ids: Vec<_> = self.groups.keys().cloned().collect();
         for id in ids {
             self.with(now, effects, &id, false, |group, context| {
-                group.classic.on_loaded(context);
+                group.on_loaded(context);
             });
         }
         let check_ms = self.config.offsets_retention_check_ms;
@@ -343,58 +278,13 @@ impl Coordinator for GroupCoordinator {
         &mut self,
         now: Now,
         ticket: Ticket,
-        request: GroupRequest,
+        call: GroupCall,
         effects: &mut GroupEffects,
     ) {
-        let reply = match request {
-            GroupRequest::JoinGroup(ask) => return self.join(now, ticket, ask, effects),
-            GroupRequest::SyncGroup(ask) => return self.sync(now, ticket, ask, effects),
-            GroupRequest::Heartbeat(ask) => {
-                let outcome = self.with(now, effects, &ask.group, false, |group, context| {
-                    group.classic.heartbeat(context, &ask)
-                });
-                GroupReply::Heartbeat(outcome.unwrap_or_else(|| missing(&ask.group)))
-            }
-            GroupRequest::LeaveGroup(ask) => {
-                let outcome = self.with(now, effects, &ask.group, false, |group, context| {
-                    group.classic.leave(context, &ask)
-                });
-                GroupReply::LeaveGroup(outcome.unwrap_or_else(|| none_left(&ask)))
-            }
-            GroupRequest::CommitOffsets(ask) => {
-                GroupReply::CommitOffsets(self.commit(now, &ask, effects))
-            }
-            GroupRequest::FetchOffsets(ask) => {
-                let group = self.groups.get(&ask.group);
-                GroupReply::FetchOffsets(Ok(Group::fetch(group, &ask)))
-            }
-            GroupRequest::DeleteOffsets(ask) => {
-                let outcome = self.with(now, effects, &ask.group, false, |group, context| {
-                    group.delete_offsets(context, &ask)
-                });
-                let missing = match ask.group.is_empty() {
-                    true => ErrorCode::InvalidGroupId,
-                    false => ErrorCode::GroupIdNotFound,
-                };
-                GroupReply::DeleteOffsets(outcome.unwrap_or(Err(missing)))
-            }
-            GroupRequest::ListGroups(_) => GroupReply::ListGroups(self.list()),
-            GroupRequest::DescribeGroup(ask) => {
-                let group = self.groups.get(&ask.group);
-                GroupReply::DescribeGroup(group.map(|group| group.classic.describe()))
-            }
-            GroupRequest::DeleteGroup(ask) => {
-                let outcome = self.with(now, effects, &ask.group, false, |group, context| {
-                    group.delete(context, &ask.group)
-                });
-                GroupReply::DeleteGroup(outcome.unwrap_or(ErrorCode::GroupIdNotFound))
-            }
-            GroupRequest::ForgetTopics(ask) => {
-                self.forget_topics(now, &ask.topics, effects);
-                GroupReply::ForgetTopics(())
-            }
-        };
-        effects.reply(ticket, reply);
+        self.see(call.cluster);
+        if let Some(reply) = self.request(now, ticket, call.request, effects) {
+            effects.reply(ticket, reply);
+        }
     }
 
     fn next_deadline_ms(&self) -> Option<i64> {
@@ -406,24 +296,11 @@ impl Coordinator for GroupCoordinator {
             let Some(key) = self.timers.pop_due(now.monotonic_ms) else {
                 return;
             };
-            match key {
-                // The last of a call, since it may write much.
-                TimerKey::Expiration => return self.expire(now, effects),
-                TimerKey::Join(id) => {
-                    self.with(now, effects, &id, false, |group, context| {
-                        group.classic.on_join_timer(context);
-                    });
-                }
-                TimerKey::Sync(id) => {
-                    self.with(now, effects, &id, false, |group, context| {
-                        group.classic.on_sync_timer(context);
-                    });
-                }
-                TimerKey::Session(id, member) => {
-                    self.with(now, effects, &id, false, |group, context| {
-                        group.classic.on_session_timer(context, &member);
-                    });
-                }
+            // The last of a call, since it may write much.
+            let is_last = key == TimerKey::Expiration;
+            self.on_timer_of(now, key, effects);
+            if is_last {
+                return;
             }
         }
     }

@@ -14,10 +14,11 @@ use protocol::messages::{ApiKey, DescribeGroupsRequest, DescribeGroupsResponse};
 use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
 
+use broker_coordinators::group::Refusal;
 use broker_coordinators::group::ask::{DescribeGroup, DescribedGroup, DescribedMember};
 
 use super::controller::first_error;
-use super::groups::{on_wire, shared};
+use super::groups::{GROUP_OPERATIONS, message, on_wire, shared};
 use super::metadata::OPERATIONS_OMITTED;
 use super::{Answer, Api, Call, decode};
 
@@ -31,9 +32,6 @@ pub const API: Api = Api {
 
 /// The first version in which a group that is not there is an error.
 const NOT_FOUND_MIN: i16 = 6;
-
-/// READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS, as Kafka numbers them (KIP-430): without an authorizer all that can be done.
-const GROUP_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: DescribeGroupsRequest = decode(body, call.head.version)?;
@@ -58,8 +56,8 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         let mut groups = Vec::with_capacity(asked.len());
         for (group, asked) in asked {
             let described = match asked.await {
-                Ok(Some(described)) => found(described).with_authorized_operations(operations),
-                Ok(None) => missing(&group, head.version),
+                Ok(Ok(described)) => found(described).with_authorized_operations(operations),
+                Ok(Err(refusal)) => missing(&refusal, head.version),
                 Err(error) => failed(error),
             };
             groups.push(described.with_group_id(on_wire(&group).into()));
@@ -91,17 +89,13 @@ fn member(member: DescribedMember) -> DescribedGroupMember {
         .with_member_assignment(member.assignment)
 }
 
-fn missing(group: &str, version: i16) -> Described {
-    let dead = Described::default()
-        .with_error_message(None)
-        .with_group_state(on_wire("Dead"))
-        .with_authorized_operations(OPERATIONS_OMITTED);
-    match version >= NOT_FOUND_MIN {
-        true => dead
-            .with_error_code(ErrorCode::GroupIdNotFound.code())
-            .with_error_message(Some(on_wire(&format!("Group {group} not found.")))),
-        false => dead,
-    }
+/// A group of the classic protocol that is not there.
+fn missing(refusal: &Refusal, version: i16) -> Described {
+    let dead = match version >= NOT_FOUND_MIN {
+        true => failed(refusal.error).with_error_message(message(refusal)),
+        false => failed(ErrorCode::None),
+    };
+    dead.with_group_state(on_wire("Dead"))
 }
 
 fn failed(error: ErrorCode) -> Described {

@@ -31,7 +31,10 @@ const TYPE_MIN: i16 = 5;
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: ListGroupsRequest = decode(body, call.head.version)?;
     let head = call.head;
-    let asked = call.broker.groups.ask_all(&ListGroups);
+    let asked = call
+        .broker
+        .groups
+        .ask_all(&call.broker.metadata.image(), &ListGroups);
     Ok(Answer::later(async move {
         let (groups, error) = match asked.await {
             Ok(groups) => (groups, ErrorCode::None),

@@ -28,6 +28,8 @@ pub mod alter_configs;
 mod alterations;
 pub mod api_versions;
 pub mod configs;
+pub mod consumer_group_describe;
+pub mod consumer_group_heartbeat;
 mod controller;
 pub mod create_partitions;
 pub mod create_topics;
@@ -96,6 +98,8 @@ pub const APIS: &[Api] = &[
     offset_delete::API,
     describe_cluster::API,
     describe_producers::API,
+    consumer_group_heartbeat::API,
+    consumer_group_describe::API,
     list_config_resources::API,
     describe_topic_partitions::API,
 ];

@@ -7,6 +7,7 @@ use super::*;
 use crate::testing::TestBroker;
 
 mod alter_configs;
+mod consumer_groups;
 mod create_partitions;
 mod describe_configs;
 mod describe_log_dirs;

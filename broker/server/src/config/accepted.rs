@@ -51,26 +51,11 @@ pub static ACCEPTED_WITHOUT_EFFECT: &[Definition] = &[
     accepted("early.start.listeners", List, None),
     accepted("fetch.purgatory.purge.interval.requests", Int, Some("1000")),
     accepted("follower.fetch.last.tiered.offset.enable", Boolean, Some("false")).dynamic(),
-    accepted("group.consumer.assignment.interval.ms", Int, Some("1000")).at_least(0).dynamic(),
-    accepted("group.consumer.assignors", List, Some("uniform,range")),
-    accepted("group.consumer.heartbeat.interval.ms", Int, Some("5000")).at_least(1),
-    accepted("group.consumer.max.assignment.interval.ms", Int, Some("15000")).at_least(0),
-    accepted("group.consumer.max.heartbeat.interval.ms", Int, Some("15000")).at_least(1),
-    accepted("group.consumer.max.session.timeout.ms", Int, Some("60000")).at_least(1),
-    accepted("group.consumer.max.size", Int, Some("2147483647")).at_least(1),
-    accepted("group.consumer.migration.policy", String, Some("bidirectional"))
-        .check(Check::OneOfAnyCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"])),
-    accepted("group.consumer.min.assignment.interval.ms", Int, Some("0")).at_least(0),
-    accepted("group.consumer.min.heartbeat.interval.ms", Int, Some("5000")).at_least(1),
-    accepted("group.consumer.min.session.timeout.ms", Int, Some("45000")).at_least(1),
-    accepted("group.consumer.session.timeout.ms", Int, Some("45000")).at_least(1),
     accepted("group.coordinator.append.linger.ms", Int, Some("-1")).at_least(-1),
     accepted("group.coordinator.background.threads", Int, Some("2")).at_least(1),
     accepted("group.coordinator.cached.buffer.max.bytes", Int, Some("1048588"))
         .at_least(524_288)
         .dynamic(),
-    accepted("group.coordinator.rebalance.protocols", List, Some("classic,consumer,streams"))
-        .check(Check::ListOf(&["consumer", "classic", "share", "streams"])),
     accepted("group.coordinator.threads", Int, Some("4")).at_least(1),
     accepted("group.share.assignment.interval.ms", Int, Some("1000")).at_least(0).dynamic(),
     accepted("group.share.assignors", List, Some("simple")),

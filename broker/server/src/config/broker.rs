@@ -6,6 +6,7 @@ use std::time::Duration;
 use protocol::model::{Uuid, parse_base64_uuid};
 
 use super::error::Problem;
+use super::group_coordinator;
 use super::listener::{Endpoint, advertised_listeners, listeners};
 use super::settings::{Setting, Settings};
 use super::value::Value;
@@ -219,6 +220,7 @@ impl BrokerConfig {
             logging: LoggingConfig::from_settings(settings),
         };
         problems.extend(config.contradictions(settings));
+        problems.extend(group_coordinator::contradictions(settings));
         if problems.is_empty() {
             Ok(config)
         } else {

@@ -1,6 +1,6 @@
 //! The settings of a group (KIP-848, KIP-932, KIP-1071): Kafka's `GroupConfig`.
 //!
-//! No group follows them yet. They are checked, kept and shown.
+//! Consumer groups follow theirs. There are no groups of the other kinds yet: what is theirs is checked, kept and shown.
 
 use super::definition::{
     Check,

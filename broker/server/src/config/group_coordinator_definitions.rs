@@ -1,7 +1,8 @@
 //! The settings of consumer groups and of the topic they are recorded in.
 
 use super::definition::{
-    ConfigType::{Int, Long, Short},
+    Check,
+    ConfigType::{Int, List, Long, Short, String},
     Definition,
 };
 
@@ -31,6 +32,99 @@ pub(super) const GROUPS: &[Definition] = &[
         "The most members of a classic group.",
     )
     .at_least(1),
+    Definition::new(
+        "group.coordinator.rebalance.protocols",
+        List,
+        Some("classic,consumer,streams"),
+        "The protocols of groups: `consumer` is that of KIP-848. `classic` cannot be left out; `share` and `streams` do nothing yet.",
+    )
+    .check(Check::ListOf(&["consumer", "classic", "share", "streams"])),
+    Definition::new(
+        "group.consumer.session.timeout.ms",
+        Int,
+        Some("45000"),
+        "A member of a consumer group without a heartbeat for so long is removed. A group may have its own.",
+    )
+    .at_least(1),
+    Definition::new(
+        "group.consumer.min.session.timeout.ms",
+        Int,
+        Some("45000"),
+        "The shortest session timeout of a consumer group.",
+    )
+    .at_least(1),
+    Definition::new(
+        "group.consumer.max.session.timeout.ms",
+        Int,
+        Some("60000"),
+        "The longest session timeout of a consumer group.",
+    )
+    .at_least(1),
+    Definition::new(
+        "group.consumer.heartbeat.interval.ms",
+        Int,
+        Some("5000"),
+        "How often members of consumer groups are asked to be heard of. While partitions change hands it is sooner. A group may have its own.",
+    )
+    .at_least(1),
+    Definition::new(
+        "group.consumer.min.heartbeat.interval.ms",
+        Int,
+        Some("5000"),
+        "The shortest heartbeat interval of a consumer group.",
+    )
+    .at_least(1),
+    Definition::new(
+        "group.consumer.max.heartbeat.interval.ms",
+        Int,
+        Some("15000"),
+        "The longest heartbeat interval of a consumer group.",
+    )
+    .at_least(1),
+    Definition::new(
+        "group.consumer.assignment.interval.ms",
+        Int,
+        Some("1000"),
+        "The least time between two assignments in a consumer group. A group may have its own.",
+    )
+    .at_least(0)
+    .dynamic(),
+    Definition::new(
+        "group.consumer.min.assignment.interval.ms",
+        Int,
+        Some("0"),
+        "The shortest assignment interval of a consumer group.",
+    )
+    .at_least(0),
+    Definition::new(
+        "group.consumer.max.assignment.interval.ms",
+        Int,
+        Some("15000"),
+        "The longest assignment interval of a consumer group.",
+    )
+    .at_least(0),
+    Definition::new(
+        "group.consumer.max.size",
+        Int,
+        Some("2147483647"),
+        "The most members of a consumer group.",
+    )
+    .at_least(1),
+    Definition::new(
+        "group.consumer.assignors",
+        List,
+        Some("uniform,range"),
+        "The assignors that members of consumer groups may choose; the first is that of a group whose members choose none.",
+    )
+    .check(Check::ListOf(&["uniform", "range"])),
+    Definition::new(
+        "group.consumer.migration.policy",
+        String,
+        Some("bidirectional"),
+        "Whether a classic group becomes a consumer group when a member of the consumer protocol joins it (`upgrade`), and classic again when the \
+         last one leaves (`downgrade`).",
+    )
+    .check(Check::OneOfAnyCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"])),
     Definition::new(
         "offset.metadata.max.bytes",
         Int,

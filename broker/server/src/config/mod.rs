@@ -18,6 +18,7 @@ mod environment;
 mod error;
 mod file;
 mod group;
+mod group_coordinator;
 mod group_coordinator_definitions;
 mod journal_definitions;
 mod listener;
@@ -53,6 +54,7 @@ pub use dynamic::{
 };
 pub use error::{ConfigError, Origin, Problem};
 pub use group::{GROUP_DEFINITIONS, GroupDefinition, describe_group, validate_group_configs};
+pub use group_coordinator::{group_config, has_consumer_protocol};
 pub use listener::{Endpoint, EndpointError, host_port};
 pub use print::{PrintFormat, print};
 pub use reference::reference;

@@ -147,8 +147,8 @@ impl Page {
 
     fn groups(&mut self) {
         self.line(
-            "\n## A group's settings\nThey are checked, kept and shown, and have no effect yet: no \
-             group follows them.\n\n| name | default | expected | |\n|---|---|---|---|",
+            "\n## A group's settings\nThose of `share` and `streams` groups are checked, kept and shown, and have no \
+             effect yet: there are no such groups.\n\n| name | default | expected | |\n|---|---|---|---|",
         );
         for group in GROUP_DEFINITIONS {
             let follows = group.broker.map(|name| format!(" Follows `{name}`."));

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use broker_controller::MetadataImage;
 use broker_coordinators::group::ask::{CommitOffsets, CommitReply, ForgetTopics};
 use broker_coordinators::group::{
-    GroupAsk, GroupConfig, GroupCoordinator, OFFSETS_TOPIC, partition_of,
+    GroupAsk, GroupCall, GroupConfig, GroupCoordinator, OFFSETS_TOPIC, partition_of,
 };
 use bytes::Bytes;
 use protocol::ErrorCode;
@@ -13,8 +14,8 @@ use protocol::group_records::GroupRecord;
 use protocol::model::{PartitionIndex, TopicIdPartition};
 use storage::data_dir::SpaceState;
 
+use super::cluster::ImageCluster;
 use super::{LeadershipListener, RecordFormat, Runtime};
-use crate::config::Settings;
 use crate::partition::Partition;
 
 impl RecordFormat for GroupCoordinator {
@@ -31,22 +32,37 @@ impl RecordFormat for GroupCoordinator {
 /// The groups that are coordinated here.
 pub struct Groups {
     runtime: Runtime<GroupCoordinator>,
+    config: Arc<ArcSwap<GroupConfig>>,
 }
 
 impl Groups {
     /// None yet.
     pub fn new(config: GroupConfig) -> Groups {
+        let config = Arc::new(ArcSwap::from_pointee(config));
+        let now = Arc::clone(&config);
+        let make =
+            move |partition: &Partition| GroupCoordinator::new(bounded(&now.load(), partition));
         Groups {
-            runtime: Runtime::new(move |partition| {
-                GroupCoordinator::new(bounded(&config, partition))
-            }),
+            runtime: Runtime::new(make),
+            config,
         }
+    }
+
+    /// Has groups follow other settings from now on.
+    pub fn set_config(&self, config: GroupConfig) {
+        if **self.config.load() == config {
+            return;
+        }
+        self.config.store(Arc::new(config.clone()));
+        self.runtime.for_each(|partition, coordinator| {
+            coordinator.set_config(bounded(&config, partition));
+        });
     }
 
     /// Asks the coordinator of a group, if it is here.
     pub fn ask<Q: GroupAsk>(
         &self,
-        image: &MetadataImage,
+        image: &Arc<MetadataImage>,
         ask: Q,
     ) -> impl Future<Output = Result<Q::Reply, ErrorCode>> + Send + use<Q>
     where
@@ -54,7 +70,7 @@ impl Groups {
     {
         let group = ask.group().unwrap_or_default();
         let asked = match coordinating_partition(image, group) {
-            Some(partition) => Ok(self.runtime.ask(partition, ask.into_request())),
+            Some(partition) => Ok(self.runtime.ask(partition, call(image, ask))),
             None => Err(ErrorCode::NotCoordinator),
         };
         async move { reply_of::<Q>(asked?.await?) }
@@ -63,7 +79,7 @@ impl Groups {
     /// The same for offsets to commit, which need space on the disk like any record.
     pub fn commit(
         &self,
-        image: &MetadataImage,
+        image: &Arc<MetadataImage>,
         ask: CommitOffsets,
     ) -> impl Future<Output = Result<CommitReply, ErrorCode>> + Send + use<> {
         let partition = coordinating_partition(image, &ask.group);
@@ -84,6 +100,7 @@ impl Groups {
     /// Asks all coordinators that are here.
     pub fn ask_all<Q: GroupAsk + Clone>(
         &self,
+        image: &Arc<MetadataImage>,
         ask: &Q,
     ) -> impl Future<Output = Result<Vec<Q::Reply>, ErrorCode>> + Send + use<Q>
     where
@@ -91,7 +108,7 @@ impl Groups {
     {
         let partitions = self.runtime.partitions().into_iter();
         let asked: Vec<_> = partitions
-            .map(|partition| self.runtime.ask(partition, ask.clone().into_request()))
+            .map(|partition| self.runtime.ask(partition, call(image, ask.clone())))
             .collect();
         async move {
             let mut replies = Vec::with_capacity(asked.len());
@@ -103,9 +120,9 @@ impl Groups {
     }
 
     /// Has deleted topics forgotten by all groups.
-    pub fn forget_topics(&self, topics: Vec<Arc<str>>) {
+    pub fn forget_topics(&self, image: &Arc<MetadataImage>, topics: Vec<Arc<str>>) {
         // It is decided in the call; when it is committed nobody waits for.
-        drop(self.ask_all(&ForgetTopics { topics }));
+        drop(self.ask_all(image, &ForgetTopics { topics }));
     }
 
     /// Ends all coordinators: the broker stops.
@@ -115,7 +132,7 @@ impl Groups {
 
     /// Looks at each coordinator that is loaded.
     pub fn for_each(&self, mut look: impl FnMut(&GroupCoordinator)) {
-        self.runtime.for_each(|coordinator| look(coordinator));
+        self.runtime.for_each(|_, coordinator| look(coordinator));
     }
 }
 
@@ -125,6 +142,13 @@ fn bounded(config: &GroupConfig, partition: &Partition) -> GroupConfig {
     GroupConfig {
         record_bytes_max: record_bytes_max.min(config.record_bytes_max),
         ..config.clone()
+    }
+}
+
+fn call(image: &Arc<MetadataImage>, ask: impl GroupAsk) -> GroupCall {
+    GroupCall {
+        cluster: Arc::new(ImageCluster(Arc::clone(image))),
+        request: ask.into_request(),
     }
 }
 
@@ -152,22 +176,5 @@ impl LeadershipListener for Groups {
         if topic == OFFSETS_TOPIC {
             self.runtime.on_lost(id);
         }
-    }
-}
-
-/// What the broker's settings say about groups.
-pub fn group_config(settings: &Settings) -> GroupConfig {
-    let members_max: i32 = settings.number("group.max.size");
-    let metadata_max: i32 = settings.number("offset.metadata.max.bytes");
-    let retention_minutes: i64 = settings.number("offsets.retention.minutes");
-    GroupConfig {
-        session_timeout_ms_min: settings.number("group.min.session.timeout.ms"),
-        session_timeout_ms_max: settings.number("group.max.session.timeout.ms"),
-        initial_rebalance_delay_ms: settings.number("group.initial.rebalance.delay.ms"),
-        members_max: usize::try_from(members_max).unwrap_or(0),
-        offset_metadata_chars_max: usize::try_from(metadata_max).unwrap_or(0),
-        offsets_retention_ms: retention_minutes.saturating_mul(60_000),
-        offsets_retention_check_ms: settings.number("offsets.retention.check.interval.ms"),
-        ..GroupConfig::default()
     }
 }

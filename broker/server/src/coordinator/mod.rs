@@ -5,6 +5,7 @@
 //! that is led anew is loaded by a thread that may block; meanwhile requests are answered COORDINATOR_LOAD_IN_PROGRESS. When the partition is
 //! lost, or does not take an append, the coordinator is thrown away with all that it knows, and those who wait are told to look for another.
 
+mod cluster;
 mod groups;
 mod load;
 mod shard;
@@ -21,8 +22,8 @@ use tokio::time::Instant;
 use crate::partition::Partition;
 use shard::Shard;
 
+pub use groups::Groups;
 pub(crate) use groups::coordinating_partition;
-pub use groups::{Groups, group_config};
 
 /// How a coordinator's records become bytes and back.
 pub trait RecordFormat: Coordinator + Send + 'static {
@@ -125,10 +126,10 @@ where
     }
 
     /// Looks at, or changes the settings of, each coordinator that is loaded.
-    pub fn for_each(&self, mut look: impl FnMut(&mut C)) {
+    pub fn for_each(&self, mut look: impl FnMut(&Partition, &mut C)) {
         let shards: Vec<_> = self.shards.read().values().cloned().collect();
         for shard in shards {
-            shard.with_loaded(&mut look);
+            shard.with_loaded(|coordinator| look(shard.partition(), coordinator));
         }
     }
 }

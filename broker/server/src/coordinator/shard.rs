@@ -83,7 +83,7 @@ impl<C: RecordFormat> Shard<C> {
         self.changed.notify_one();
     }
 
-    pub(super) fn with_loaded(&self, look: &mut impl FnMut(&mut C)) {
+    pub(super) fn with_loaded(&self, look: impl FnOnce(&mut C)) {
         if let State::Loaded(loaded) = &mut *self.state.lock() {
             look(&mut loaded.coordinator);
         }

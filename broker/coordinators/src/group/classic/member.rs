@@ -7,6 +7,7 @@ use bytes::Bytes;
 use protocol::consumer_protocol::subscribed_topics;
 
 use super::super::ask::{DescribedMember, JoinGroup, Protocol};
+use super::convert::ConvertedMember;
 use crate::Ticket;
 
 /// The protocol type of consumers, whose metadata Kafka looks into.
@@ -57,6 +58,24 @@ impl ClassicMember {
             awaiting_join: None,
             awaiting_sync: None,
             is_new: true,
+            number,
+        }
+    }
+
+    /// One that comes from a group of the consumer protocol.
+    pub(super) fn converted(member: ConvertedMember, number: u64) -> ClassicMember {
+        ClassicMember {
+            id: member.id,
+            instance: member.instance,
+            client_id: member.client_id,
+            client_host: member.client_host,
+            rebalance_timeout_ms: member.rebalance_timeout_ms,
+            session_timeout_ms: member.session_timeout_ms,
+            protocols: member.protocols,
+            assignment: member.assignment,
+            awaiting_join: None,
+            awaiting_sync: None,
+            is_new: false,
             number,
         }
     }

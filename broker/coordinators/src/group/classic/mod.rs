@@ -11,6 +11,7 @@
 //! Recorded is each generation when its assignments are there, and that a group is empty. All else is volatile: after a load a group is
 //! stable or empty, and its members are heard of within their session timeouts or expire.
 
+mod convert;
 mod join;
 mod leave;
 mod member;
@@ -27,6 +28,7 @@ use protocol::ErrorCode;
 use super::ask::{DescribedGroup, Joined, JoinedMember};
 use member::ClassicMember;
 
+pub(super) use convert::ConvertedMember;
 pub(super) use member::{CONSUMER_PROTOCOL_TYPE, protocol_bytes};
 
 /// Where a group stands. (Kafka's `Dead` is no state here: a dead group is not there.)

@@ -41,14 +41,12 @@ impl ClassicGroup {
         // Who waits for an assignment of this generation will not get it.
         let mut told = Vec::new();
         for member in self.members.values_mut() {
-            member.assignment.clear();
             if let Some(ticket) = member.awaiting_sync.take() {
                 let refusal = SyncReply::refused(ErrorCode::RebalanceInProgress);
                 context.reply(ticket, GroupReply::SyncGroup(refusal));
                 told.push(Arc::clone(&member.id));
             }
         }
-        self.count_bytes();
         for member in told {
             // It can speak again.
             self.touch(context, &member);
@@ -121,6 +119,11 @@ impl ClassicGroup {
         self.note_subscriptions();
         self.enter(ClassicState::CompletingRebalance, context.now.wall_ms);
         context.counters.rebalances += 1;
+        // What they had until now is theirs no more, unless the leader says so.
+        for member in self.members.values_mut() {
+            member.assignment.clear();
+        }
+        self.count_bytes();
         self.pending_syncs = self.members.keys().cloned().collect();
         for member in self.pending_syncs.clone() {
             self.answer_join(context, &member);

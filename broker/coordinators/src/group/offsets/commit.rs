@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use protocol::ErrorCode;
 
-use super::super::Group;
-use super::super::ask::{CommitOffsets, CommitReply};
+use super::super::ask::{CommitOffsets, CommitReply, CommitTopic};
 use super::super::classic::{ClassicGroup, ClassicState};
 use super::super::context::{Context, java_length};
+use super::super::members::{Group, Members};
 use super::{CommittedOffset, offset_record};
 
 impl Group {
@@ -26,9 +26,14 @@ impl Group {
         context: &mut Context<'_>,
         request: &CommitOffsets,
     ) -> CommitReply {
-        check(&self.classic, request)?;
-        if let Some(member) = &request.member {
-            self.classic.touch(context, member);
+        match &self.members {
+            Members::Classic(classic) => {
+                check(classic, request)?;
+                if let Some(member) = &request.member {
+                    classic.touch(context, member);
+                }
+            }
+            Members::Consumer(consumer) => consumer.check_commit(request)?,
         }
         let now_ms = context.now.wall_ms;
         let expire_timestamp_ms = request.retention_ms.map(|ms| now_ms.saturating_add(ms));
@@ -37,6 +42,11 @@ impl Group {
             for wanted in &topic.partitions {
                 if java_length(&wanted.metadata) > context.config.offset_metadata_chars_max {
                     outcomes.push(ErrorCode::OffsetMetadataTooLarge);
+                    continue;
+                }
+                if let Err(error) = self.check_partition(context, request, topic, wanted.partition)
+                {
+                    outcomes.push(error);
                     continue;
                 }
                 let committed = CommittedOffset {
@@ -59,6 +69,23 @@ impl Group {
             }
         }
         Ok(outcomes)
+    }
+}
+
+impl Group {
+    /// Whether a member may commit in this partition, which it may have lost already.
+    fn check_partition(
+        &self,
+        context: &Context<'_>,
+        request: &CommitOffsets,
+        topic: &CommitTopic,
+        partition: i32,
+    ) -> Result<(), ErrorCode> {
+        let Members::Consumer(consumer) = &self.members else {
+            return Ok(());
+        };
+        let topic = context.cluster.topic(&topic.topic);
+        consumer.check_commit_of(request, topic.map(|topic| (topic.id, partition)))
     }
 }
 

@@ -2,50 +2,59 @@
 
 use std::sync::Arc;
 
-use super::super::Group;
 use super::super::classic::ClassicState;
 use super::super::context::Context;
+use super::super::members::{Group, Members};
 use super::CommittedOffset;
 
 impl Group {
     /// Forgets what has expired; and the group, if nothing is left of it. Returns how many records that took.
-    pub(in crate::group) fn expire(&mut self, context: &mut Context<'_>, id: &str) -> usize {
+    pub(in crate::group) fn expire(&mut self, context: &mut Context<'_>) -> usize {
         let before = context.effects.records.len();
+        let subscribed = self.subscribed();
         let expired: Vec<_> = self
             .offsets
             .iter()
-            .filter(|(topic, _, committed)| self.has_expired(context, topic, committed))
+            .filter(|(topic, _, committed)| {
+                let is_subscribed = subscribed.as_ref().map(|topics| topics.contains(&***topic));
+                self.has_expired(context, is_subscribed, committed)
+            })
             .map(|(topic, partition, _)| (Arc::clone(topic), partition))
             .collect();
         context.counters.expired_offsets += expired.len() as u64;
         for (topic, partition) in expired {
-            self.forget(context, id, &topic, partition);
+            self.forget(context, &topic, partition);
         }
-        let is_empty = self.classic.is_empty() && self.offsets.is_empty();
-        if is_empty && self.classic.is_recorded() {
-            self.bury(context, id);
+        if self.is_abandoned() && self.offsets.is_empty() && self.is_recorded() {
+            self.bury(context);
         }
         context.effects.records.len() - before
     }
 
-    fn has_expired(&self, context: &Context<'_>, topic: &str, committed: &CommittedOffset) -> bool {
+    /// `is_subscribed`: whether some member is subscribed to the topic, where that is known.
+    fn has_expired(
+        &self,
+        context: &Context<'_>,
+        is_subscribed: Option<bool>,
+        committed: &CommittedOffset,
+    ) -> bool {
         if !context.now.wall_is_trusted {
             return false;
         }
         let now_ms = context.now.wall_ms;
-        let classic = &self.classic;
         let committed_at = committed.commit_timestamp_ms;
-        let idle_since_ms = match (classic.protocol_type(), classic.state()) {
-            // Who assigns partitions to itself commits now and then, or is gone.
-            (None, _) => committed_at,
-            // From when the last member left.
-            (Some(_), ClassicState::Empty) => classic.state_since_ms().unwrap_or(committed_at),
-            // Topics that nobody reads any more.
-            (Some(_), ClassicState::Stable) => match classic.subscribed() {
-                Some(topics) if !topics.contains(topic) => committed_at,
+        let idle_since_ms = match &self.members {
+            Members::Consumer(_) if is_subscribed == Some(true) => return false,
+            Members::Consumer(_) => committed_at,
+            Members::Classic(classic) => match (classic.protocol_type(), classic.state()) {
+                // Who assigns partitions to itself commits now and then, or is gone.
+                (None, _) => committed_at,
+                // From when the last member left.
+                (Some(_), ClassicState::Empty) => classic.state_since_ms().unwrap_or(committed_at),
+                // Topics that nobody reads any more.
+                (Some(_), ClassicState::Stable) if is_subscribed == Some(false) => committed_at,
                 _ => return false,
             },
-            _ => return false,
         };
         match committed.expire_timestamp_ms {
             Some(expires_ms) => now_ms >= expires_ms,

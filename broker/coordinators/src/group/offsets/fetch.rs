@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use super::super::Group;
-use super::super::ask::{FetchOffsets, FetchedTopic};
+use super::super::ask::{FetchOffsets, FetchReply, FetchedTopic};
+use super::super::members::{Group, Members};
 
 impl Group {
     /// What is committed where it is asked for, or everywhere.
-    pub(in crate::group) fn fetch(
-        group: Option<&Group>,
-        request: &FetchOffsets,
-    ) -> Vec<FetchedTopic> {
+    pub(in crate::group) fn fetch(group: Option<&Group>, request: &FetchOffsets) -> FetchReply {
+        if let Some(Members::Consumer(consumer)) = group.map(|group| &group.members) {
+            consumer.check_fetch(request)?;
+        }
+        Ok(Group::fetched(group, request))
+    }
+
+    fn fetched(group: Option<&Group>, request: &FetchOffsets) -> Vec<FetchedTopic> {
         let offsets = group.map(|group| &group.offsets);
         let Some(wanted) = &request.topics else {
             let topics = offsets.into_iter().flat_map(|offsets| &offsets.topics);

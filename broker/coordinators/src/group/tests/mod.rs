@@ -1,11 +1,15 @@
 //! Groups, from requests to replies and records.
 
 mod classic;
+mod consumer;
+mod consumer_assignments;
+mod consumer_random;
+mod migration;
 mod offsets;
 mod random;
 mod static_members;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,11 +18,51 @@ use protocol::group_records::GroupRecord;
 use protocol::model::Uuid;
 
 use super::ask::*;
-use super::{GroupAsk, GroupConfig, GroupCoordinator, GroupReply};
+use super::{
+    Cluster, GroupAsk, GroupCall, GroupConfig, GroupCoordinator, GroupReply, TopicPartition,
+    TopicView,
+};
 use crate::{Coordinator, Effects, Now, Ticket};
+
+/// Topics, and settings of groups.
+#[derive(Clone, Debug, Default)]
+struct Topics {
+    version: usize,
+    topics: BTreeMap<Arc<str>, TopicView>,
+    settings: BTreeMap<String, i32>,
+}
+
+impl Cluster for Topics {
+    fn version(&self) -> usize {
+        self.version
+    }
+
+    fn topic(&self, name: &str) -> Option<TopicView> {
+        self.topics.get(name).copied()
+    }
+
+    fn name(&self, topic: Uuid) -> Option<Arc<str>> {
+        let mut topics = self.topics.iter();
+        let found = topics.find(|(_, view)| view.id == topic)?;
+        Some(Arc::clone(found.0))
+    }
+
+    fn names(&self) -> Vec<Arc<str>> {
+        self.topics.keys().cloned().collect()
+    }
+
+    fn racks(&self, (_, partition): TopicPartition) -> Vec<Arc<str>> {
+        vec![format!("r{}", partition % 2).into()]
+    }
+
+    fn group_setting(&self, _: &str, name: &str) -> Option<i32> {
+        self.settings.get(name).copied()
+    }
+}
 
 /// A coordinator, its log, and its clients.
 struct Rig {
+    cluster: Topics,
     coordinator: GroupCoordinator,
     config: GroupConfig,
     now: Now,
@@ -36,6 +80,7 @@ fn rig() -> Rig {
 
 fn rig_with(config: GroupConfig) -> Rig {
     let mut rig = Rig {
+        cluster: Topics::default(),
         coordinator: GroupCoordinator::new(config.clone()),
         config,
         now: Now {
@@ -87,10 +132,37 @@ impl Rig {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         let mut effects = Effects::default();
+        let call = GroupCall {
+            cluster: Arc::new(self.cluster.clone()),
+            request: ask.into_request(),
+        };
         self.coordinator
-            .on_request(self.now, ticket, ask.into_request(), &mut effects);
+            .on_request(self.now, ticket, call, &mut effects);
         self.take(effects);
         ticket
+    }
+
+    /// Makes a topic, or gives it so many partitions.
+    fn topic(&mut self, name: &str, partitions: i32) -> Uuid {
+        self.cluster.version += 1;
+        let id = Uuid::from_u128(0x1000 + u128::try_from(self.cluster.version).expect("small"));
+        let topics = &mut self.cluster.topics;
+        let view = topics
+            .entry(name.into())
+            .or_insert(TopicView { id, partitions });
+        view.partitions = partitions;
+        view.id
+    }
+
+    /// Gives all groups a setting of their own.
+    fn set(&mut self, name: &str, value: i32) {
+        self.cluster.version += 1;
+        self.cluster.settings.insert(name.into(), value);
+    }
+
+    fn delete_topic(&mut self, name: &str) {
+        self.cluster.version += 1;
+        self.cluster.topics.remove(name);
     }
 
     fn reply<Q: GroupAsk>(&mut self, ticket: Ticket) -> Option<Q::Reply> {

@@ -200,7 +200,7 @@ impl Rig {
         let mut records = self.log.iter().rev();
         let last = records.find_map(|record| match record {
             GroupRecord::GroupMetadata { value, .. } => Some(value.as_ref()),
-            GroupRecord::OffsetCommit { .. } => None,
+            _ => None,
         });
         last.flatten()
             .is_some_and(|value| !value.members.is_empty())

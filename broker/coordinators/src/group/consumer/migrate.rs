@@ -1,0 +1,160 @@
+//! From one protocol to the other while the group is in use (`group.consumer.migration.policy`).
+//!
+//! A classic group becomes one of the consumer protocol with the first member of that protocol, and becomes classic again when the last of them
+//! is gone. Members go on with what they have.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use protocol::consumer_protocol::{assignment, subscription};
+use protocol::group_records::GroupRecord;
+
+use super::super::classic::{ClassicGroup, ConvertedMember};
+use super::super::config::GroupConfig;
+use super::super::context::Context;
+use super::classic::with_ids;
+use super::member::{ClassicSide, Current, MemberState, Owned, Profile, target_to_record};
+use super::{ConsumerGroup, FIRST_EPOCH};
+
+/// A group that is about to be classic.
+pub(in crate::group) struct Downgrade {
+    generation: i32,
+    members: Vec<ConvertedMember>,
+}
+
+impl ConsumerGroup {
+    /// What a classic group becomes. `None`: what its members say of themselves cannot be read.
+    pub(in crate::group) fn upgrade(
+        context: &mut Context<'_>,
+        id: &Arc<str>,
+        classic: &mut ClassicGroup,
+    ) -> Option<ConsumerGroup> {
+        let subscriptions: Option<Vec<_>> = classic
+            .chosen_metadata()
+            .iter()
+            .map(|metadata| subscription(metadata).ok())
+            .collect();
+        let subscriptions = subscriptions?;
+        let epoch = classic.generation().max(FIRST_EPOCH);
+        let members = classic.give_up(context);
+        context.record(GroupRecord::GroupMetadata {
+            group: id.to_string(),
+            value: None,
+        });
+        let mut group = ConsumerGroup::new(Arc::clone(id));
+        (group.epoch, group.target_epoch) = (epoch, epoch);
+        group.put_epoch(context, epoch, 0);
+        let mut taken = BTreeSet::new();
+        for (member, said) in members.into_iter().zip(subscriptions) {
+            let profile = Profile {
+                instance: member.instance.clone(),
+                rack: said.rack.as_deref().map(Arc::from),
+                client_id: Arc::clone(&member.client_id),
+                client_host: Arc::clone(&member.client_host),
+                names: said
+                    .topics
+                    .iter()
+                    .map(|topic| topic.as_str().into())
+                    .collect(),
+                regex: None,
+                rebalance_timeout_ms: member.rebalance_timeout_ms,
+                assignor: None,
+                classic: Some(ClassicSide {
+                    session_timeout_ms: member.session_timeout_ms,
+                    protocols: member.protocols.clone(),
+                }),
+            };
+            let assigned = assignment(&member.assignment).unwrap_or_default();
+            let mut assigned = with_ids(&**context.cluster, &assigned);
+            // A leader may have assigned something twice; here nothing belongs to two.
+            assigned.retain(|partition| taken.insert(*partition));
+            group.put_converted(context, &member.id, &profile, &assigned, epoch);
+        }
+        Some(group)
+    }
+
+    fn put_converted(
+        &mut self,
+        context: &mut Context<'_>,
+        id: &Arc<str>,
+        profile: &Profile,
+        assigned: &BTreeSet<(protocol::model::Uuid, i32)>,
+        epoch: i32,
+    ) {
+        let (group, member) = (self.id.to_string(), id.to_string());
+        self.put(
+            context,
+            GroupRecord::ConsumerMember {
+                group: group.clone(),
+                member: member.clone(),
+                value: Some(profile.to_record()),
+            },
+        );
+        self.put(
+            context,
+            GroupRecord::TargetAssignment {
+                group,
+                member,
+                value: Some(target_to_record(assigned)),
+            },
+        );
+        let current = Current {
+            epoch,
+            previous_epoch: epoch,
+            state: MemberState::Stable,
+            assigned: assigned
+                .iter()
+                .map(|partition| (*partition, epoch))
+                .collect(),
+            revoking: Owned::new(),
+        };
+        self.put_current(context, id, &current);
+        self.touch(context, id);
+    }
+
+    /// What the group is to be, if the last member of the consumer protocol is gone and others are there. All that was recorded of it is taken back.
+    pub(in crate::group) fn downgrade(&mut self, context: &mut Context<'_>) -> Option<Downgrade> {
+        if !self.is_to_be_classic(context.config) {
+            return None;
+        }
+        let cluster = Arc::clone(context.cluster);
+        let mut members = Vec::with_capacity(self.members.len());
+        for (id, member) in &self.members {
+            let side = member.profile.classic.as_ref()?;
+            members.push(ConvertedMember {
+                id: Arc::clone(id),
+                instance: member.profile.instance.clone(),
+                client_id: Arc::clone(&member.profile.client_id),
+                client_host: Arc::clone(&member.profile.client_host),
+                rebalance_timeout_ms: member.profile.rebalance_timeout_ms,
+                session_timeout_ms: side.session_timeout_ms,
+                protocols: side.protocols.clone(),
+                assignment: side.encode_assignment(&*cluster, member.current.assigned.keys()),
+            });
+        }
+        let generation = self.epoch;
+        self.bury(context);
+        Some(Downgrade {
+            generation,
+            members,
+        })
+    }
+
+    fn is_to_be_classic(&self, config: &GroupConfig) -> bool {
+        config.migration.downgrades
+            && !self.members.is_empty()
+            && self.members.len() <= config.members_max
+            && self.members.values().all(|member| member.is_classic())
+    }
+}
+
+impl Downgrade {
+    /// The classic group, which has to rebalance.
+    pub(in crate::group) fn into_classic(
+        self,
+        context: &mut Context<'_>,
+        id: Arc<str>,
+    ) -> ClassicGroup {
+        ClassicGroup::converted(context, id, self.generation, self.members)
+    }
+}
