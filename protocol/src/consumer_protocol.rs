@@ -87,6 +87,14 @@ pub fn assignment(bytes: &[u8]) -> Result<Vec<(String, Vec<i32>)>, WireError> {
     partitions(&mut cursor)
 }
 
+/// Whether a consumer was told more than its partitions by an assignor of its own; false where that cannot be read.
+pub fn has_user_data(assignment: &[u8]) -> bool {
+    let mut cursor = Cursor::new(assignment);
+    let read = version(&mut cursor).and_then(|_| partitions(&mut cursor));
+    let user_data = read.and_then(|_| cursor.nullable_bytes(false));
+    user_data.is_ok_and(|data| data.is_some_and(|data| !data.is_empty()))
+}
+
 /// Says what a consumer is assigned, by topic, in the version in which it spoke itself: all it has to understand is that.
 pub fn encode_assignment(
     metadata: &[u8],

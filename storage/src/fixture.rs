@@ -11,7 +11,9 @@ use protocol::model::{
     BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicIdPartition, Uuid,
 };
 
-use crate::data_dir::{DataDir, DataDirConfig, Identity, OpenError, RecoveryReport};
+use crate::data_dir::{
+    CompactionSettings, DataDir, DataDirConfig, Identity, OpenError, RecoveryReport,
+};
 use crate::io::sim::{SimConfig, SimDisk};
 use crate::io::{BLOCK, OpenOptions};
 use crate::journal::format::{CommitHeader, FIRST_COMMIT, FileHeader};
@@ -83,6 +85,8 @@ pub fn node_on(disk: SimDisk) -> Node {
             open_files_max: 100,
             retention_check_ms: 300_000,
             clock_jump_pause_ms: 86_400_000,
+            compaction: CompactionSettings::default(),
+            compaction_hash_key: [9; 16],
             producer_expiration_ms: i64::MAX,
             free_bytes_min: None,
         },

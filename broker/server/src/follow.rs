@@ -7,7 +7,7 @@ use broker_controller::{ConfigResource, MetadataDelta, MetadataImage, ResourceTy
 use protocol::model::BrokerId;
 
 use crate::broker::Partitions;
-use crate::config::{LiveSettings, group_config};
+use crate::config::{LiveSettings, compaction_settings, group_config};
 use crate::coordinator::Groups;
 use crate::data_dirs::DataDirs;
 use crate::net::admission::Admission;
@@ -66,6 +66,7 @@ impl Follower {
         for directory in self.data_dirs.directories() {
             if let Some(data_dir) = directory.online() {
                 data_dir.set_producer_expiration(producer_expiration_ms);
+                data_dir.set_compaction_settings(compaction_settings(&settings));
             }
         }
     }

@@ -130,6 +130,7 @@ fn storage(data_dir: &DataDir) -> StorageSample {
         deleted_segments: deleted.segments,
         deleted_bytes: deleted.bytes,
         retention_paused: data_dir.retention().is_paused(),
+        compaction: data_dir.compaction().progress(),
     }
 }
 

@@ -29,6 +29,7 @@ mod header;
 mod iter;
 mod patch;
 mod records;
+mod sieve;
 mod unpacked;
 mod validate;
 mod varint;
@@ -43,6 +44,7 @@ pub use patch::{
     set_partition_leader_epoch,
 };
 pub use records::{Headers, Record, Records, records};
+pub use sieve::{Sieve, Sifted, emptied_batch, empty_batch};
 pub use unpacked::{Inspection, RecordFault, RecordRules, RefusedRecord, Unpacked};
 pub use validate::{check_produce_version, validate_for_append};
 

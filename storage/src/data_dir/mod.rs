@@ -20,6 +20,7 @@ use protocol::model::{BrokerId, TopicIdPartition};
 use uuid::Uuid;
 
 pub use checkpoint::Checkpoint;
+pub use compaction::{CompactionProgress, CompactionSettings, CompactionStatus};
 pub use meta::Meta;
 pub(crate) use meta::read_small;
 pub use pressure::{CHECKPOINT_AT, DELAY_FROM, PRODUCE_DELAY_MAX, produce_delay};
@@ -31,6 +32,7 @@ pub use space::SpaceState;
 pub use workers::Workers;
 
 mod checkpoint;
+mod compaction;
 mod meta;
 mod page_cache;
 mod pressure;
@@ -54,7 +56,8 @@ use crate::journal::{
     WriterConfig,
 };
 use crate::log::{
-    Durability, Log, LogConfig, LogEnvironment, SyncFailed, TailBudget, Unsynced, is_disk_full,
+    Durability, HashKey, Log, LogConfig, LogEnvironment, SyncFailed, TailBudget, Unsynced,
+    is_disk_full,
 };
 
 /// Over so many files that are not synced, the whole file system is.
@@ -81,6 +84,10 @@ pub struct DataDirConfig {
     pub retention_check_ms: i64,
     /// After a jump of the wall clock nothing is deleted for its age for so long, in milliseconds.
     pub clock_jump_pause_ms: i64,
+    /// What compaction goes by at first.
+    pub compaction: CompactionSettings,
+    /// What the hashes of keys depend on in compaction: different in each process, so that nobody can make two keys look the same.
+    pub compaction_hash_key: HashKey,
     /// An idempotent producer that has been silent for so long is forgotten, in milliseconds.
     pub producer_expiration_ms: i64,
     /// Bytes that are to be left free on the disk; by default a twentieth of it, at most as much as the journal takes.
@@ -215,6 +222,8 @@ pub struct DataDir {
     /// A checkpoint is to be written soon, however empty the journal.
     checkpoint_wanted: AtomicBool,
     retention: RetentionStatus,
+    compaction: CompactionStatus,
+    compaction_settings: Mutex<CompactionSettings>,
     /// What the wall clock last said, in milliseconds since the epoch.
     seen_ms: AtomicI64,
     producer_expiration_ms: AtomicI64,

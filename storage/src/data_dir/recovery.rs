@@ -14,8 +14,8 @@ use super::meta::{self, Meta};
 use super::reserve::Reserve;
 use super::space::Space;
 use super::{
-    DataDir, DataDirConfig, Garbage, Identity, Logs, OpenError, RetentionStatus, deleted_dir,
-    log_dir,
+    CompactionStatus, DataDir, DataDirConfig, Garbage, Identity, Logs, OpenError, RetentionStatus,
+    deleted_dir, log_dir,
 };
 use crate::io::{Io, OpenOptions};
 use crate::journal::format::FIRST_COMMIT;
@@ -179,6 +179,8 @@ pub(super) fn open(
         checkpointing: Mutex::new(()),
         checkpoint_wanted: AtomicBool::new(false),
         retention: RetentionStatus::default(),
+        compaction: CompactionStatus::default(),
+        compaction_settings: Mutex::new(config.compaction),
         seen_ms: AtomicI64::new(now_ms),
         producer_expiration_ms: AtomicI64::new(config.producer_expiration_ms),
         last_seen_ms,

@@ -34,9 +34,13 @@ struct Shared {
 impl Shared {
     /// Waits for a tick. True when it is time to stop.
     fn wait(&self) -> bool {
+        self.wait_for(TICK)
+    }
+
+    fn wait_for(&self, limit: Duration) -> bool {
         let mut stop = self.stop.lock();
         if !*stop {
-            self.stopped.wait_for(&mut stop, TICK);
+            self.stopped.wait_for(&mut stop, limit);
         }
         *stop
     }
@@ -94,11 +98,13 @@ impl Workers {
         let behind = Arc::clone(&shared);
         let checkpoints = Arc::clone(&shared);
         let retention = Arc::clone(&shared);
+        let compaction = Arc::clone(&shared);
         let page_cache = Arc::clone(&shared);
         let others = vec![
             spawn("write-behind", move || write_behind(&behind))?,
             spawn("checkpoint", move || checkpoint(&checkpoints))?,
             spawn("retention", move || retain(&retention))?,
+            spawn("compaction", move || compact(&compaction))?,
             spawn("page-cache", move || write_page_cache(&page_cache))?,
         ];
         let journal = spawn("journal", move || writer.run())?;
@@ -239,6 +245,43 @@ fn retain(shared: &Shared) {
             }
         }
     }
+}
+
+/// Compacts as long as there is a log that is dirty enough, and then looks again later.
+fn compact(shared: &Shared) {
+    let data_dir = &shared.data_dir;
+    let mut looked = Instant::now();
+    while !shared.wait() {
+        let settings = data_dir.compaction_settings();
+        let backoff = Duration::from_millis(u64::try_from(settings.backoff_ms).unwrap_or(0));
+        if looked.elapsed() < backoff {
+            continue;
+        }
+        while compact_one(shared) {}
+        looked = Instant::now();
+    }
+}
+
+/// True when a log was compacted.
+fn compact_one(shared: &Shared) -> bool {
+    let data_dir = &shared.data_dir;
+    let wall_ms = data_dir
+        .retention()
+        .trusts_clock()
+        .then(|| (shared.now_ms)());
+    let begun = Instant::now();
+    let mut bytes_done = 0.0;
+    let done = data_dir.compact_dirtiest(wall_ms, &mut |bytes| {
+        bytes_done += bytes as f64;
+        let at_least = bytes_done / data_dir.compaction_settings().bytes_per_second_max.max(1.0);
+        let ahead = Duration::try_from_secs_f64(at_least).unwrap_or(Duration::MAX);
+        let ahead = ahead.saturating_sub(begun.elapsed());
+        match ahead.is_zero() {
+            true => !*shared.stop.lock(),
+            false => !shared.wait_for(ahead),
+        }
+    });
+    done.is_some()
 }
 
 fn write_page_cache(shared: &Shared) {

@@ -73,13 +73,25 @@ impl Log {
         }
         if !matches!(disk.directory, Directory::Open) {
             if let Some(line) = self.checkpoint_line(&disk) {
+                self.note_covered(&mut disk, &line);
                 return Ok(Some((line, self.take_unsynced_of(&mut disk)?)));
             }
             // How many bytes it has from its new start on is not known before it is opened.
             self.make_ready(&mut disk)?;
         }
         let unsynced = self.take_unsynced_of(&mut disk)?;
-        Ok(self.checkpoint_line(&disk).map(|line| (line, unsynced)))
+        let line = self.checkpoint_line(&disk);
+        if let Some(line) = &line {
+            self.note_covered(&mut disk, line);
+        }
+        Ok(line.map(|line| (line, unsynced)))
+    }
+
+    fn note_covered(&self, disk: &mut Disk, line: &CheckpointedLog) {
+        if let Some(active) = line.active {
+            let checkpoints = &self.environment.checkpoints;
+            disk.note_covered(checkpoints.begun(), active.base, checkpoints);
+        }
     }
 
     /// Takes what is not synced, for who syncs it at once.

@@ -12,8 +12,9 @@ use super::read_buffers::ReadBuffers;
 use crate::io::{Io, IoFile, OpenOptions};
 use crate::journal::LogId;
 
-/// A log made again under the name of a deleted one has other files under the same paths, so a path alone is no key.
-type Key = (LogId, PathBuf);
+/// A log made again under the name of a deleted one has other files under the same paths, and so has a segment that was compacted: a path
+/// alone is no key.
+type Key = (LogId, u32, PathBuf);
 
 struct Inner {
     open: BTreeMap<Key, (Arc<dyn IoFile>, u64)>,
@@ -62,16 +63,20 @@ impl Descriptors {
         &self.io
     }
 
-    /// The file of `owner` at `path`; [`io::ErrorKind::NotFound`] when there is none.
-    pub fn open(&self, owner: LogId, path: &Path) -> io::Result<Arc<dyn IoFile>> {
-        self.open_with(owner, path, OpenOptions::default())
+    /// The file of `owner` at `path`, in its generation; [`io::ErrorKind::NotFound`] when there is none.
+    pub fn open(&self, owner: LogId, generation: u32, path: &Path) -> io::Result<Arc<dyn IoFile>> {
+        self.open_with((owner, generation, path.to_owned()), OpenOptions::default())
     }
 
-    /// The file of `owner` at `path`, created when missing.
-    pub fn create(&self, owner: LogId, path: &Path) -> io::Result<Arc<dyn IoFile>> {
+    /// The same, created when missing.
+    pub fn create(
+        &self,
+        owner: LogId,
+        generation: u32,
+        path: &Path,
+    ) -> io::Result<Arc<dyn IoFile>> {
         self.open_with(
-            owner,
-            path,
+            (owner, generation, path.to_owned()),
             OpenOptions {
                 create: true,
                 ..OpenOptions::default()
@@ -79,17 +84,12 @@ impl Descriptors {
         )
     }
 
-    fn open_with(
-        &self,
-        owner: LogId,
-        path: &Path,
-        options: OpenOptions,
-    ) -> io::Result<Arc<dyn IoFile>> {
-        let key = (owner, path.to_owned());
+    fn open_with(&self, key: Key, options: OpenOptions) -> io::Result<Arc<dyn IoFile>> {
         if let Some(file) = self.inner.lock().touch(&key) {
             return Ok(file);
         }
         // Outside of the lock: a slow disk holds up only who needs this file.
+        let path = &key.2;
         let file = match self.io.open(path, options) {
             // Whoever took the descriptors, files that nobody holds can be opened again.
             Err(error) if is_out_of_descriptors(&error) && self.close_half() => {
@@ -129,11 +129,11 @@ impl Descriptors {
     /// Closes every cached file of `owner`.
     pub fn forget(&self, owner: LogId) {
         let mut inner = self.inner.lock();
-        let first = (owner, PathBuf::new());
+        let first = (owner, 0, PathBuf::new());
         let gone: Vec<Key> = inner
             .open
             .range(first..)
-            .take_while(|((id, _), _)| *id == owner)
+            .take_while(|((id, ..), _)| *id == owner)
             .map(|(key, _)| key.clone())
             .collect();
         for key in gone {
@@ -142,8 +142,9 @@ impl Descriptors {
     }
 
     /// Closes one file, whose name is about to be removed.
-    pub fn forget_file(&self, owner: LogId, path: &Path) {
-        self.inner.lock().remove(&(owner, path.to_owned()));
+    pub fn forget_file(&self, owner: LogId, generation: u32, path: &Path) {
+        let key = (owner, generation, path.to_owned());
+        self.inner.lock().remove(&key);
     }
 }
 

@@ -11,7 +11,7 @@ use protocol::model::Offset;
 
 use super::retention::Condemned;
 use super::segment::{IndexBuilder, KnownGap, Segment, SegmentError};
-use super::{LeaderEpochs, LogConfig, Producers, index};
+use super::{CheckpointCount, LeaderEpochs, LogConfig, Producers, index};
 use crate::io::{Io, IoFile, OpenOptions};
 use crate::journal::{JournalPosition, LogId};
 
@@ -82,6 +82,10 @@ pub(super) struct Disk {
     pub(super) names_changed: bool,
     pub(super) epochs_changed: bool,
     pub(super) dropped: bool,
+    /// The base of the active segment in checkpoints, by their numbers, oldest first.
+    covered: VecDeque<(u64, Offset)>,
+    /// Up to where the log is compacted, once somebody has looked.
+    pub(super) compacted_to: Option<Offset>,
 }
 
 /// A segment with bytes that are not synced. It holds its descriptors: one that is opened later may not hear of
@@ -218,7 +222,29 @@ impl Disk {
             names_changed: false,
             epochs_changed: false,
             dropped: false,
+            covered: VecDeque::new(),
+            compacted_to: None,
         }
+    }
+
+    /// A checkpoint counts the segments before `base` as closed.
+    pub(super) fn note_covered(&mut self, checkpoint: u64, base: Offset, count: &CheckpointCount) {
+        self.covered.push_back((checkpoint, base));
+        // The last durable one says all that those before it did.
+        while self
+            .covered
+            .get(1)
+            .is_some_and(|(number, _)| count.is_durable(*number))
+        {
+            self.covered.pop_front();
+        }
+    }
+
+    /// The segments before it are closed for every recovery to come.
+    pub(super) fn covered_base(&self, count: &CheckpointCount) -> Offset {
+        let durable = self.covered.iter().rev();
+        let mut durable = durable.filter(|(number, _)| count.is_durable(*number));
+        durable.next().map_or(Offset::ZERO, |(_, base)| *base)
     }
 
     /// The files of a segment that is about to be written; they stay open until they are synced.
@@ -230,7 +256,7 @@ impl Disk {
         let known = self
             .dirty
             .iter()
-            .position(|dirty| dirty.segment.base() == segment.base());
+            .position(|dirty| Arc::ptr_eq(&dirty.segment, segment));
         let at = match known {
             Some(at) => at,
             None => {

@@ -20,6 +20,7 @@ use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
 
 pub use append::{AppendError, Appended, Hold};
 pub use checkpoint::Unsynced;
+pub use compaction::{CompactError, Compacted, Compaction, Dirtiness, HashKey, Pace, Pass};
 pub use disk::{ActiveSegment, DirtyCount, SyncFailed, is_disk_full};
 pub use leader_epochs::LeaderEpochs;
 pub use page_cache::PageCache;
@@ -34,6 +35,7 @@ pub use truncate::TruncateError;
 
 mod append;
 mod checkpoint;
+mod compaction;
 pub mod descriptors;
 mod disk;
 pub mod index;
@@ -49,7 +51,7 @@ mod salvage;
 pub mod segment;
 mod tail;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod truncate;
 mod write_behind;
 
@@ -88,6 +90,8 @@ pub struct LogConfig {
     pub segment_index_bytes: u64,
     /// What is deleted for its age or size; `None` unless `cleanup.policy` has `delete`.
     pub retention: Option<Retention>,
+    /// What compaction goes by; `None` unless `cleanup.policy` has `compact`.
+    pub compaction: Option<Compaction>,
     /// `file.delete.delay.ms`: the files of a deleted segment stay so long, for readers that are at work on them.
     pub file_delete_delay_ms: i64,
     /// `flush.messages`: so many records of a log with [`Durability::Os`] are synced before they are acknowledged.
@@ -119,6 +123,7 @@ impl Default for LogConfig {
             index_interval_bytes: LogConfig::DEFAULT_INDEX_INTERVAL,
             segment_index_bytes: 10 << 20,
             retention: None,
+            compaction: None,
             file_delete_delay_ms: 60_000,
             flush_messages: None,
             flush_ms: None,
@@ -261,6 +266,11 @@ impl CheckpointCount {
         self.durable.fetch_max(number, Ordering::AcqRel);
     }
 
+    /// The number of the last checkpoint that has begun.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
+
     /// The first checkpoint that certainly has in it what is so now.
     pub(crate) fn next(&self) -> u64 {
         self.begun.load(Ordering::Acquire) + 1
@@ -311,6 +321,8 @@ struct State {
     durable_through: Option<JournalPosition>,
     /// Goes up when segments are cut or deleted, so that a reader knows that they changed under it.
     cuts: u64,
+    /// A compacted segment is about to get the name of the one it replaces: who reads that finds either.
+    is_swapping: bool,
     /// The journal's entry that opened the log; `None` when a recovery has read it.
     open_position: Option<JournalPosition>,
     /// The journal's entry of the latest new start; `None` when a recovery has read it.
@@ -420,6 +432,7 @@ impl Log {
                 listed: false,
                 durable_through: None,
                 cuts: 0,
+                is_swapping: false,
                 open_position: None,
                 start_position: None,
                 dropped: false,
@@ -473,6 +486,16 @@ impl Log {
             files
         };
         files + state.tail.bytes() as u64
+    }
+
+    /// What its compaction goes by, if it is to be compacted.
+    pub fn compaction(&self) -> Option<Compaction> {
+        self.config.lock().compaction
+    }
+
+    /// The largest segment it makes.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.config.lock().segment_bytes
     }
 
     /// The largest batch that it takes.

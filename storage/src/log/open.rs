@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use protocol::model::Offset;
 
 use super::checkpoint::closed_bytes_from;
+use super::compaction::{CHECKPOINT_FILE as COMPACTION_FILE, CLEANED};
 use super::disk::{
     ActiveSegment, Appender, Directory, Disk, cut_to, is_sync_failure, write_note, write_side_file,
 };
@@ -75,7 +76,7 @@ impl Log {
             Directory::Open => return Ok(()),
             Directory::Unmade | Directory::Unopened { active: None, .. } => {
                 self.make_directory(disk)?;
-                self.finish_cut(disk);
+                self.finish_cut(disk)?;
             }
             Directory::Unopened {
                 active: Some(active),
@@ -129,12 +130,15 @@ impl Log {
         }
         let mut segments = Vec::new();
         let mut present = BTreeSet::new();
+        let mut was_compacted = self.config.lock().compaction.is_some();
         for entry in io.read_dir(&self.dir)? {
             let stem = entry.name.split('.').next().unwrap_or_default();
             let stale = base_of(&format!("{stem}.log")).is_some_and(|base| base > newest);
-            if stale || entry.name.ends_with(".tmp") {
+            let is_left_over = entry.name.ends_with(".tmp") || entry.name.ends_with(CLEANED);
+            was_compacted |= entry.name == COMPACTION_FILE;
+            if stale || is_left_over {
                 let path = self.dir.join(&entry.name);
-                self.environment.files.forget_file(self.id, &path);
+                self.environment.files.forget_file(self.id, 0, &path);
                 io.remove_file(&path)?;
                 disk.names_changed = true;
             } else if let Some(base) = base_of(&entry.name) {
@@ -144,6 +148,10 @@ impl Log {
         }
         if cut.is_none() && !present.contains(&checkpointed.base) {
             segments.push(Arc::new(self.segment(checkpointed.base, 0)));
+        }
+        let is_as_checkpointed = closed_bytes == closed_bytes_from(start, &segments);
+        if was_compacted || !is_as_checkpointed {
+            segments = self.without_replaced(disk, segments, newest)?;
         }
         let last = segments.last().cloned();
         self.state().segments = segments.clone();
@@ -164,8 +172,47 @@ impl Log {
         if closed != Some(closed_bytes_from(start, &segments)) {
             self.check_closed(disk)?;
         }
-        self.finish_cut(disk);
+        self.finish_cut(disk)?;
         Ok(())
+    }
+
+    /// Removes segments that begin within the one before them: it has taken their place in a compaction, and that they were removed was not
+    /// durable. None from `active` on, since those are not compacted.
+    fn without_replaced(
+        &self,
+        disk: &mut Disk,
+        segments: Vec<Arc<Segment>>,
+        active: Offset,
+    ) -> io::Result<Vec<Arc<Segment>>> {
+        let mut kept: Vec<Arc<Segment>> = Vec::with_capacity(segments.len());
+        for segment in segments {
+            let before = kept.last().filter(|_| segment.base() < active);
+            if let Some(before) = before
+                && self.reaches_into(before, &segment)?
+            {
+                segment.remove()?;
+                disk.names_changed = true;
+            } else {
+                kept.push(segment);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Whether a segment has a batch with offsets of the next one.
+    fn reaches_into(&self, segment: &Segment, next: &Segment) -> io::Result<bool> {
+        let gap = |from, to| self.is_known_gap(from, to);
+        let found = match segment.find(next.base(), &gap) {
+            Ok(Some((position, header))) => segment.verified_at(position, header.base_offset),
+            Ok(None) => return Ok(false),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(_) => Ok(true),
+            Err(SegmentError::Io(error)) => Err(error),
+            // Whoever reads it will say so.
+            Err(SegmentError::Bad(_)) => Ok(false),
+        }
     }
 
     /// The log's directory is gone, though a checkpoint has seen it: what it held, up to `end`, was acknowledged and is lost.
@@ -188,7 +235,7 @@ impl Log {
         }
         self.make_directory(disk)?;
         disk.epochs_changed = true;
-        self.finish_cut(disk);
+        self.finish_cut(disk)?;
         Ok(())
     }
 
@@ -318,7 +365,8 @@ impl Log {
         let gap = |from, to| self.is_known_gap(from, to);
         let is_whole = || Ok(!segment.index_is_bad() && segment.times_are_whole(&gap)?);
         match is_whole() {
-            _ if disk.dropped => return Ok(()),
+            // Compaction has put another one in its place: the reader looks again.
+            _ if disk.dropped || !self.has_segment(segment) => return Ok(()),
             // Another reader was faster. The time index of the active segment is never closed, so never whole.
             Ok(true) => return Ok(()),
             Err(SegmentError::Io(error)) => return Err(error),

@@ -84,6 +84,14 @@ pub struct Producers {
 }
 
 impl Producers {
+    /// The last offset of each producer's last batch.
+    pub(super) fn last_offsets(&self) -> impl Iterator<Item = (ProducerId, Offset)> {
+        let last = |(id, state): (&ProducerId, &ProducerState)| {
+            Some((*id, state.batches.back()?.last_offset))
+        };
+        self.states.iter().filter_map(last)
+    }
+
     /// Every producer, by id.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (ProducerId, &ProducerState)> {
         self.states.iter().map(|(id, state)| (*id, state))

@@ -52,6 +52,15 @@ pub struct TimestampedOffset {
     pub batch_timestamp: i64,
 }
 
+impl From<SegmentError> for ReadError {
+    fn from(error: SegmentError) -> ReadError {
+        match error {
+            SegmentError::Io(error) => ReadError::Io(error),
+            SegmentError::Bad(bad) => ReadError::Damaged(bad),
+        }
+    }
+}
+
 impl Log {
     /// Reads from memory, never blocking: whole batches from the one that holds `offset` on, at least one, none that reaches
     /// beyond `end`, no more than fit `max_bytes` after the first.
@@ -105,9 +114,9 @@ impl Log {
                 Some(segment) => self.read_segment(segment, offset, end, max_bytes).map(Some),
                 None => self.read_journaled(snapshot.journaled.as_ref(), end),
             };
-            let (dropped, cuts) = {
+            let (dropped, cuts, is_swapping) = {
                 let state = self.state();
-                (state.dropped, state.cuts)
+                (state.dropped, state.cuts, state.is_swapping)
             };
             if dropped {
                 // Whatever was read may be of a log made again under the same name.
@@ -118,7 +127,8 @@ impl Log {
                 Ok(None) => {}
                 Err(_) if cuts != snapshot.cuts => {}
                 Ok(Some(batches)) => return Ok(batches),
-                Err(error) => return Err(error),
+                Err(_) if is_swapping => drop(self.disk.lock()),
+                Err(error) => return Err(self.reported(error)),
             }
         }
     }
@@ -175,12 +185,17 @@ impl Log {
         loop {
             let before = self.state().cuts;
             let found = find(self);
-            let state = self.state();
-            if state.dropped {
+            let (dropped, cuts, is_swapping) = {
+                let state = self.state();
+                (state.dropped, state.cuts, state.is_swapping)
+            };
+            if dropped {
                 return Err(deleted().into());
             }
-            if state.cuts == before {
-                return found;
+            if is_swapping {
+                drop(self.disk.lock());
+            } else if cuts == before {
+                return found.map_err(|error| self.reported(error));
             }
         }
     }
@@ -288,7 +303,7 @@ impl Log {
         match segment.is_time_true(entry, &gap) {
             Ok(true) => Ok(entry.offset),
             Ok(false) => Ok(segment.base()),
-            Err(error) => Err(self.read_error(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -302,7 +317,7 @@ impl Log {
                 segment.trust_times();
                 Ok(())
             }
-            Err(error) => Err(self.read_error(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -316,9 +331,7 @@ impl Log {
     ) -> Result<Option<BatchHeader>, ReadError> {
         let mut found = None;
         let gap = |from, to| self.is_known_gap(from, to);
-        let start = segment
-            .find(from, &gap)
-            .map_err(|error| self.read_error(error))?;
+        let start = segment.find(from, &gap).map_err(ReadError::from)?;
         let Some((position, _)) = start else {
             return Ok(None);
         };
@@ -332,7 +345,7 @@ impl Log {
                 }
                 found.is_none()
             })
-            .map_err(|error| self.read_error(error))?;
+            .map_err(ReadError::from)?;
         Ok(found)
     }
 
@@ -345,7 +358,7 @@ impl Log {
     ) -> Result<Vec<Bytes>, ReadError> {
         let gap = |from, to| self.is_known_gap(from, to);
         let read = segment.read(offset, end, max_bytes, &gap);
-        let bytes = read.map_err(|error| self.read_error(error))?;
+        let bytes = read.map_err(ReadError::from)?;
         if segment.index_is_bad() {
             match self.rebuild_index_of(segment) {
                 // Records can be read without an index, slowly.
@@ -359,7 +372,7 @@ impl Log {
                 offset: segment.bytes(),
                 what: "segment ends before its records do",
             };
-            return Err(self.read_error(SegmentError::Bad(bad)));
+            return Err(ReadError::Damaged(bad));
         };
         let sound = self.with_known_epochs(&bytes);
         if sound < bytes.len() {
@@ -369,7 +382,7 @@ impl Log {
                     offset: 0,
                     what: "batch does not have the leader epoch its offset was written in",
                 };
-                return Err(self.read_error(SegmentError::Bad(bad)));
+                return Err(ReadError::Damaged(bad));
             }
             bytes.truncate(sound);
         }
@@ -396,14 +409,12 @@ impl Log {
         sound
     }
 
-    pub(super) fn read_error(&self, error: SegmentError) -> ReadError {
-        match error {
-            SegmentError::Io(error) => ReadError::Io(error),
-            SegmentError::Bad(bad) => {
-                tracing::error!(topic = self.topic(), partition = %self.partition().partition, damage = %bad, "damaged bytes are not served");
-                ReadError::Damaged(bad)
-            }
+    /// For the log of the process, once it is certain that nobody has changed the files meanwhile.
+    fn reported(&self, error: ReadError) -> ReadError {
+        if let ReadError::Damaged(bad) = &error {
+            tracing::error!(topic = self.topic(), partition = %self.partition().partition, damage = %bad, "damaged bytes are not served");
         }
+        error
     }
 
     /// Reads one batch that a recovery left in the journal. `None` when it is not there any more.
@@ -437,7 +448,7 @@ impl Log {
             offset: at,
             what: "batch in the journal does not have its checksum",
         };
-        Err(self.read_error(SegmentError::Bad(bad)))
+        Err(ReadError::Damaged(bad))
     }
 }
 

@@ -101,7 +101,7 @@ impl Log {
         }
         let bytes = line.closed_bytes + line.active.map_or(0, |active| active.bytes);
         log.unopened_bytes.store(bytes, Ordering::Relaxed);
-        *log.disk.lock() = Disk::restored(
+        let mut disk = Disk::restored(
             Directory::Unopened {
                 active: line.active,
                 closed_bytes: line.closed_bytes,
@@ -111,6 +111,11 @@ impl Log {
             line.leader_epochs,
             line.producers,
         );
+        if let Some(active) = line.active {
+            // The checkpoint that has been read is durable.
+            disk.note_covered(0, active.base, &log.environment.checkpoints);
+        }
+        *log.disk.lock() = disk;
         log.set_high_watermark(line.high_watermark);
         log
     }

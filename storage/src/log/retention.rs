@@ -50,12 +50,12 @@ pub(super) struct Condemned {
 }
 
 /// What is known of a segment, for who decides whether it stays.
-struct SegmentFacts {
-    segment: Arc<Segment>,
+pub(super) struct SegmentFacts {
+    pub(super) segment: Arc<Segment>,
     /// The offset after its last record.
-    end: Offset,
-    bytes: u64,
-    is_last: bool,
+    pub(super) end: Offset,
+    pub(super) bytes: u64,
+    pub(super) is_last: bool,
 }
 
 /// What must not be deleted.
@@ -133,7 +133,17 @@ impl Log {
         };
         let retention = config.retention.unwrap_or_default();
         let aged = match (retention.ms, now.wall_ms) {
-            (Some(age_max), Some(now_ms)) => self.aged(&segments, now_ms, age_max)?,
+            (Some(age_max), Some(now_ms)) => match self.aged(&segments, now_ms, age_max) {
+                // Truncated or compacted meanwhile: they are looked at the next time.
+                Err(_)
+                    if !segments
+                        .iter()
+                        .all(|facts| self.has_segment(&facts.segment)) =>
+                {
+                    0
+                }
+                aged => aged?,
+            },
             _ => 0,
         };
         let unwanted = unwanted(&segments, &bounds, size_bytes, retention, aged);
@@ -165,7 +175,7 @@ impl Log {
     }
 
     /// The greatest timestamp of a segment, in milliseconds.
-    fn newest_time(&self, facts: &SegmentFacts) -> Result<Option<i64>, ReadError> {
+    pub(super) fn newest_time(&self, facts: &SegmentFacts) -> Result<Option<i64>, ReadError> {
         let segment = &facts.segment;
         if facts.is_last {
             let disk = self.disk.lock();
@@ -271,7 +281,7 @@ fn remove_first(disk: &mut Disk) -> io::Result<()> {
     Ok(())
 }
 
-fn segment_facts(state: &State) -> Vec<SegmentFacts> {
+pub(super) fn segment_facts(state: &State) -> Vec<SegmentFacts> {
     let segments = state.segments_in_use();
     let ends = segments.iter().skip(1).map(|next| next.base());
     let ends: Vec<Offset> = ends.chain([state.offsets.written_end]).collect();

@@ -37,7 +37,7 @@ impl Log {
         if disk.cut.is_none() && begins_within && is_as_checkpointed(&disk, &segments) {
             return Ok(());
         }
-        self.finish_cut(&mut disk);
+        self.finish_cut(&mut disk)?;
         let found = segments.len();
         let stale = |segment: &Arc<Segment>| is_stale(&disk, segment.base());
         let (stale, segments): (Vec<_>, Vec<_>) = segments.into_iter().partition(stale);

@@ -25,6 +25,8 @@ const FIND_BYTES: usize = 8 << 10;
 pub struct Segment {
     owner: LogId,
     base: Offset,
+    /// Goes up when compaction puts another segment in its place, so that who still holds the old one does not open files for the new one.
+    generation: u32,
     dir: PathBuf,
     files: Arc<Descriptors>,
     bytes: AtomicU64,
@@ -93,12 +95,29 @@ impl Segment {
         Segment {
             owner,
             base,
+            generation: 0,
             dir: dir.to_owned(),
             files,
             bytes: AtomicU64::new(bytes),
             index_is_bad: AtomicBool::new(false),
             times_are_checked: AtomicBool::new(false),
             newest: Mutex::new(None),
+        }
+    }
+
+    /// The one that takes its place, under its name.
+    pub(super) fn replaced(&self, bytes: u64) -> Segment {
+        let files = Arc::clone(&self.files);
+        let mut segment = Segment::new(self.owner, &self.dir, self.base, bytes, files);
+        segment.generation = self.generation + 1;
+        segment
+    }
+
+    /// Closes its files.
+    pub(super) fn forget_files(&self) {
+        for extension in ["log", "index", "timeindex"] {
+            let path = self.path(extension);
+            self.files.forget_file(self.owner, self.generation, &path);
         }
     }
 
@@ -138,19 +157,21 @@ impl Segment {
 
     /// One of its files, open; [`io::ErrorKind::NotFound`] when it is missing.
     pub fn file(&self, extension: &str) -> io::Result<Arc<dyn IoFile>> {
-        self.files.open(self.owner, &self.path(extension))
+        self.files
+            .open(self.owner, self.generation, &self.path(extension))
     }
 
     /// One of its files, open, created when it is missing. Only for who may write the segment.
     pub(super) fn create(&self, extension: &str) -> io::Result<Arc<dyn IoFile>> {
-        self.files.create(self.owner, &self.path(extension))
+        self.files
+            .create(self.owner, self.generation, &self.path(extension))
     }
 
     /// Removes the segment's files. Only for who may write it.
     pub(super) fn remove(&self) -> io::Result<()> {
         for extension in ["log", "index", "timeindex", "txnindex", "snapshot"] {
             let path = self.path(extension);
-            self.files.forget_file(self.owner, &path);
+            self.files.forget_file(self.owner, self.generation, &path);
             if self.files.io().exists(&path)? {
                 self.files.io().remove_file(&path)?;
             }

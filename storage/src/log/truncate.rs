@@ -175,7 +175,7 @@ impl Log {
         if let Some(last) = last {
             self.cut_segment(disk, &last, to)?;
         }
-        self.finish_cut(disk);
+        self.finish_cut(disk)?;
         Ok(true)
     }
 
@@ -202,12 +202,19 @@ impl Log {
     }
 
     /// Notes that the files end where the pending cut says.
-    pub(super) fn finish_cut(&self, disk: &mut Disk) {
-        let Some(cut) = disk.cut.take() else { return };
+    pub(super) fn finish_cut(&self, disk: &mut Disk) -> io::Result<()> {
+        let Some(to) = disk.cut.as_ref().map(|cut| cut.to) else {
+            return Ok(());
+        };
+        self.forget_compaction_from(disk, to)?;
+        let Some(cut) = disk.cut.take() else {
+            return Ok(());
+        };
         disk.end = cut.to;
         disk.leader_epochs.truncate_to(cut.to);
         disk.epochs_changed = true;
         disk.producers = cut.producers;
+        Ok(())
     }
 
     /// Where in a segment the records from `to` on begin; `None` when it ends before.

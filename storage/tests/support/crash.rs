@@ -14,7 +14,9 @@ use std::time::Duration;
 use protocol::model::{BrokerId, TopicIdPartition, Uuid};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use storage::data_dir::{DataDir, DataDirConfig, Identity, OpenError, RecoveryReport};
+use storage::data_dir::{
+    CompactionSettings, DataDir, DataDirConfig, Identity, OpenError, RecoveryReport,
+};
 use storage::io::sim::{SimConfig, SimDisk};
 use storage::journal::{JournalObserver, JournalWriter, WriterConfig, WriterStep};
 use storage::log::{Log, LogConfig, Retention, is_disk_full};
@@ -125,6 +127,8 @@ impl Life {
             open_files_max: self.random.random_range(1..40),
             retention_check_ms: 300_000,
             clock_jump_pause_ms: 86_400_000,
+            compaction: CompactionSettings::default(),
+            compaction_hash_key: [9; 16],
             producer_expiration_ms: i64::MAX,
             free_bytes_min: None,
         }

@@ -30,6 +30,8 @@ pub struct GroupConfig {
     pub consumer_session_timeout_ms: i32,
     /// `group.consumer.heartbeat.interval.ms`.
     pub consumer_heartbeat_interval_ms: i32,
+    /// `group.consumer.rebalance.heartbeat.interval.ms`: where it is less than the interval, of members that are not where they are to be.
+    pub consumer_rebalance_heartbeat_interval_ms: i32,
     /// `group.consumer.assignment.interval.ms`.
     pub consumer_assignment_interval_ms: i32,
     /// `group.consumer.max.size`, in members.
@@ -58,6 +60,7 @@ impl Default for GroupConfig {
             record_bytes_max: 16 << 20,
             consumer_session_timeout_ms: 45_000,
             consumer_heartbeat_interval_ms: 5_000,
+            consumer_rebalance_heartbeat_interval_ms: 200,
             consumer_assignment_interval_ms: 1_000,
             consumer_members_max: i32::MAX as usize,
             consumer_assignors: ASSIGNORS.to_vec(),

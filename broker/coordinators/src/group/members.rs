@@ -8,7 +8,7 @@ use protocol::group_records::GroupRecord;
 
 use super::ask::{ListedGroup, Protocol};
 use super::classic::{CONSUMER_PROTOCOL_TYPE, ClassicGroup, ClassicState};
-use super::consumer::ConsumerGroup;
+use super::consumer::{ConsumerGroup, Refusal};
 use super::context::Context;
 use super::offsets::GroupOffsets;
 
@@ -222,7 +222,7 @@ impl Group {
     }
 
     /// Makes it a group of the consumer protocol, if it is not and may be.
-    pub(super) fn upgrade(&mut self, context: &mut Context<'_>) -> Result<(), ErrorCode> {
+    pub(super) fn upgrade(&mut self, context: &mut Context<'_>) -> Result<(), Refusal> {
         let Members::Classic(classic) = &mut self.members else {
             return Ok(());
         };
@@ -235,14 +235,21 @@ impl Group {
             }
             ConsumerGroup::new(Arc::clone(&self.id))
         } else {
-            let may_be = context.config.migration.upgrades
-                && classic.is_of_consumers()
-                && classic.members() <= context.config.consumer_members_max;
-            let upgraded = match may_be {
-                true => ConsumerGroup::upgrade(context, &self.id, classic),
-                false => None,
+            let upgraded = if !context.config.migration.upgrades {
+                Err("online upgrade is disabled")
+            } else if !classic.is_of_consumers() {
+                Err("the group does not use the consumer embedded protocol")
+            } else if classic.members() > context.config.consumer_members_max {
+                Err("the group size exceeds the consumer group maximum size")
+            } else {
+                ConsumerGroup::upgrade(context, &self.id, classic)
             };
-            upgraded.ok_or(ErrorCode::GroupIdNotFound)?
+            upgraded.map_err(|why| {
+                let id = &self.id;
+                let message =
+                    format!("Cannot upgrade classic group {id} to consumer group because {why}.");
+                Refusal::new(ErrorCode::GroupIdNotFound, message)
+            })?
         };
         self.members = Members::Consumer(Box::new(consumer));
         Ok(())

@@ -101,7 +101,8 @@ fn member(member: DescribedConsumerMember, version: i16) -> Member {
         .with_client_id(on_wire(&member.client_id))
         .with_client_host(on_wire(&member.client_host))
         .with_subscribed_topic_names(names.map(|name| TopicName(on_wire(name))).collect())
-        .with_subscribed_topic_regex(member.regex.as_deref().map(on_wire))
+        // Empty for none, as in Kafka.
+        .with_subscribed_topic_regex(Some(on_wire(member.regex.as_deref().unwrap_or_default())))
         .with_assignment(assignment(member.assigned))
         .with_target_assignment(assignment(member.target));
     if version >= MEMBER_TYPE_MIN {

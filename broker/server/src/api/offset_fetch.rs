@@ -26,7 +26,7 @@ use broker_coordinators::group::CommittedOffset;
 use broker_coordinators::group::ask::{FetchOffsets, FetchReply, FetchedTopic};
 
 use super::controller::first_error;
-use super::groups::{named, on_wire, shared};
+use super::groups::{on_wire, shared};
 use super::topics::name_of;
 use super::{Answer, Api, Call, decode};
 
@@ -101,7 +101,9 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
 }
 
 fn of_group(image: &MetadataImage, group: &OffsetFetchRequestGroup, version: i16) -> FetchOffsets {
-    let member = group.member_id.as_ref().and_then(named);
+    // An administrator names none.
+    let is_member = group.member_id.is_some() || group.member_epoch >= 0;
+    let member = group.member_id.as_ref().map(shared).unwrap_or_default();
     let of_topic = |topic: &OffsetFetchRequestTopics| {
         let name = match version >= TOPIC_IDS_MIN {
             true => name_of(image, topic.topic_id).ok()?,
@@ -112,7 +114,7 @@ fn of_group(image: &MetadataImage, group: &OffsetFetchRequestGroup, version: i16
     let topics = group.topics.as_ref();
     FetchOffsets {
         group: shared(&group.group_id.0),
-        member: member.map(|member| (member, group.member_epoch)),
+        member: is_member.then_some((member, group.member_epoch)),
         topics: topics.map(|topics| topics.iter().filter_map(of_topic).collect()),
     }
 }

@@ -97,13 +97,8 @@ pub static ACCEPTED_WITHOUT_EFFECT: &[Definition] = &[
     accepted("kafka.metrics.polling.interval.secs", Int, Some("10")).at_least(1),
     accepted("kafka.metrics.reporters", List, Some("")),
     accepted("leader.imbalance.check.interval.seconds", Long, Some("300")).at_least(1),
-    accepted("log.cleaner.backoff.ms", Long, Some("15000")).at_least(0).dynamic(),
-    accepted("log.cleaner.dedupe.buffer.size", Long, Some("134217728")).dynamic(),
-    accepted("log.cleaner.enable", Boolean, Some("true")),
     accepted("log.cleaner.io.buffer.load.factor", Double, Some("0.9")).dynamic(),
     accepted("log.cleaner.io.buffer.size", Int, Some("524288")).at_least(0).dynamic(),
-    accepted("log.cleaner.io.max.bytes.per.second", Double, Some("1.7976931348623157E308"))
-        .dynamic(),
     accepted("log.cleaner.threads", Int, Some("1")).at_least(0).dynamic(),
     accepted("log.dir.failure.timeout.ms", Long, Some("30000")).at_least(1),
     accepted("log.flush.offset.checkpoint.interval.ms", Int, Some("60000")).at_least(0),

@@ -337,7 +337,7 @@ impl LoggingConfig {
 }
 
 impl Settings {
-    fn boolean(&self, name: &str) -> bool {
+    pub(super) fn boolean(&self, name: &str) -> bool {
         matches!(self.get(name).value, Some(Value::Boolean(true)))
     }
 

@@ -41,6 +41,8 @@ pub fn group_config(settings: &Settings) -> GroupConfig {
         members_max: count("group.max.size"),
         consumer_session_timeout_ms: settings.number("group.consumer.session.timeout.ms"),
         consumer_heartbeat_interval_ms: settings.number("group.consumer.heartbeat.interval.ms"),
+        consumer_rebalance_heartbeat_interval_ms: settings
+            .number("group.consumer.rebalance.heartbeat.interval.ms"),
         consumer_assignment_interval_ms: settings.number("group.consumer.assignment.interval.ms"),
         consumer_members_max: count("group.consumer.max.size"),
         consumer_assignors: assignors.filter_map(|name| Assignor::named(name)).collect(),

@@ -64,9 +64,17 @@ pub(super) const GROUPS: &[Definition] = &[
         "group.consumer.heartbeat.interval.ms",
         Int,
         Some("5000"),
-        "How often members of consumer groups are asked to be heard of. While partitions change hands it is sooner. A group may have its own.",
+        "How often members of consumer groups are asked to be heard of. A group may have its own.",
     )
     .at_least(1),
+    Definition::new(
+        "group.consumer.rebalance.heartbeat.interval.ms",
+        Int,
+        Some("200"),
+        "How often members of a consumer group are asked to be heard of while partitions change hands, where that is less than the group's interval.",
+    )
+    .at_least(1)
+    .own(),
     Definition::new(
         "group.consumer.min.heartbeat.interval.ms",
         Int,

@@ -237,10 +237,38 @@ pub(super) const LOGS: &[Definition] = &[
     )
     .dynamic(),
     Definition::new(
+        "log.cleaner.enable",
+        Boolean,
+        Some("true"),
+        "Whether topics with `cleanup.policy=compact` are compacted, `__consumer_offsets` among them.",
+    ),
+    Definition::new(
+        "log.cleaner.backoff.ms",
+        Long,
+        Some("15000"),
+        "How often dirty logs are looked for, where the last look found none.",
+    )
+    .at_least(0)
+    .dynamic(),
+    Definition::new(
+        "log.cleaner.dedupe.buffer.size",
+        Long,
+        Some("134217728"),
+        "Memory for the keys of the log that is being compacted, in each data directory: 24 bytes for a key. With more keys it takes more passes.",
+    )
+    .dynamic(),
+    Definition::new(
+        "log.cleaner.io.max.bytes.per.second",
+        Double,
+        Some("1.7976931348623157E308"),
+        "How much compaction reads and writes in a second, in each data directory.",
+    )
+    .dynamic(),
+    Definition::new(
         "log.cleaner.delete.retention.ms",
         Long,
         Some("86400000"),
-        "Reported as `delete.retention.ms`, for compaction.",
+        "Reported as `delete.retention.ms`, which compaction goes by.",
     )
     .at_least(0)
     .dynamic(),
@@ -248,7 +276,7 @@ pub(super) const LOGS: &[Definition] = &[
         "log.cleaner.min.compaction.lag.ms",
         Long,
         Some("0"),
-        "Reported as `min.compaction.lag.ms`, for compaction.",
+        "Reported as `min.compaction.lag.ms`, which compaction goes by.",
     )
     .at_least(0)
     .dynamic(),
@@ -256,7 +284,7 @@ pub(super) const LOGS: &[Definition] = &[
         "log.cleaner.max.compaction.lag.ms",
         Long,
         Some("9223372036854775807"),
-        "Reported as `max.compaction.lag.ms`, for compaction.",
+        "Reported as `max.compaction.lag.ms`, which compaction goes by.",
     )
     .at_least(1)
     .dynamic(),
@@ -264,7 +292,7 @@ pub(super) const LOGS: &[Definition] = &[
         "log.cleaner.min.cleanable.ratio",
         Double,
         Some("0.5"),
-        "Reported as `min.cleanable.dirty.ratio`, for compaction.",
+        "Reported as `min.cleanable.dirty.ratio`, which compaction goes by.",
     )
     .check(Check::Ratio)
     .dynamic(),

@@ -11,6 +11,7 @@ mod accepted;
 mod broker;
 mod broker_definitions;
 mod client_metrics;
+mod compaction;
 mod definition;
 mod describe;
 mod dynamic;
@@ -45,6 +46,7 @@ pub use client_metrics::{
     CLIENT_METRICS_DEFINITIONS, ClientMetricsError, describe_client_metrics,
     validate_client_metrics,
 };
+pub use compaction::compaction_settings;
 pub use definition::{Check, ConfigType, Definition, Importance, KafkaDefault, Section, Update};
 pub use describe::{
     ConfigEntry, ConfigSource, ConfigSynonym, describe_all_brokers, describe_broker, describe_topic,

@@ -2,17 +2,6 @@
 
 /// Names of the broker's and of topics' settings.
 const NOT_YET: &[&str] = &[
-    // Compaction: nothing is compacted.
-    "cleanup.policy",
-    "delete.retention.ms",
-    "log.cleaner.delete.retention.ms",
-    "log.cleaner.max.compaction.lag.ms",
-    "log.cleaner.min.cleanable.ratio",
-    "log.cleaner.min.compaction.lag.ms",
-    "log.cleanup.policy",
-    "max.compaction.lag.ms",
-    "min.cleanable.dirty.ratio",
-    "min.compaction.lag.ms",
     // Replication: there is one node.
     "min.insync.replicas",
     "unclean.leader.election.enable",

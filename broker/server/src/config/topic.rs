@@ -35,6 +35,14 @@ pub struct TopicConfig {
     pub file_delete_delay_ms: i64,
     /// `cleanup.policy`.
     pub cleanup_policy: CleanupPolicy,
+    /// `min.cleanable.dirty.ratio`, in millionths.
+    pub min_dirty_ppm: u32,
+    /// `min.compaction.lag.ms`.
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`.
+    pub max_compaction_lag_ms: i64,
+    /// `delete.retention.ms`.
+    pub delete_retention_ms: i64,
     /// `durability`.
     pub durability: Durability,
     /// `compression.type` at the level that is set for it; `None` is as the producer sends it.
@@ -105,6 +113,10 @@ impl TopicConfig {
                 delete: has_policy("delete"),
                 compact: has_policy("compact"),
             },
+            min_dirty_ppm: view.ppm("min.cleanable.dirty.ratio"),
+            min_compaction_lag_ms: view.number("min.compaction.lag.ms"),
+            max_compaction_lag_ms: view.number("max.compaction.lag.ms"),
+            delete_retention_ms: view.number("delete.retention.ms"),
             durability: match view.text("durability").as_str() {
                 "os" => Durability::Os,
                 _ => Durability::Fsync,
@@ -142,6 +154,19 @@ struct View<'a> {
 }
 
 impl View<'_> {
+    /// A share of 1, in millionths.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the bounds of the setting are 0 and 1"
+    )]
+    fn ppm(&self, name: &str) -> u32 {
+        match self.value(name) {
+            Value::Double(share) => (share * 1e6) as u32,
+            _ => panic!("{name} is a share"),
+        }
+    }
+
     fn value(&self, name: &str) -> Value {
         match topic_definition(name) {
             Some(topic) => resolve(topic, self.overrides, self.settings).value,

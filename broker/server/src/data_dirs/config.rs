@@ -10,7 +10,7 @@ use storage::data_dir::DataDirConfig;
 use storage::io::Io;
 use storage::journal::WriterConfig;
 
-use crate::config::{Config, TopicConfig};
+use crate::config::{Config, TopicConfig, compaction_settings};
 use crate::open_files::OpenFiles;
 
 /// Memory for the tails of a directory, at least.
@@ -86,6 +86,8 @@ impl DirectoryConfigs<'_> {
             open_files_max: OpenFiles::of_process().for_directory(directories),
             retention_check_ms: millis(config.logs.retention_check_interval),
             clock_jump_pause_ms: millis(config.logs.clock_jump_pause),
+            compaction: compaction_settings(&self.config.settings),
+            compaction_hash_key: rand::random(),
             producer_expiration_ms: millis(config.producers.producer_id_expiration),
             free_bytes_min: config.journal.free_bytes_min,
         }

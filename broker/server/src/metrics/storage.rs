@@ -1,5 +1,7 @@
 //! The data directories, asked for at each scrape.
 
+use storage::data_dir::CompactionProgress;
+
 use super::exposition::Exposition;
 
 /// A data directory that can be used.
@@ -29,6 +31,8 @@ pub struct StorageSample {
     pub deleted_bytes: u64,
     /// Whether retention by age pauses because of the clock.
     pub retention_paused: bool,
+    /// What compaction has done and has before it.
+    pub compaction: CompactionProgress,
 }
 
 /// All directories, by path; `None` for one that is offline.
@@ -38,7 +42,7 @@ pub(super) struct StorageSamples(pub(super) Vec<(String, Option<StorageSample>)>
 /// A metric's name, its help, and its value for a directory.
 type Column = (&'static str, &'static str, fn(&StorageSample) -> u64);
 
-const GAUGES: [Column; 10] = [
+const GAUGES: [Column; 14] = [
     ("holdfast_journal_bytes_used", "Bytes not released.", |s| {
         s.journal_bytes_used
     }),
@@ -85,9 +89,29 @@ const GAUGES: [Column; 10] = [
         "1 while nothing is deleted for its age, since the clock has jumped.",
         |s| u64::from(s.retention_paused),
     ),
+    (
+        "holdfast_compaction_dirty_bytes",
+        "Bytes of segments that could be compacted, as of the last look for dirty partitions.",
+        |s| s.compaction.dirty_bytes,
+    ),
+    (
+        "holdfast_compaction_under_way_bytes",
+        "Bytes that the pass under way has read and written; 0 between passes.",
+        |s| s.compaction.bytes_under_way,
+    ),
+    (
+        "kafka_log_logcleanermanager_max_dirty_percent",
+        "The greatest dirty share of a partition, in percent, as of the last look for dirty partitions.",
+        |s| u64::from(s.compaction.dirtiest_ppm / 10_000),
+    ),
+    (
+        "kafka_log_logcleanermanager_uncleanable_partitions_count",
+        "Partitions that are not compacted any more, since they are damaged or their records cannot be read.",
+        |s| s.compaction.uncleanable_logs as u64,
+    ),
 ];
 
-const COUNTERS: [Column; 2] = [
+const COUNTERS: [Column; 6] = [
     (
         "holdfast_retention_deleted_segments_total",
         "Segments that retention has deleted.",
@@ -97,6 +121,26 @@ const COUNTERS: [Column; 2] = [
         "holdfast_retention_deleted_bytes_total",
         "Bytes of those segments.",
         |s| s.deleted_bytes,
+    ),
+    (
+        "holdfast_compaction_passes_total",
+        "Passes of compaction over a partition.",
+        |s| s.compaction.passes,
+    ),
+    (
+        "holdfast_compaction_read_bytes_total",
+        "Bytes of segments that compaction has read.",
+        |s| s.compaction.bytes_read,
+    ),
+    (
+        "holdfast_compaction_written_bytes_total",
+        "Bytes of segments that compaction has written.",
+        |s| s.compaction.bytes_written,
+    ),
+    (
+        "holdfast_compaction_removed_records_total",
+        "Records that compaction has left out.",
+        |s| s.compaction.records_removed,
     ),
 ];
 

@@ -17,7 +17,8 @@ use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
 use storage::data_dir::DataDir;
 use storage::journal::JournalFault;
 use storage::log::{
-    AppendError, Appended, Hold, Log, LogListener, ProducerError, ReadError, Retention, TailRead,
+    AppendError, Appended, Compaction, Hold, Log, LogListener, ProducerError, ReadError, Retention,
+    TailRead,
 };
 
 use crate::config::TopicConfig;
@@ -373,15 +374,26 @@ fn read_code(error: &ReadError) -> ErrorCode {
 
 /// What a topic's configuration means for its logs.
 pub fn log_config(config: &TopicConfig) -> storage::log::LogConfig {
+    let is_compacted = config.cleanup_policy.compact;
     storage::log::LogConfig {
         segment_bytes: u64::from(config.segment_bytes),
-        segment_ms: config.segment_ms,
+        // The active segment is not compacted (Kafka's `LogConfig.maxSegmentMs`).
+        segment_ms: match is_compacted {
+            true => config.segment_ms.min(config.max_compaction_lag_ms),
+            false => config.segment_ms,
+        },
         index_interval_bytes: u64::from(config.index_interval_bytes),
         segment_index_bytes: u64::from(config.segment_index_bytes),
         segment_jitter_ms: config.segment_jitter_ms,
         retention: config.cleanup_policy.delete.then_some(Retention {
             ms: config.retention_ms,
             bytes: config.retention_bytes,
+        }),
+        compaction: is_compacted.then_some(Compaction {
+            min_dirty_ppm: config.min_dirty_ppm,
+            min_lag_ms: config.min_compaction_lag_ms,
+            max_lag_ms: config.max_compaction_lag_ms,
+            delete_retention_ms: config.delete_retention_ms,
         }),
         file_delete_delay_ms: config.file_delete_delay_ms,
         flush_messages: config.flush_messages,

@@ -86,7 +86,7 @@ impl Failure {
 }
 
 /// Replaces what is in `out`, whose length stays within `max_bytes`.
-fn decompress_section(
+pub(super) fn decompress_section(
     compression: Compression,
     section: &[u8],
     max_bytes: usize,

@@ -36,6 +36,6 @@ fn fill(running: &mut Running, topic: &str, records: usize) {
     running.dir.checkpoint(None).expect("a checkpoint");
 }
 
-fn log_path(topic: &str, base: i64, extension: &str) -> std::path::PathBuf {
+pub(crate) fn log_path(topic: &str, base: i64, extension: &str) -> std::path::PathBuf {
     format!("{}/{topic}-0/{base:020}.{extension}", crate::fixture::ROOT).into()
 }

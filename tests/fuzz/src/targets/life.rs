@@ -15,7 +15,9 @@ use protocol::model::{
     BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, TopicId,
     TopicIdPartition,
 };
-use storage::data_dir::{DataDir, DataDirConfig, Identity, OpenError, RecoveryReport};
+use storage::data_dir::{
+    CompactionSettings, DataDir, DataDirConfig, Identity, OpenError, RecoveryReport,
+};
 use storage::io::sim::{SimConfig, SimDisk};
 use storage::journal::{JournalFiles, JournalObserver, JournalWriter, WriterConfig, WriterStep};
 use storage::log::{Durability, LogConfig};
@@ -94,6 +96,8 @@ pub(super) fn open(disk: &SimDisk) -> Result<(Arc<DataDir>, RecoveryReport), Ope
         open_files_max: 10,
         retention_check_ms: i64::MAX,
         clock_jump_pause_ms: 0,
+        compaction: CompactionSettings::default(),
+        compaction_hash_key: [0; 16],
         producer_expiration_ms: i64::MAX,
         free_bytes_min: None,
     };

@@ -38,6 +38,11 @@ impl ClassicGroup {
             .collect()
     }
 
+    /// What each member is assigned.
+    pub(in crate::group) fn assignments(&self) -> impl Iterator<Item = &Bytes> {
+        self.members.values().map(|member| &member.assignment)
+    }
+
     /// Gives its members away, in the order of [`chosen_metadata`](Self::chosen_metadata). Those that wait are told to join again.
     pub(in crate::group) fn give_up(&mut self, context: &mut Context<'_>) -> Vec<ConvertedMember> {
         for timer in [

@@ -63,13 +63,6 @@ impl ConsumerGroup {
         self.assign_if_due(context);
     }
 
-    /// The same at once.
-    pub(super) fn assign_now(&mut self, context: &mut Context<'_>) {
-        if self.epoch > self.target_epoch {
-            self.assign(context);
-        }
-    }
-
     fn assign(&mut self, context: &mut Context<'_>) {
         let targets = self.compute_targets(context);
         for (member, target) in targets {

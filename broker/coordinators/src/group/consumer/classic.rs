@@ -18,7 +18,7 @@ use super::super::classic::CONSUMER_PROTOCOL_TYPE;
 use super::super::cluster::{Cluster, TopicPartition};
 use super::super::context::Context;
 use super::ConsumerGroup;
-use super::member::{AWAY_EPOCH, ClassicSide, ConsumerMember, MemberState, Profile};
+use super::member::{ClassicSide, ConsumerMember, MemberState, Profile};
 
 impl ConsumerGroup {
     /// JoinGroup (Kafka's `classicGroupJoinToConsumerGroup`). It is answered at once.
@@ -29,7 +29,7 @@ impl ConsumerGroup {
     ) -> JoinReply {
         match self.try_join(context, ask) {
             Ok(reply) => reply,
-            Err(error) => JoinReply::refused(error, ask.member.clone()),
+            Err(error) => JoinReply::refused(error, None),
         }
     }
 
@@ -38,6 +38,9 @@ impl ConsumerGroup {
         context: &mut Context<'_>,
         ask: &JoinGroup,
     ) -> Result<JoinReply, ErrorCode> {
+        if !context.config.migration.upgrades && !context.config.migration.downgrades {
+            return Err(ErrorCode::InconsistentGroupProtocol);
+        }
         let is_known = ask.member.as_ref().is_some_and(|it| self.has_member(it));
         let replaces = ask
             .instance
@@ -86,8 +89,7 @@ impl ConsumerGroup {
         };
         let is_changed = self.put_profile(context, &id, &before, profile, is_new);
         self.refresh(context, is_changed);
-        // It would only be told to join again.
-        self.assign_now(context);
+        self.assign_if_due(context);
         let owned = with_ids(&**context.cluster, &said.owned);
         self.reconcile(context, &id, Some(&owned));
         self.touch(context, &id);
@@ -191,7 +193,9 @@ impl ConsumerGroup {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }
         // One that is to give partitions up has to be told of it, though it has to join again afterwards.
-        if self.epoch > member.current.epoch && member.current.state != MemberState::Unrevoked {
+        if self.target_epoch > member.current.epoch
+            && member.current.state != MemberState::Unrevoked
+        {
             self.await_join(context, &ask.member, member);
             return Err(ErrorCode::RebalanceInProgress);
         }
@@ -210,7 +214,7 @@ impl ConsumerGroup {
             Err(error) => return error,
         };
         self.touch(context, &ask.member);
-        let is_behind = self.epoch > member.current.epoch;
+        let is_behind = self.target_epoch > member.current.epoch;
         let is_to_join = match member.current.state {
             MemberState::Stable => is_behind,
             MemberState::Unrevoked => true,
@@ -300,9 +304,8 @@ impl ConsumerGroup {
             (None, Some(member)) => member,
             (None, None) => return Err(ErrorCode::UnknownMemberId),
         };
-        let member = self.members.get(id).ok_or(ErrorCode::UnknownMemberId)?;
-        // One of the consumer protocol leaves by its own request; an administrator can remove it while it is away.
-        match member.is_classic() || member.current.epoch == AWAY_EPOCH {
+        // An administrator can remove members of both protocols.
+        match self.members.contains_key(id) {
             true => Ok(Arc::clone(id)),
             false => Err(ErrorCode::UnknownMemberId),
         }

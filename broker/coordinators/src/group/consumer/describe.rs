@@ -1,5 +1,6 @@
 //! ConsumerGroupDescribe.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::ask::{DescribedConsumerGroup, DescribedConsumerMember, NamedPartitions};
@@ -19,6 +20,7 @@ impl ConsumerGroup {
             members: self
                 .members
                 .iter()
+                .rev()
                 .map(|(id, member)| described(id, member, cluster))
                 .collect(),
         }
@@ -31,6 +33,13 @@ fn described(
     cluster: &dyn Cluster,
 ) -> DescribedConsumerMember {
     let profile = &member.profile;
+    let current = &member.current;
+    // What it is to give up it still has.
+    let assigned: BTreeSet<_> = current
+        .assigned
+        .keys()
+        .chain(current.revoking.keys())
+        .collect();
     DescribedConsumerMember {
         member: Arc::clone(id),
         instance: profile.instance.clone(),
@@ -40,7 +49,7 @@ fn described(
         client_host: Arc::clone(&profile.client_host),
         names: profile.names.iter().cloned().collect(),
         regex: profile.regex.clone(),
-        assigned: named(cluster, member.current.assigned.keys()),
+        assigned: named(cluster, assigned.into_iter()),
         target: named(cluster, member.target.iter()),
         is_classic: member.is_classic(),
     }

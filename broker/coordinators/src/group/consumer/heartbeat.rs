@@ -27,9 +27,6 @@ use super::super::context::Context;
 use super::member::{AWAY_EPOCH, ConsumerMember, MemberState, Profile, by_topic};
 use super::{ConsumerGroup, Refusal};
 
-/// How soon a member that is not where it is to be should be heard of again: partitions it waits for may be free.
-const UNRECONCILED_INTERVAL_MS: i32 = 200;
-
 /// Who sends a heartbeat.
 pub(super) enum Speaker {
     /// A member.
@@ -127,11 +124,20 @@ impl ConsumerGroup {
         if is_behind {
             return Ok(self.answer(context, &id, true));
         }
+        if let Some(member) = self.members.get_mut(&id)
+            && member.is_of_its_epoch
+            && ask.epoch == member.current.epoch
+        {
+            member.is_unconfirmed = false;
+        }
         self.note_confirmation(&id, ask);
+        let mut has_to_confirm = false;
         if ask.epoch == 0 {
             // It has nothing.
             self.reconcile(context, &id, ask.owned.as_ref());
-        } else if !self.holds_revocation(context, &id) {
+        } else if self.holds_revocation(context, &id) {
+            has_to_confirm = true;
+        } else {
             let member = &self.members[&id];
             let said = ask.owned.as_ref().filter(|owned| member.says_of_now(owned));
             self.reconcile(context, &id, said);
@@ -141,8 +147,11 @@ impl ConsumerGroup {
             && ask.owned.is_some();
         self.note_confirmation(&id, ask);
         let member = &self.members[&id];
-        // Until it says that it has followed: an answer may be lost, or go to a request that was sent twice. (Kafka tells it once.)
-        let is_to_follow = member.is_unconfirmed || member.current.state == MemberState::Unrevoked;
+        // Until it says that it has followed, or could not know its epoch otherwise: an answer may be lost, or go to a request that was sent
+        // twice. (Kafka tells it once.)
+        let is_to_follow = has_to_confirm
+            || member.is_unconfirmed
+            || member.current.state == MemberState::Unrevoked;
         let tells_all = ask.epoch == 0 || is_full || is_to_follow || !member.was_told;
         if let Some(member) = self.members.get_mut(&id) {
             member.was_told = true;
@@ -176,7 +185,8 @@ impl ConsumerGroup {
             epoch: member.current.epoch,
             heartbeat_interval_ms: match is_where_it_is_to_be {
                 true => interval_ms,
-                false => interval_ms.min(UNRECONCILED_INTERVAL_MS),
+                // Partitions it waits for may be free soon.
+                false => interval_ms.min(context.config.consumer_rebalance_heartbeat_interval_ms),
             },
             assignment: tells_all.then(|| by_topic(member.current.assigned.keys())),
         }

@@ -97,8 +97,10 @@ pub(super) struct ConsumerMember {
     pub(super) current: Current,
     /// What it is to have.
     pub(super) target: Arc<BTreeSet<TopicPartition>>,
-    /// It has not said yet that it has what it was assigned last. Volatile, as the next: after a load all are believed to have it.
+    /// It may not have heard of what it was assigned last. Volatile, as the next: after a load all are believed to have it.
     pub(super) is_unconfirmed: bool,
+    /// What it is assigned has not changed since it got its epoch: a heartbeat of that epoch says that it has heard of it.
+    pub(super) is_of_its_epoch: bool,
     /// What it was assigned since it said so.
     pub(super) fresh: BTreeSet<TopicPartition>,
     /// It has been told what it is assigned since the load; volatile.

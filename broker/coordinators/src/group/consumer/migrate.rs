@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use protocol::consumer_protocol::{assignment, subscription};
+use protocol::consumer_protocol::{assignment, has_user_data, subscription};
 use protocol::group_records::GroupRecord;
 
 use super::super::classic::{ClassicGroup, ConvertedMember};
@@ -23,18 +23,26 @@ pub(in crate::group) struct Downgrade {
 }
 
 impl ConsumerGroup {
-    /// What a classic group becomes. `None`: what its members say of themselves cannot be read.
+    /// What a classic group becomes; or why it cannot be one.
     pub(in crate::group) fn upgrade(
         context: &mut Context<'_>,
         id: &Arc<str>,
         classic: &mut ClassicGroup,
-    ) -> Option<ConsumerGroup> {
-        let subscriptions: Option<Vec<_>> = classic
+    ) -> Result<ConsumerGroup, &'static str> {
+        let subscriptions: Result<Vec<_>, _> = classic
             .chosen_metadata()
             .iter()
-            .map(|metadata| subscription(metadata).ok())
+            .map(|metadata| subscription(metadata))
             .collect();
-        let subscriptions = subscriptions?;
+        let malformed = "the embedded consumer protocol is malformed";
+        let subscriptions = subscriptions.map_err(|_| malformed)?;
+        // What an assignor of their own has told them would be lost.
+        if classic.assignments().any(|it| has_user_data(it)) {
+            return Err(
+                "an unsupported custom assignor is in use. Please refer to the documentation or switch to a default \
+                 assignor before re-attempting the upgrade",
+            );
+        }
         let epoch = classic.generation().max(FIRST_EPOCH);
         let members = classic.give_up(context);
         context.record(GroupRecord::GroupMetadata {
@@ -70,7 +78,7 @@ impl ConsumerGroup {
             assigned.retain(|partition| taken.insert(*partition));
             group.put_converted(context, &member.id, &profile, &assigned, epoch);
         }
-        Some(group)
+        Ok(group)
     }
 
     fn put_converted(

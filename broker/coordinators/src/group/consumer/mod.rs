@@ -219,7 +219,10 @@ impl ConsumerGroup {
             self.owners.insert(*partition, Arc::clone(&id));
         }
         let known = self.member(member);
-        known.is_unconfirmed |= !before.assigned.keys().eq(current.assigned.keys());
+        let is_changed = !before.assigned.keys().eq(current.assigned.keys());
+        known.is_unconfirmed |= is_changed;
+        known.is_of_its_epoch =
+            before.epoch != current.epoch || known.is_of_its_epoch && !is_changed;
         let added = current.assigned.keys();
         known
             .fresh

@@ -41,7 +41,7 @@ fn members_near_a_replica_are_preferred() {
         .iter()
         .map(|member| (&*member.member, member.target[0].partitions.clone()))
         .collect();
-    assert_eq!(targets, [("a", vec![1, 3]), ("b", vec![0, 2])]);
+    assert_eq!(targets, [("b", vec![0, 2]), ("a", vec![1, 3])]);
 }
 
 /// A group of 5,000 members and 10,000 partitions holds up others for as long as one of its heartbeats takes: what has to be done again for

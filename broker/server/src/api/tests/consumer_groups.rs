@@ -115,7 +115,7 @@ async fn a_member_is_given_an_id_or_has_one_and_is_assigned_partitions() {
         assert_eq!(only.member_type, if version == 0 { -1 } else { 1 });
         assert_eq!(only.client_host.as_str(), "/127.0.0.1");
         assert_eq!(only.subscribed_topic_names, [TopicName(text("t"))]);
-        assert_eq!(only.subscribed_topic_regex, None);
+        assert_eq!(only.subscribed_topic_regex, Some(text("")));
         for side in [&only.assignment, &only.target_assignment] {
             let topics = &side.topic_partitions;
             assert_eq!(topics[0].topic_name.as_str(), "t");
