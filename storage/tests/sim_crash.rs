@@ -56,6 +56,8 @@ fn what_was_durable_survives_every_crash() {
         sum.truncations,
         sum.duplicates,
         sum.deleted,
+        sum.compacted,
+        sum.merged,
         sum.unjournaled,
         sum.starts,
         sum.read,

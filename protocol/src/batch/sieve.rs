@@ -188,3 +188,6 @@ fn seal(batch: &mut [u8; HEADER_BYTES]) {
     put(batch, at::LENGTH, length.to_be_bytes());
     update_crc(batch);
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use storage::data_dir::{
 };
 use storage::io::sim::{SimConfig, SimDisk};
 use storage::journal::{JournalObserver, JournalWriter, WriterConfig, WriterStep};
-use storage::log::{Log, LogConfig, Retention, is_disk_full};
+use storage::log::{Compaction, Log, LogConfig, Retention, is_disk_full};
 
 use super::model::Expected;
 
@@ -232,7 +232,8 @@ impl Life {
         }
         let reserve = data_dir.reserve_bytes();
         let result = match self.random.random_range(0..100) {
-            0..38 => self.append(),
+            0..36 => self.append(),
+            36..38 => self.compact(),
             38..39 => self.advance_start(),
             39..40 => {
                 self.retain(data_dir);
@@ -358,7 +359,14 @@ fn log_config(random: &mut SmallRng) -> LogConfig {
             .random_bool(0.5)
             .then(|| random.random_range(0..100) << 10),
     });
+    let compaction = random.random_bool(0.4).then_some(Compaction {
+        min_dirty_ppm: 0,
+        min_lag_ms: 0,
+        max_lag_ms: i64::MAX,
+        delete_retention_ms: 1_000,
+    });
     LogConfig {
+        compaction,
         segment_bytes: 16 << 10,
         segment_jitter_ms: 1_000,
         index_interval_bytes: 512,

@@ -1,5 +1,6 @@
 //! A log as it should be: what was done to it, in order, and how much of that was seen to be durable.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -43,6 +44,11 @@ pub struct Content {
     pub start: usize,
 }
 
+/// The key of a record: what its value begins with.
+pub fn key_of(value: &[u8]) -> &[u8] {
+    value.split(|byte| *byte == b'-').next().unwrap_or_default()
+}
+
 impl Content {
     fn end(&self) -> usize {
         // What lay before the start may be lost: then the log goes on there.
@@ -66,13 +72,41 @@ impl Content {
     }
 
     /// Whether a log with these ends and records is this one, wherever it starts.
-    fn is(&self, start: usize, end: usize, read: &[(i64, Vec<u8>)]) -> bool {
-        self.end() == end
-            && start <= end
-            && read.len() == end - start
-            && (start..end).zip(read).all(|(at, (offset, value))| {
-                at as i64 == *offset && self.value_at(at) == Some(value)
-            })
+    fn is(
+        &self,
+        (start, end): (usize, usize),
+        read: &[(i64, Vec<u8>)],
+        is_compacted: bool,
+    ) -> bool {
+        self.end() == end && start <= end && self.has(start..end, read, is_compacted)
+    }
+
+    /// Whether these are the records of a part of it: all of them, or, where it is compacted, all that no later one has the key of.
+    fn has(&self, part: Range<usize>, read: &[(i64, Vec<u8>)], is_compacted: bool) -> bool {
+        let mut read = read.iter().peekable();
+        let mut next = || read.next_if(|_| true);
+        let mut found = next();
+        for at in part {
+            match found {
+                Some((offset, value)) if *offset == at as i64 => {
+                    if self.value_at(at) != Some(value) {
+                        return false;
+                    }
+                    found = next();
+                }
+                _ if is_compacted && self.is_superseded(at) => {}
+                _ => return false,
+            }
+        }
+        found.is_none()
+    }
+
+    fn is_superseded(&self, at: usize) -> bool {
+        let key = self.value_at(at).map(|value| key_of(value));
+        let later = self.batches.partition_point(|batch| batch.end() <= at);
+        let later = self.batches[later..].iter();
+        let mut later = later.flat_map(|batch| (batch.base..).zip(&batch.values));
+        later.any(|(offset, value)| offset > at && Some(key_of(value)) == key)
     }
 }
 
@@ -93,6 +127,10 @@ pub struct Expected {
     stored: usize,
     /// The power may have taken records before its start, and what was known of their producers: nobody knows what it knows of them.
     pub has_lost: bool,
+    /// Of its records, those that are superseded by later ones may go.
+    pub is_compacted: bool,
+    /// It is compacted up to here: what lies before cannot be truncated.
+    pub compacted_end: usize,
     /// Truncations reached into it: of a producer's batches, only the last is certain to be remembered.
     pub was_truncated: bool,
     /// The log, while the process lives.
@@ -103,6 +141,7 @@ impl Expected {
     /// A log that was just created.
     pub fn of(log: Arc<Log>) -> Expected {
         Expected {
+            is_compacted: log.compaction().is_some(),
             is_unjournaled: log.durability() == Durability::Os,
             log: Some(log),
             ..Expected::default()
@@ -172,15 +211,15 @@ impl Expected {
     /// Compares the readable part with what was appended, while the process lives. Returns the records compared.
     pub fn check_live(&self) -> Result<usize, String> {
         let Some(log) = &self.log else { return Ok(0) };
+        let end = usize::try_from(log.offsets().durable_end.get()).unwrap_or(0);
         let read = read_values(log)?;
-        for (at, (offset, value)) in (self.now.start..).zip(&read) {
-            if *offset != at as i64 || self.now.value_at(at) != Some(value) {
-                return Err(format!(
-                    "{log:?}: record {at} is not what was appended: {offset}"
-                ));
-            }
+        let part = self.now.start..end.max(self.now.start);
+        match self.now.has(part.clone(), &read, self.is_compacted) {
+            true => Ok(read.len()),
+            false => Err(format!(
+                "{log:?}: the records of {part:?} are not what was appended"
+            )),
         }
-        Ok(read.len())
     }
 
     /// Compares with a recovered log: it must be as after all of the changes or fewer, but not fewer than were durable. What
@@ -229,10 +268,7 @@ impl Expected {
         let offsets = log.offsets();
         let start = offsets.start.get() as usize;
         let end = offsets.end.get() as usize;
-        let is_right = read.len() == end - start
-            && (start..end).zip(&read).all(|(at, (offset, value))| {
-                at as i64 == *offset && self.now.value_at(at) == Some(value)
-            });
+        let is_right = self.now.has(start..end, &read, self.is_compacted);
         let is_enough = lost_power || end >= self.stored;
         if !is_right || !is_enough || end > self.now.end() || start > self.now.start {
             return Err(format!(
@@ -325,7 +361,7 @@ impl Expected {
         if !contents.iter().any(|content| content.start == start) {
             return Vec::new();
         }
-        contents.retain(|content| content.is(start, end, read));
+        contents.retain(|content| content.is((start, end), read, self.is_compacted));
         for content in &mut contents {
             content.start = start;
         }
@@ -387,14 +423,14 @@ fn read_values(log: &Log) -> Result<Vec<(i64, Vec<u8>)>, String> {
     let mut at = log.offsets().start;
     while at < end {
         let chunks = read_at(log, at, end).map_err(|error| format!("{log:?} at {at}: {error}"))?;
-        let more = values_of(&chunks)?;
-        let Some((last, _)) = more.last() else {
+        let last = chunks.iter().flat_map(|chunk| batches(chunk)).last();
+        let Some(Ok((last, _))) = last else {
             return Err(format!(
                 "{log:?}: nothing at {at}, but the log ends at {end}"
             ));
         };
-        at = Offset::new(last + 1);
-        values.extend(more);
+        at = last.end_offset();
+        values.extend(values_of(&chunks)?);
     }
     // A batch is read whole, also where the log begins within it.
     values.retain(|(offset, _)| *offset >= log.offsets().start.get());

@@ -8,6 +8,7 @@ use std::{
 use libtest_mimic::Failed;
 use peer::{Holdfast, HoldfastConfig};
 use tempfile::TempDir;
+use tests_crash::history::Kept;
 use tests_crash::{Failure, Life, LifeConfig, LoopDisk, Tally, Victim, number_from_env};
 
 const CYCLES_PER_LIFE_MAX: u64 = 10;
@@ -52,6 +53,8 @@ pub enum Subject {
     Plain,
     /// Old records are deleted all the time.
     Retention,
+    /// Topics are compacted all the time.
+    Compaction,
     /// A thousand partitions.
     Partitions,
     /// Topics that leave the journal out. A killed process has lost nothing of these either.
@@ -68,7 +71,15 @@ impl Subject {
             Subject::Plain => plain,
             Subject::Retention => LifeConfig {
                 // What was not acknowledged counts as well while it is there.
-                kept_bytes_min: Some(RETENTION_BYTES / 2),
+                kept: Kept::Bytes(RETENTION_BYTES / 2),
+                ..plain
+            },
+            Subject::Compaction => LifeConfig {
+                kept: Kept::LastOfKey,
+                topic_configs: vec![
+                    ("cleanup.policy".to_owned(), "compact".to_owned()),
+                    ("min.cleanable.dirty.ratio".to_owned(), "0".to_owned()),
+                ],
                 ..plain
             },
             Subject::Partitions => LifeConfig {
@@ -89,6 +100,13 @@ impl Subject {
                 .set("log.segment.bytes", "1048576")
                 .set("log.retention.check.interval.ms", "20")
                 .set("log.segment.delete.delay.ms", "10"),
+            // Segments are compacted once a checkpoint has seen them closed: with a small journal there are many.
+            Subject::Compaction => config
+                .set("journal.file.bytes", "4194304")
+                .set("journal.initial.file.bytes", "1048576")
+                .set("journal.commit.bytes.max", "524288")
+                .set("log.segment.bytes", "1048576")
+                .set("log.cleaner.backoff.ms", "10"),
             Subject::Plain | Subject::Partitions | Subject::PageCache => config,
         }
     }
@@ -136,6 +154,11 @@ impl Campaign {
         }
         eprintln!("{}: {total}", self.name);
         // A few crashes may come before anything is old.
+        let must_compact =
+            self.subject == Subject::Compaction && self.cycles >= CYCLES_PER_LIFE_MAX;
+        if must_compact && total.compacted == 0 {
+            return Err("nothing was compacted".into());
+        }
         let must_delete = self.subject == Subject::Retention && self.cycles >= CYCLES_PER_LIFE_MAX;
         if must_delete && total.deleted == 0 {
             return Err("nothing was deleted".into());

@@ -22,6 +22,11 @@ pub fn retention() -> Result<(), Failed> {
     Campaign::new("kill9::retention", "auto", false, 1, Subject::Retention).run()
 }
 
+/// While topics are compacted.
+pub fn compaction() -> Result<(), Failed> {
+    Campaign::new("kill9::compaction", "auto", false, 1, Subject::Compaction).run()
+}
+
 /// With a thousand partitions.
 pub fn partitions() -> Result<(), Failed> {
     Campaign::new("kill9::partitions", "auto", false, 1, Subject::Partitions).run()

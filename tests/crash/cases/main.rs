@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         trial("kill9::threads", None, false, || kill9::run("threads")),
         trial("kill9::directories", None, false, kill9::directories),
         trial("kill9::retention", None, false, kill9::retention),
+        trial("kill9::compaction", None, false, kill9::compaction),
         trial("kill9::partitions", None, false, kill9::partitions),
         trial("kill9::page_cache", None, false, kill9::page_cache),
         trial("power::uring", no_ring_or_loop, loop_excused, || {
@@ -57,6 +58,12 @@ fn main() -> ExitCode {
             no_loop.clone(),
             loop_excused,
             power::retention,
+        ),
+        trial(
+            "power::compaction",
+            no_loop.clone(),
+            loop_excused,
+            power::compaction,
         ),
         trial(
             "power::partitions",

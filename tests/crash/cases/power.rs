@@ -27,6 +27,11 @@ pub fn retention() -> Result<(), Failed> {
     Campaign::new("power::retention", "auto", true, 1, Subject::Retention).run()
 }
 
+/// While topics are compacted.
+pub fn compaction() -> Result<(), Failed> {
+    Campaign::new("power::compaction", "auto", true, 1, Subject::Compaction).run()
+}
+
 /// With a thousand partitions.
 pub fn partitions() -> Result<(), Failed> {
     Campaign::new("power::partitions", "auto", true, 1, Subject::Partitions).run()

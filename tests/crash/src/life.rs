@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use crate::{
     failure::{Failure, Finding},
-    history::{History, ReadBack, TopicPartition},
+    history::{History, Kept, ReadBack, TopicPartition},
     load::{Committer, Ending, Writer, WriterKind, WriterReport},
     loop_disk::LoopDisk,
     patience::until_answered,
@@ -55,8 +55,8 @@ pub struct LifeConfig {
     pub first_topics: Vec<i32>,
     /// Settings of every topic.
     pub topic_configs: Vec<(String, String)>,
-    /// With this, the broker may delete old records, as long as so many bytes are left of a partition.
-    pub kept_bytes_min: Option<u64>,
+    /// What the broker has to keep of a partition.
+    pub kept: Kept,
 }
 
 impl Default for LifeConfig {
@@ -64,7 +64,7 @@ impl Default for LifeConfig {
         LifeConfig {
             first_topics: vec![4, 2, 1],
             topic_configs: Vec::new(),
-            kept_bytes_min: None,
+            kept: Kept::All,
         }
     }
 }
@@ -88,6 +88,8 @@ pub struct Tally {
     pub reserves: u64,
     /// Offsets that were deleted.
     pub deleted: u64,
+    /// Records that compaction has taken, of those that were acknowledged.
+    pub compacted: u64,
 }
 
 impl Tally {
@@ -101,6 +103,7 @@ impl Tally {
         self.refused += other.refused;
         self.reserves += other.reserves;
         self.deleted += other.deleted;
+        self.compacted += other.compacted;
     }
 }
 
@@ -113,6 +116,9 @@ impl fmt::Display for Tally {
         )?;
         if self.deleted > 0 {
             write!(f, ", {} deleted", self.deleted)?;
+        }
+        if self.compacted > 0 {
+            write!(f, ", {} compacted", self.compacted)?;
         }
         if self.refused > 0 {
             write!(
@@ -168,9 +174,7 @@ impl<'a> Life<'a> {
             disk,
             random: SmallRng::seed_from_u64(seed),
             topic_configs: config.topic_configs.clone(),
-            history: config
-                .kept_bytes_min
-                .map_or_else(History::default, History::of_deleted),
+            history: History::of(config.kept),
             topics: Topics::default(),
             writers: Vec::new(),
             writers_made: 0,
@@ -243,6 +247,7 @@ impl<'a> Life<'a> {
             refused: self.refused,
             reserves: self.reserves,
             deleted: self.history.deleted_offsets(),
+            compacted: self.history.compacted_records(),
         }
     }
 

@@ -48,7 +48,7 @@ pub(super) struct Source {
 
 /// What a pass works on.
 pub(super) struct Plan {
-    /// From the log's start on, none left out.
+    /// From the one with the log's start on, none left out.
     pub(super) sources: Vec<Source>,
     /// Bytes of the segments behind them.
     pub(super) uncleanable_bytes: u64,
@@ -109,7 +109,10 @@ impl Log {
                 return Ok(None);
             }
             let high_watermark = self.high_watermark().min(state.offsets.written_end);
-            (segment_facts(&state), high_watermark.min(covered))
+            // What lies before the start is about to go, and something may be missing there.
+            let mut facts = segment_facts(&state);
+            facts.retain(|facts| facts.end > state.offsets.start);
+            (facts, high_watermark.min(covered))
         };
         // What the wall clock says is needed, and not known.
         if compaction.min_lag_ms > 0 && now_ms.is_none() {

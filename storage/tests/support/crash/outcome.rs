@@ -25,6 +25,10 @@ pub struct Outcome {
     pub faults: u64,
     /// Segments deleted by retention.
     pub deleted: u64,
+    /// Records that compaction left out.
+    pub compacted: u64,
+    /// Segments that it made one with others.
+    pub merged: u64,
     /// Starts moved by hand.
     pub starts: u64,
     /// Times the disk was found to be full.
@@ -55,6 +59,8 @@ impl Outcome {
         self.faults += other.faults;
         self.unjournaled += other.unjournaled;
         self.deleted += other.deleted;
+        self.compacted += other.compacted;
+        self.merged += other.merged;
         self.starts += other.starts;
         self.full += other.full;
         self.reserves += other.reserves;

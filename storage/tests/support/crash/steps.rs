@@ -10,9 +10,9 @@ use protocol::model::{
 use rand::Rng;
 use storage::data_dir::DataDir;
 use storage::journal::{DurableListener, JournalFault, JournalPosition};
-use storage::log::{Appended, Durability, Log, RetentionTime};
+use storage::log::{Appended, CompactError, Durability, Log, Pass, RetentionTime};
 
-use super::super::model::{Batch, Expected};
+use super::super::model::{Batch, Expected, key_of};
 use super::Life;
 
 /// Who does not care.
@@ -44,7 +44,8 @@ impl Life {
             .map(|record| {
                 // Made once: a record written again at an offset that was taken back is another.
                 format!(
-                    "{}-{}-{}-{}",
+                    "k{}-{}-{}-{}-{}",
+                    (self.now_ms / 100 + record as i64 * 3) % 7,
                     log.id(),
                     base + record,
                     self.now_ms,
@@ -127,6 +128,8 @@ impl Life {
             end
         };
         let to = end - self.random.random_range(0..=back);
+        // What is compacted is committed.
+        let to = to.max(expected.compacted_end);
         let reached = log
             .truncate(Offset::new(to as i64))
             .map_err(std::io::Error::other)?;
@@ -189,6 +192,47 @@ impl Life {
                 "{log:?}: {} bytes of {bytes} are left",
                 log.size_bytes()
             );
+        }
+    }
+
+    /// A pass over a log, or a part of one.
+    pub(super) fn compact(&mut self) -> std::io::Result<()> {
+        let Some((log, partition)) = self.pick() else {
+            return Ok(());
+        };
+        let Some((_, expected)) = self.expected.get_mut(&partition) else {
+            return Ok(());
+        };
+        if !expected.is_compacted {
+            return Ok(());
+        }
+        log.set_high_watermark(log.offsets().durable_end);
+        let pass = Pass {
+            now_ms: Some(self.now_ms),
+            // Sometimes so little that it takes more passes.
+            map_bytes_max: if self.random.random_bool(0.2) {
+                24 * 8
+            } else {
+                1 << 16
+            },
+            hash_key: [4; 16],
+        };
+        // Should it not come to its end, it may have got as far.
+        expected.compacted_end = log.offsets().durable_end.get() as usize;
+        let mut steps = self.random.random_range(1..200);
+        let done = log.compact(&pass, &mut |_| {
+            steps -= 1;
+            steps > 0
+        });
+        match done {
+            Ok(done) => {
+                let done = done.unwrap_or_default();
+                self.outcome.compacted += done.records_removed;
+                self.outcome.merged += done.segments_replaced - done.segments_written;
+                Ok(())
+            }
+            Err(CompactError::Stopped) => Ok(()),
+            Err(error) => Err(std::io::Error::other(error)),
         }
     }
 
@@ -261,6 +305,7 @@ fn send(log: &Arc<Log>, batch: &Batch, epoch: i32, now_ms: i64) -> std::io::Resu
     for value in &batch.values {
         builder.push(&NewRecord {
             timestamp: now_ms,
+            key: Some(key_of(value)),
             value: Some(value),
             ..NewRecord::default()
         });

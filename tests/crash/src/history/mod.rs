@@ -80,18 +80,30 @@ pub enum Event {
     },
 }
 
+/// What has to be there of what was acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// All of it.
+    #[default]
+    All,
+    /// The oldest records may be deleted, as long as so many bytes are left.
+    Bytes(u64),
+    /// Of the records with one key the last one.
+    LastOfKey,
+}
+
 /// The histories of all partitions.
 #[derive(Debug, Default)]
 pub struct History {
     partitions: BTreeMap<TopicPartition, PartitionHistory>,
-    kept_bytes_min: Option<u64>,
+    kept: Kept,
 }
 
 impl History {
-    /// Of partitions whose oldest records may be deleted, as long as so many bytes are left.
-    pub fn of_deleted(kept_bytes_min: u64) -> History {
+    /// Of partitions of which so much is kept.
+    pub fn of(kept: Kept) -> History {
         History {
-            kept_bytes_min: Some(kept_bytes_min),
+            kept,
             ..History::default()
         }
     }
@@ -106,11 +118,14 @@ impl History {
 
     /// One partition's history.
     pub fn partition(&mut self, at: &TopicPartition) -> &mut PartitionHistory {
-        let new = || match self.kept_bytes_min {
-            Some(kept_bytes_min) => PartitionHistory::of_deleted(kept_bytes_min),
-            None => PartitionHistory::default(),
-        };
+        let new = || PartitionHistory::of(self.kept);
         self.partitions.entry(at.clone()).or_insert_with(new)
+    }
+
+    /// How many acknowledged records were gone when they were last read, since later ones have their keys.
+    pub fn compacted_records(&self) -> u64 {
+        let partitions = self.partitions.values();
+        partitions.map(PartitionHistory::compacted_records).sum()
     }
 
     /// How many offsets were deleted.

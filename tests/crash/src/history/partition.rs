@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use protocol::model::Offset;
 
-use super::{Anomaly, BatchId, Event, ReadBack, ReadValue, ValueId};
+use super::{Anomaly, BatchId, Event, Kept, ReadBack, ReadValue, ValueId};
 
 /// What is known of one partition.
 #[derive(Debug, Default)]
@@ -13,8 +13,9 @@ pub struct PartitionHistory {
     seen: Vec<SeenBatch>,
     /// The first offset when it was last read.
     start: Offset,
-    /// With this, old records may be deleted as long as so many bytes are left.
-    kept_bytes_min: Option<u64>,
+    kept: Kept,
+    /// Acknowledged records that were superseded and gone when it was last read.
+    compacted: u64,
 }
 
 #[derive(Debug)]
@@ -31,10 +32,10 @@ struct SeenBatch {
 }
 
 impl PartitionHistory {
-    /// Of a partition whose oldest records may be deleted, as long as so many bytes are left.
-    pub fn of_deleted(kept_bytes_min: u64) -> PartitionHistory {
+    /// Of a partition of which so much is kept.
+    pub fn of(kept: Kept) -> PartitionHistory {
         PartitionHistory {
-            kept_bytes_min: Some(kept_bytes_min),
+            kept,
             ..PartitionHistory::default()
         }
     }
@@ -55,6 +56,11 @@ impl PartitionHistory {
         batch.acknowledged_at.extend(new);
     }
 
+    /// How many acknowledged records were gone when it was last read, since later ones have their keys.
+    pub fn compacted_records(&self) -> u64 {
+        self.compacted
+    }
+
     /// How many offsets lie before the first, as it was last read.
     pub fn deleted_offsets(&self) -> u64 {
         u64::try_from(self.start.get()).unwrap_or(0)
@@ -71,10 +77,14 @@ impl PartitionHistory {
     pub fn check(&mut self, read: &ReadBack) -> Vec<Anomaly> {
         let mut anomalies = Vec::new();
         let start = self.check_start(read, &mut anomalies);
-        check_offsets(start, read, &mut anomalies);
+        let is_compacted = self.kept == Kept::LastOfKey;
+        check_offsets(start, read, is_compacted, &mut anomalies);
         let positions = self.check_values(read, &mut anomalies);
         self.check_sent(start, &positions, &mut anomalies);
-        self.check_seen(start, read, &mut anomalies);
+        // A batch of which records were taken is another one.
+        if !is_compacted {
+            self.check_seen(start, read, &mut anomalies);
+        }
         self.start = start;
         self.seen = read
             .batches
@@ -89,7 +99,7 @@ impl PartitionHistory {
 
     /// Overdeleted. Returns where the log may begin.
     fn check_start(&self, read: &ReadBack, anomalies: &mut Vec<Anomaly>) -> Offset {
-        let Some(kept_bytes_min) = self.kept_bytes_min else {
+        let Kept::Bytes(kept_bytes_min) = self.kept else {
             return Offset::ZERO;
         };
         let start = read.log_start_offset;
@@ -155,18 +165,45 @@ impl PartitionHistory {
         batch.is_some_and(|(_, batch)| value.number - batch.id.first < u64::from(batch.id.count))
     }
 
+    /// The last value of each key, and where it is; nothing where nobody may be missing.
+    fn latest_of_keys(
+        &self,
+        positions: &HashMap<ValueId, Offset>,
+    ) -> HashMap<[u8; 12], (u64, Offset)> {
+        let mut latest = HashMap::new();
+        if self.kept != Kept::LastOfKey {
+            return latest;
+        }
+        for (value, offset) in positions {
+            let last = latest.entry(value.key()).or_insert((value.number, *offset));
+            *last = (value.number, *offset).max(*last);
+        }
+        latest
+    }
+
     /// Lost, misplaced, torn.
     fn check_sent(
-        &self,
+        &mut self,
         start: Offset,
         positions: &HashMap<ValueId, Offset>,
         anomalies: &mut Vec<Anomaly>,
     ) {
+        let latest = self.latest_of_keys(positions);
+        let is_superseded = |value: &ValueId| {
+            let last = latest.get(&value.key());
+            last.is_some_and(|(number, _)| *number > value.number)
+        };
+        self.compacted = 0;
         for batch in self.sent.values() {
             let id = batch.id;
             let present = id.values().filter(|value| positions.contains_key(value));
             let present = u32::try_from(present.count()).unwrap_or(u32::MAX);
-            let missing = id.count - present;
+            let gone = id.values().filter(|value| !positions.contains_key(value));
+            let superseded = gone.filter(is_superseded).count();
+            if !batch.acknowledged_at.is_empty() {
+                self.compacted += superseded as u64;
+            }
+            let missing = id.count - present - u32::try_from(superseded).unwrap_or(u32::MAX);
             if batch.acknowledged_at.is_empty() && present > 0 && missing > 0 {
                 anomalies.push(Anomaly::Torn { batch: id, present });
             }
@@ -219,28 +256,35 @@ fn misplaced(
     })
 }
 
-/// Gap, corrupt. Nothing here compacts, so that offsets have no holes.
-fn check_offsets(start: Offset, read: &ReadBack, anomalies: &mut Vec<Anomaly>) {
+/// Gap, corrupt. Only within a batch, and where records may be taken out, offsets have holes.
+fn check_offsets(start: Offset, read: &ReadBack, is_compacted: bool, anomalies: &mut Vec<Anomaly>) {
     let mut expected = start;
-    let mut follow = |found: Offset, end: Offset| {
-        if found != expected {
+    let mut follow = |expected: &mut Offset, found: Offset, end: Offset| {
+        if found != *expected {
+            let expected = *expected;
             anomalies.push(Anomaly::Gap { expected, found });
         }
-        expected = end;
+        *expected = end;
     };
-    follow(read.log_start_offset, read.log_start_offset);
+    let log_start = read.log_start_offset;
+    follow(&mut expected, log_start, log_start);
     for batch in &read.batches {
-        follow(batch.base_offset, batch.base_offset);
-        if batch.damage.is_some() {
-            follow(batch.base_offset, batch.end_offset);
+        // Batches without records may have become one while they were read.
+        let base = match is_compacted && batch.values.is_empty() {
+            true => batch.base_offset.max(expected),
+            false => batch.base_offset,
+        };
+        follow(&mut expected, base, base);
+        if batch.damage.is_some() || is_compacted {
+            follow(&mut expected, base, batch.end_offset);
             continue;
         }
         for value in &batch.values {
-            follow(value.offset, value.offset.plus(1));
+            follow(&mut expected, value.offset, value.offset.plus(1));
         }
-        follow(batch.end_offset, batch.end_offset);
+        follow(&mut expected, batch.end_offset, batch.end_offset);
     }
-    follow(read.end_offset, read.end_offset);
+    follow(&mut expected, read.end_offset, read.end_offset);
     for batch in &read.batches {
         if let Some(what) = &batch.damage {
             anomalies.push(Anomaly::Corrupt {

@@ -211,7 +211,7 @@ fn old_records_may_be_deleted_but_not_too_many_and_they_do_not_come_back() {
         read
     };
     let history = |kept_bytes_min| {
-        let mut deleted = PartitionHistory::of_deleted(kept_bytes_min);
+        let mut deleted = PartitionHistory::of(Kept::Bytes(kept_bytes_min));
         std::mem::swap(&mut deleted.sent, &mut history(6).sent);
         deleted
     };
@@ -249,4 +249,56 @@ fn a_fetch_may_end_within_a_batch() {
     assert_eq!(read.push_fetched(&log[..30]), Ok(false));
     assert_eq!(read.push_fetched(&log[..log.len() - 1]), Ok(true));
     assert_eq!(read.next_offset(), Offset::new(6));
+}
+
+#[test]
+fn of_the_records_with_a_key_the_last_one_is_enough() {
+    let of = |kept| {
+        let mut partition = PartitionHistory::of(kept);
+        // The keys come round after 61 values.
+        for first in [0, 61, 122] {
+            let batch = BatchId {
+                writer: 1,
+                first,
+                count: 2,
+            };
+            let base_offset = Offset::new(i64::try_from(first).expect("small"));
+            partition.record(Event::Sent(batch));
+            partition.record(Event::Acknowledged { batch, base_offset });
+        }
+        partition
+    };
+    let batch = |base: i64, end: i64, numbers: &[u64]| ReadBatch {
+        base_offset: Offset::new(base),
+        end_offset: Offset::new(end),
+        bytes: 100,
+        fingerprint: 0,
+        damage: None,
+        values: numbers
+            .iter()
+            .map(|number| ReadValue {
+                offset: Offset::new(i64::try_from(*number).expect("small")),
+                value: Ok(ValueId {
+                    writer: 1,
+                    number: *number,
+                }),
+            })
+            .collect(),
+    };
+    let read = |batches: Vec<ReadBatch>| ReadBack {
+        log_start_offset: Offset::ZERO,
+        end_offset: Offset::new(124),
+        batches,
+    };
+    let compacted = read(vec![batch(0, 122, &[]), batch(122, 124, &[122, 123])]);
+    let mut last = of(Kept::LastOfKey);
+    assert_found(&last.check(&compacted), &[]);
+    assert_eq!(last.compacted_records(), 4);
+    let all = of(Kept::All).check(&compacted);
+    assert!(all.iter().any(|it| it.name() == "lost"), "{all:#?}");
+    // The last one of a key is gone.
+    let lost = read(vec![batch(0, 122, &[61]), batch(122, 124, &[123])]);
+    assert_found(&of(Kept::LastOfKey).check(&lost), &["lost"]);
+    let gap = read(vec![batch(0, 60, &[]), batch(122, 124, &[122, 123])]);
+    assert_found(&of(Kept::LastOfKey).check(&gap), &["gap"]);
 }

@@ -3,6 +3,8 @@ use std::fmt;
 use rand::{RngCore, SeedableRng, rngs::SmallRng};
 
 const MAGIC: [u8; 4] = *b"HFv1";
+/// So many keys a writer has.
+const KEYS: u64 = 61;
 /// The length of a value with no filler.
 pub const VALUE_BYTES_MIN: usize = 16;
 
@@ -30,6 +32,14 @@ pub enum ForeignValue {
 }
 
 impl ValueId {
+    /// The key of its record: one writer's come back in turn.
+    pub fn key(self) -> [u8; 12] {
+        let mut key = [0; 12];
+        key[..4].copy_from_slice(&self.writer.to_be_bytes());
+        key[4..].copy_from_slice(&(self.number % KEYS).to_be_bytes());
+        key
+    }
+
     /// The value itself, of `len` bytes, at least [`VALUE_BYTES_MIN`].
     pub fn encode(self, len: usize) -> Vec<u8> {
         let mut value = vec![0; len.max(VALUE_BYTES_MIN)];

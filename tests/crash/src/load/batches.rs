@@ -68,9 +68,11 @@ pub(super) fn build(
         });
     }
     for value in id.values() {
+        let key = value.key();
         let value = value.encode(value_bytes);
         builder.push(&NewRecord {
             timestamp: -1,
+            key: Some(&key),
             value: Some(&value),
             ..NewRecord::default()
         });
