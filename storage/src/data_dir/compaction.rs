@@ -229,6 +229,10 @@ impl DataDir {
             }
             dirtiest_ppm = dirtiness.ppm().max(dirtiest_ppm);
             dirty_bytes += dirtiness.dirty_bytes;
+            if dirtiness.uncovered_bytes > 0 && dirtiness.covered_ppm() > compaction.min_dirty_ppm {
+                // It may be long until the journal needs one.
+                self.checkpoint_wanted.store(true, Ordering::Release);
+            }
             let is_due = dirtiness.is_overdue || dirtiness.ppm() > compaction.min_dirty_ppm;
             if dirtiness.dirty_bytes == 0 || !is_due {
                 continue;

@@ -34,6 +34,9 @@ pub(crate) trait Driver {
     /// Whether it consumes in groups, and its program knows the command.
     const GROUPS: bool = false;
 
+    /// Whether it has the consumer group protocol of KIP-848.
+    const CONSUMER_PROTOCOL: bool = false;
+
     /// Whether the client can send such a record. What it cannot is left out.
     fn sends(_content: &Content) -> bool {
         true
@@ -65,6 +68,9 @@ pub(crate) fn cases<D: Driver>() -> Vec<Case> {
     ];
     if D::GROUPS {
         cases.push(case("group", group::<D>));
+    }
+    if D::CONSUMER_PROTOCOL {
+        cases.push(case("consumer_group", consumer_group::<D>));
     }
     cases
 }
@@ -213,12 +219,22 @@ fn alter<D: Driver>(target: &Target) {
 
 /// One member reads some, two others go on where it stopped.
 fn group<D: Driver>(target: &Target) {
-    let topic = topic::<D>(target, "group");
-    let written = produce::<D>(target, &topic, &bulk(300), &[]);
+    resume::<D>(target, &topic::<D>(target, "group"), &[]);
+}
+
+/// The same with the consumer group protocol.
+fn consumer_group<D: Driver>(target: &Target) {
+    let topic = topic::<D>(target, "consumer-group");
+    resume::<D>(target, &topic, &["--protocol", "consumer"]);
+}
+
+fn resume<D: Driver>(target: &Target, topic: &str, args: &[&str]) {
+    let written = produce::<D>(target, topic, &bulk(300), &[]);
     let read = |members: usize, count: usize| {
         let mut members_of_it = D::program();
-        members_of_it.args(["group", "--brokers", &target.bootstrap, "--topic", &topic]);
-        members_of_it.args(["--group", &topic, "--members", &members.to_string()]);
+        members_of_it.args(["group", "--brokers", &target.bootstrap, "--topic", topic]);
+        members_of_it.args(["--group", topic, "--members", &members.to_string()]);
+        members_of_it.args(args);
         lines::records(&run(members_of_it.args(["--count", &count.to_string()])))
     };
     let first = read(1, 100);

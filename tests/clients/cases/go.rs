@@ -26,6 +26,7 @@ struct FranzGo;
 impl Driver for FranzGo {
     const CLIENT: Client = Client::FranzGo;
     const GROUPS: bool = true;
+    const CONSUMER_PROTOCOL: bool = true;
 
     fn program() -> Command {
         program("franz-go")

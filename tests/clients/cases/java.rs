@@ -63,6 +63,18 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         client: Client::Java,
+        name: "consumer_group",
+        run: groups::consumer_protocol,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
+        name: "consumer_group_verifiable",
+        run: groups::verifiable_consumer_protocol,
+        smoke: false,
+    },
+    Case {
+        client: Client::Java,
         name: "group_verifiable",
         run: groups::verifiable_consumer,
         smoke: false,

@@ -1,6 +1,7 @@
 //! librdkafka, which most clients that are neither Java nor Go are built on.
 
 pub(crate) mod client;
+mod compaction;
 mod groups;
 mod records;
 
@@ -108,6 +109,36 @@ pub(crate) const CASES: &[Case] = &[
         client: Client::Librdkafka,
         name: "static_members",
         run: groups::static_members,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "consumer_group",
+        run: groups::consumer_protocol,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "consumer_group_static",
+        run: groups::static_members_of_the_consumer_protocol,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "consumer_group_regex",
+        run: groups::regular_expression,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "consumer_group_migration",
+        run: groups::migration,
+        smoke: false,
+    },
+    Case {
+        client: Client::Librdkafka,
+        name: "compaction",
+        run: compaction::compaction,
         smoke: false,
     },
     Case {

@@ -7,6 +7,7 @@ mod java;
 mod kcat;
 mod librdkafka;
 mod node;
+mod own_broker;
 mod python;
 
 use std::process::ExitCode;

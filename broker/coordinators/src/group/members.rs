@@ -18,6 +18,8 @@ pub(super) struct Group {
     pub(super) id: Arc<str>,
     pub(super) members: Members,
     pub(super) offsets: GroupOffsets,
+    /// Its record has just been taken back.
+    is_buried: bool,
 }
 
 /// Who is in a group.
@@ -41,6 +43,7 @@ impl Group {
             members: Members::of_classic(ClassicGroup::new(Arc::clone(&id))),
             id,
             offsets: GroupOffsets::default(),
+            is_buried: false,
         }
     }
 
@@ -79,6 +82,15 @@ impl Group {
         match &self.members {
             Members::Classic(classic) => classic.is_recorded(),
             Members::Consumer(consumer) => consumer.is_recorded(),
+        }
+    }
+
+    /// Records a group that somebody was in until now, if it has no record yet.
+    pub(super) fn record_if_left(&mut self, context: &mut Context<'_>, was_in_use: bool) {
+        let is_buried = std::mem::take(&mut self.is_buried);
+        let is_left = was_in_use && self.is_abandoned() && !self.is_recorded() && !is_buried;
+        if let (true, Members::Classic(classic)) = (is_left, &mut self.members) {
+            classic.record_as_empty(context);
         }
     }
 
@@ -206,6 +218,7 @@ impl Group {
 
     /// Takes back the record of a group that nobody is in.
     pub(super) fn bury(&mut self, context: &mut Context<'_>) {
+        self.is_buried = true;
         match &mut self.members {
             Members::Classic(classic) => {
                 classic.abandon(context);

@@ -159,7 +159,9 @@ impl GroupCoordinator {
             cluster_version: self.cluster_version,
         };
         let before = group.bytes();
+        let was_in_use = !group.is_abandoned();
         let outcome = work(group, &mut context);
+        group.record_if_left(&mut context, was_in_use);
         group.check();
         self.member_bytes = self.member_bytes - before + group.bytes();
         if group.is_vacant() {

@@ -147,7 +147,6 @@ impl GroupCoordinator {
             match &mut group.members {
                 Members::Classic(classic) => {
                     classic.join(context, ticket, &ask);
-                    classic.record_if_new(context);
                 }
                 Members::Consumer(consumer) => {
                     let reply = consumer.join_classic(context, &ask);

@@ -24,6 +24,8 @@ pub struct Dirtiness {
     pub dirty_bytes: u64,
     /// Bytes of those that cannot be yet: they still change, are not committed, or are too young.
     pub uncleanable_bytes: u64,
+    /// Of these, bytes of segments that only wait for a checkpoint.
+    pub uncovered_bytes: u64,
     /// The oldest dirty record is older than `max.compaction.lag.ms`.
     pub is_overdue: bool,
 }
@@ -31,9 +33,18 @@ pub struct Dirtiness {
 impl Dirtiness {
     /// The dirty share of what can be compacted, in millionths.
     pub fn ppm(&self) -> u32 {
-        let all = u128::from(self.clean_bytes) + u128::from(self.dirty_bytes);
-        let ppm = u128::from(self.dirty_bytes) * 1_000_000 / all.max(1);
-        u32::try_from(ppm).unwrap_or(1_000_000)
+        self.ppm_with(0)
+    }
+
+    /// The same after a checkpoint.
+    pub fn covered_ppm(&self) -> u32 {
+        self.ppm_with(self.uncovered_bytes)
+    }
+
+    fn ppm_with(&self, more: u64) -> u32 {
+        let dirty = u128::from(self.dirty_bytes) + u128::from(more);
+        let all = u128::from(self.clean_bytes) + dirty;
+        u32::try_from(dirty * 1_000_000 / all.max(1)).unwrap_or(1_000_000)
     }
 }
 
@@ -52,6 +63,8 @@ pub(super) struct Plan {
     pub(super) sources: Vec<Source>,
     /// Bytes of the segments behind them.
     pub(super) uncleanable_bytes: u64,
+    /// Of these, bytes of segments that only wait for a checkpoint.
+    pub(super) uncovered_bytes: u64,
     /// What lies before is compacted.
     pub(super) first_dirty: Offset,
 }
@@ -67,6 +80,7 @@ impl Log {
         };
         let mut dirtiness = Dirtiness {
             uncleanable_bytes: plan.uncleanable_bytes,
+            uncovered_bytes: plan.uncovered_bytes,
             ..Dirtiness::default()
         };
         let mut oldest_dirty = None;
@@ -102,7 +116,7 @@ impl Log {
             let covered = disk.covered_base(&self.environment.checkpoints);
             (covered, self.compacted_to(&mut disk)?)
         };
-        let (facts, end) = {
+        let (facts, high_watermark) = {
             let state = self.state();
             // Damage stays what it is, to be looked at.
             if !state.damaged.is_empty() {
@@ -112,7 +126,7 @@ impl Log {
             // What lies before the start is about to go, and something may be missing there.
             let mut facts = segment_facts(&state);
             facts.retain(|facts| facts.end > state.offsets.start);
-            (facts, high_watermark.min(covered))
+            (facts, high_watermark)
         };
         // What the wall clock says is needed, and not known.
         if compaction.min_lag_ms > 0 && now_ms.is_none() {
@@ -124,17 +138,24 @@ impl Log {
         let mut plan = Plan {
             sources: Vec::new(),
             uncleanable_bytes: 0,
+            uncovered_bytes: 0,
             first_dirty: compacted_to,
         };
         let mut may_be = true;
         for facts in &facts {
-            may_be &= !facts.is_last && facts.end <= end;
+            may_be &= !facts.is_last && facts.end <= high_watermark;
             if let (true, Some(young_ms)) = (may_be, young_ms) {
                 may_be = self
                     .newest_time(facts)?
                     .is_none_or(|newest| newest <= young_ms);
             }
-            match may_be {
+            let is_covered = facts.end <= covered;
+            plan.uncovered_bytes += if may_be && !is_covered {
+                facts.bytes
+            } else {
+                0
+            };
+            match may_be && is_covered {
                 true => plan.sources.push(Source {
                     segment: Arc::clone(&facts.segment),
                     end: facts.end,

@@ -8,6 +8,7 @@ use protocol::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
 use super::{CompactError, Compacted, Compaction, Pass};
 use crate::fixture::{Node, Running, node};
+use crate::io::OpenOptions;
 use crate::log::{Log, LogConfig, TailRead};
 
 const DELETE_RETENTION: i64 = 1_000;
@@ -555,6 +556,54 @@ fn a_crash_at_any_moment_of_a_pass_loses_no_key() {
         assert_eq!(compacted, expected);
     }
     assert!(swapped > 20, "{swapped}");
+}
+
+/// That a segment was removed after another one took its place may not be durable, for any of them.
+#[test]
+fn a_segment_that_comes_back_after_it_was_replaced_is_removed_again() {
+    let node = compacted();
+    let mut running = started(&node);
+    fill(&mut running, 60, 3);
+    compact(&running.log("a")).expect("segments become small");
+    fill(&mut running, 12, 3);
+    let before = node.image();
+    let log = running.log("a");
+    let done = compact(&log).expect("they become one");
+    assert!(
+        done.segments_replaced > done.segments_written + 2,
+        "{done:?}"
+    );
+    let expected = contents(&log);
+    running.dir.checkpoint(None).expect("a checkpoint");
+    drop((log, running));
+    node.disk.crash();
+    let after = node.image();
+    let is_log = |path: &std::path::Path| path.extension().is_some_and(|it| it == "log");
+    let gone: Vec<_> = before
+        .iter()
+        .filter(|(path, _)| is_log(path) && !after.contains_key(*path))
+        .collect();
+    assert!(gone.len() > 2);
+    for (path, bytes) in gone {
+        let options = OpenOptions {
+            create: true,
+            ..OpenOptions::default()
+        };
+        let file = node.disk.io().open(path, options).expect("it opens");
+        file.write_all_at(&[bytes], 0).expect("it takes bytes");
+        file.sync().expect("it syncs");
+        node.disk
+            .io()
+            .sync_dir(path.parent().expect("a directory"))
+            .expect("it syncs");
+        let running = node.start();
+        let log = running.log("a");
+        assert_eq!(contents(&log), expected, "{}", path.display());
+        assert!(log.damaged().is_empty());
+        assert!(!node.disk.io().exists(path).expect("a look"));
+        drop((log, running));
+        node.disk.kill();
+    }
 }
 
 #[test]

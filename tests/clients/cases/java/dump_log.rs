@@ -6,94 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use peer::{ApacheKafka, ApacheKafkaConfig, Cluster, Holdfast, HoldfastConfig};
 use tests_clients::{
-    Backend, CODECS, Content, NUM_PARTITIONS, Record, Target, assert_same, bulk, ends, in_turn, run,
+    CODECS, Content, NUM_PARTITIONS, Record, Target, assert_same, bulk, ends, in_turn, run,
 };
 
 use crate::librdkafka::client::{acknowledged, produce};
+use crate::own_broker::Broker;
 
 const TOPIC: &str = "dumped";
-const SETTINGS: [(&str, &str); 3] = [
-    ("num.partitions", "3"),
-    // The smallest there is, so that segments are rolled.
-    ("log.segment.bytes", "1048576"),
-    ("auto.create.topics.enable", "true"),
-];
 /// Enough without compression for more than a segment in each partition.
 const PLAIN_RECORDS: usize = 24_000;
 const COMPRESSED_RECORDS: usize = 3_000;
-
-/// The broker that others share is not to be stopped, so this case has its own.
-enum Broker {
-    Apache(ApacheKafka),
-    Holdfast(Box<Holdfast>),
-}
-
-impl Broker {
-    fn start(backend: Backend, more: &[(&str, &str)]) -> Broker {
-        let settings = SETTINGS.iter().chain(more);
-        let settings: Vec<_> = settings
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        match backend {
-            Backend::Apache => {
-                let config = ApacheKafkaConfig {
-                    heap: "512m".to_owned(),
-                    properties: settings,
-                    ..ApacheKafkaConfig::default()
-                };
-                Broker::Apache(ApacheKafka::start(config).expect("Apache Kafka starts"))
-            }
-            Backend::Holdfast | Backend::HoldfastThreads => {
-                let mut config = HoldfastConfig {
-                    settings,
-                    ..HoldfastConfig::default()
-                };
-                if backend == Backend::HoldfastThreads {
-                    config = config.set("io.engine", "threads");
-                }
-                Broker::Holdfast(Box::new(Holdfast::start(config).expect("Holdfast starts")))
-            }
-        }
-    }
-
-    fn target(&self, backend: Backend) -> Target {
-        let bootstrap = match self {
-            Broker::Apache(kafka) => kafka.bootstrap(),
-            Broker::Holdfast(holdfast) => holdfast.bootstrap(),
-        };
-        Target { backend, bootstrap }
-    }
-
-    fn stop(&mut self) {
-        match self {
-            Broker::Apache(kafka) => kafka.stop(0).expect("it stops"),
-            Broker::Holdfast(holdfast) => assert!(holdfast.stop().expect("it stops").success()),
-        }
-    }
-
-    fn kill9(&mut self) {
-        match self {
-            Broker::Apache(kafka) => kafka.kill9(0),
-            Broker::Holdfast(holdfast) => holdfast.kill9(),
-        }
-    }
-
-    fn restart(&mut self) {
-        match self {
-            Broker::Apache(kafka) => kafka.restart(0).expect("it starts again"),
-            Broker::Holdfast(holdfast) => holdfast.restart().expect("it starts again"),
-        }
-    }
-
-    fn data_dir(&self) -> PathBuf {
-        match self {
-            Broker::Apache(kafka) => kafka.data_dir(0),
-            Broker::Holdfast(holdfast) => holdfast.data_dir().to_owned(),
-        }
-    }
-}
 
 pub(super) fn dump_log(target: &Target) {
     let mut broker = Broker::start(target.backend, &[]);

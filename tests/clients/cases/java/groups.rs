@@ -17,7 +17,12 @@ fn numbers(target: &Target, purpose: &str, count: usize) -> String {
 
 /// Reads as the only member of a group named like the topic.
 fn read(target: &Target, topic: &str, count: usize) -> Vec<usize> {
+    read_with(target, topic, count, "classic")
+}
+
+fn read_with(target: &Target, topic: &str, count: usize, protocol: &str) -> Vec<usize> {
     let mut consumer = tool(target, "console-consumer", topic);
+    consumer.args(["--command-property", &format!("group.protocol={protocol}")]);
     consumer.args([
         "--group",
         topic,
@@ -38,12 +43,49 @@ pub(super) fn console_consumer(target: &Target) {
     assert_eq!(read(target, &topic, 500), Vec::from_iter(401..=900));
 }
 
+/// The same, assigned by the broker, and back: a group that is empty is of whatever protocol comes.
+pub(super) fn consumer_protocol(target: &Target) {
+    let topic = numbers(target, "java-consumer-protocol", 900);
+    assert_eq!(
+        read_with(target, &topic, 300, "consumer"),
+        Vec::from_iter(1..=300)
+    );
+    assert_eq!(
+        read_with(target, &topic, 300, "classic"),
+        Vec::from_iter(301..=600)
+    );
+    assert_eq!(
+        read_with(target, &topic, 300, "consumer"),
+        Vec::from_iter(601..=900)
+    );
+    let listed = run(&groups(target, &["--list", "--type", "consumer"]));
+    assert!(listed.contains(&topic), "{listed}");
+    let state = run(&groups(
+        target,
+        &["--describe", "--group", &topic, "--state", "--verbose"],
+    ));
+    assert!(
+        state.contains("uniform") && state.contains("Empty"),
+        "{state}"
+    );
+}
+
 /// It says itself what it was assigned, read and committed.
 pub(super) fn verifiable_consumer(target: &Target) {
-    let topic = numbers(target, "java-verifiable-group", 500);
+    verify(target, "java-verifiable-group", "classic");
+}
+
+/// The same, assigned by the broker.
+pub(super) fn verifiable_consumer_protocol(target: &Target) {
+    verify(target, "java-verifiable-consumer-protocol", "consumer");
+}
+
+fn verify(target: &Target, purpose: &str, protocol: &str) {
+    let topic = numbers(target, purpose, 500);
     for (first, count) in [(0, 200), (200, 300)] {
         let mut consumer = tool(target, "verifiable-consumer", &topic);
         consumer.args(["--group-id", &topic, "--reset-policy", "earliest"]);
+        consumer.args(["--group-protocol", protocol]);
         consumer.args(["--max-messages", &count.to_string()]);
         let report = run(&consumer);
         let events = report
@@ -74,8 +116,15 @@ pub(super) fn verifiable_consumer(target: &Target) {
 }
 
 pub(super) fn consumer_perf(target: &Target) {
-    let topic = numbers(target, "java-perf-group", 2_000);
+    for protocol in ["classic", "consumer"] {
+        measure(target, protocol);
+    }
+}
+
+fn measure(target: &Target, protocol: &str) {
+    let topic = numbers(target, &format!("java-perf-{protocol}"), 2_000);
     let mut consumer = tool(target, "consumer-perf", &topic);
+    consumer.args(["--command-property", &format!("group.protocol={protocol}")]);
     consumer.args([
         "--group",
         &topic,

@@ -1,4 +1,4 @@
-//! Consumers that share a topic as a group of the classic protocol.
+//! Consumers that share a topic as a group, of the classic protocol and of the consumer protocol (KIP-848).
 
 use std::{
     collections::BTreeMap,
@@ -32,6 +32,75 @@ pub(super) fn cooperative(target: &Target) {
     let topic = target.topic("rdkafka-cooperative");
     let strategy = ("partition.assignment.strategy", "cooperative-sticky");
     resume(target, &topic, &[strategy]);
+}
+
+const CONSUMER_PROTOCOL: (&str, &str) = ("group.protocol", "consumer");
+
+/// The same, assigned by the broker.
+pub(super) fn consumer_protocol(target: &Target) {
+    let topic = target.topic("rdkafka-consumer-protocol");
+    resume(target, &topic, &[CONSUMER_PROTOCOL]);
+}
+
+/// The same, subscribed to an expression that the broker resolves.
+pub(super) fn regular_expression(target: &Target) {
+    let topic = target.topic("rdkafka-regex");
+    let other = target.topic("other-rdkafka-regex");
+    create_topic(target, &topic, &[]);
+    create_topic(target, &other, &[]);
+    let consumer = member(target, &format!("^{topic}.*"), &[CONSUMER_PROTOCOL]);
+    let deadline = Instant::now() + PATIENCE;
+    while assigned(&consumer).len() < NUM_PARTITIONS as usize {
+        assert!(Instant::now() < deadline, "partitions are not assigned");
+        let _ = consumer.poll(POLL);
+    }
+    let assignment = consumer.assignment().expect("an assignment");
+    let is_its = |topics: &rdkafka::TopicPartitionList| {
+        topics
+            .elements()
+            .iter()
+            .all(|element| element.topic() == topic)
+    };
+    assert!(is_its(&assignment), "{assignment:?}");
+    // A topic that is made now is found as well.
+    let more = format!("{topic}-more");
+    create_topic(target, &more, &[]);
+    while assigned(&consumer).len() < 2 * NUM_PARTITIONS as usize {
+        assert!(Instant::now() < deadline, "the new topic is not found");
+        let _ = consumer.poll(POLL);
+    }
+}
+
+/// A group of the classic protocol becomes one of the other while it reads, and is classic again in the end.
+pub(super) fn migration(target: &Target) {
+    let topic = target.topic("rdkafka-migration");
+    create_topic(target, &topic, &[]);
+    let cooperative = ("partition.assignment.strategy", "cooperative-sticky");
+    let classic = member(target, &topic, &[cooperative]);
+    let both = |one: &BaseConsumer, other: &BaseConsumer| {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let _ = (one.poll(POLL), other.poll(POLL));
+            let shares = (assigned(one), assigned(other));
+            let is_shared = !shares.0.is_empty() && !shares.1.is_empty();
+            let mut all = [shares.0, shares.1].concat();
+            all.sort_unstable();
+            if is_shared && all == (0..NUM_PARTITIONS).collect::<Vec<i32>>() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{all:?} are assigned");
+        }
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while assigned(&classic).len() < NUM_PARTITIONS as usize {
+        assert!(Instant::now() < deadline, "partitions are not assigned");
+        let _ = classic.poll(POLL);
+    }
+    let new = member(target, &topic, &[CONSUMER_PROTOCOL]);
+    both(&classic, &new);
+    drop(new);
+    let another = member(target, &topic, &[cooperative]);
+    both(&classic, &another);
 }
 
 fn resume(target: &Target, topic: &str, settings: &[(&str, &str)]) {
@@ -108,11 +177,13 @@ fn read(
 
 /// Of partitions that somebody else has by now it is refused, and they are read again there.
 fn commit(consumer: &BaseConsumer) {
-    use RDKafkaErrorCode::{IllegalGeneration, RebalanceInProgress, UnknownMemberId};
+    use RDKafkaErrorCode::{
+        IllegalGeneration, RebalanceInProgress, StaleMemberEpoch, UnknownMemberId,
+    };
     match consumer.commit_consumer_state(CommitMode::Sync) {
         Ok(()) => {}
         Err(KafkaError::ConsumerCommit(
-            IllegalGeneration | RebalanceInProgress | UnknownMemberId,
+            IllegalGeneration | RebalanceInProgress | StaleMemberEpoch | UnknownMemberId,
         )) => {}
         Err(error) => panic!("committing failed: {error}"),
     }
@@ -120,9 +191,21 @@ fn commit(consumer: &BaseConsumer) {
 
 /// A static member that comes back has its partitions again without a rebalance.
 pub(super) fn static_members(target: &Target) {
-    let topic = target.topic("rdkafka-static");
-    create_topic(target, &topic, &[]);
-    let start = |instance: &str| member(target, &topic, &[("group.instance.id", instance)]);
+    comes_back(target, &target.topic("rdkafka-static"), &[]);
+}
+
+/// The same, assigned by the broker.
+pub(super) fn static_members_of_the_consumer_protocol(target: &Target) {
+    let topic = target.topic("rdkafka-static-consumer-protocol");
+    comes_back(target, &topic, &[CONSUMER_PROTOCOL]);
+}
+
+fn comes_back(target: &Target, topic: &str, settings: &[(&str, &str)]) {
+    create_topic(target, topic, &[]);
+    let start = |instance: &str| {
+        let settings = [settings, &[("group.instance.id", instance)]].concat();
+        member(target, topic, &settings)
+    };
     let (one, two) = (start("one"), start("two"));
     let deadline = Instant::now() + PATIENCE;
     while assigned(&one).len() + assigned(&two).len() < NUM_PARTITIONS as usize

@@ -146,7 +146,13 @@ func group(ctx context.Context, options *lines.Options) error {
 }
 
 func member(ctx, until context.Context, union *lines.Union, options *lines.Options) error {
+	inherited := context.Background()
+	if options.Protocol == "consumer" {
+		// How the client is told to use the protocol of KIP-848 as long as it does not by itself.
+		inherited = context.WithValue(inherited, "opt_in_kafka_next_gen_balancer_beta", true)
+	}
 	client, err := kgo.NewClient(
+		kgo.WithContext(inherited),
 		kgo.SeedBrokers(options.Brokers),
 		kgo.ConsumeTopics(options.Topic),
 		kgo.ConsumerGroup(options.Group),

@@ -20,6 +20,7 @@ type Options struct {
 	Idempotent bool
 	Regex      bool
 	Count      int
+	Protocol   string
 	Group      string
 	Members    int
 	From       Pairs
@@ -57,6 +58,7 @@ func run(ctx context.Context, args []string, commands map[string]Command) error 
 	flags.BoolVar(&options.Regex, "regex", false, "consume every topic that --topic matches")
 	flags.IntVar(&options.Count, "count", 0, "how many records to wait for")
 	flags.StringVar(&options.Group, "group", "", "the group to consume as")
+	flags.StringVar(&options.Protocol, "protocol", "classic", "the group's protocol, classic or consumer")
 	flags.IntVar(&options.Members, "members", 1, "how many members of the group consume at once")
 	flags.Var(&options.From, "from", "PARTITION:OFFSET to consume from; may be repeated; every partition from its start if not given")
 	flags.Var(&options.At, "at", "PARTITION:TIMESTAMP to look up; may be repeated")

@@ -39,13 +39,9 @@ impl ClassicGroup {
         });
     }
 
-    /// Records that there is such a group, once somebody is in it or about to be: so it is known until offsets are looked through, as with
-    /// Kafka, though its first members may never come.
-    pub(in crate::group) fn record_if_new(&mut self, context: &mut Context<'_>) {
-        let is_used = !self.members.is_empty() || !self.pending_joins.is_empty();
-        if self.is_recorded || !is_used {
-            return;
-        }
+    /// Records that there was such a group, though its members are gone before there was a generation: so it is known until offsets are looked
+    /// through, as with Kafka.
+    pub(in crate::group) fn record_as_empty(&mut self, context: &mut Context<'_>) {
         self.is_recorded = true;
         context.record(GroupRecord::GroupMetadata {
             group: self.id.to_string(),

@@ -455,6 +455,32 @@ fn a_group_is_there_after_a_load() {
 }
 
 #[test]
+fn a_group_whose_first_members_never_came_is_known_until_it_is_deleted() {
+    let mut rig = quick();
+    let promised = |rig: &mut Rig| {
+        let told = rig.ask(JoinGroup {
+            is_to_know_its_id: true,
+            ..new_member("a")
+        });
+        assert_eq!(told.error, ErrorCode::MemberIdRequired);
+    };
+    promised(&mut rig);
+    rig.reload();
+    assert_eq!(rig.state(), None, "nothing was recorded of it");
+    promised(&mut rig);
+    rig.pass(SESSION_MS);
+    assert_eq!(rig.state(), Some("Empty"));
+    rig.reload();
+    assert_eq!(rig.state(), Some("Empty"));
+    promised(&mut rig);
+    let deleted = rig.ask(DeleteGroup { group: "g".into() });
+    assert_eq!(deleted, ErrorCode::None);
+    assert_eq!(rig.state(), None);
+    rig.reload();
+    assert_eq!(rig.state(), None);
+}
+
+#[test]
 fn groups_belong_to_the_partition_that_java_says() {
     // "a".hashCode() is 97, and that of the last is the least there is.
     for (group, partition) in [("a", 47), ("group", 47), ("", 0), ("polygenelubricants", 0)] {
