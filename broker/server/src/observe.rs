@@ -64,13 +64,16 @@ impl Scrape for BrokerScrape {
 
 fn collect_groups(broker: &Broker, samples: &mut Samples) {
     let mut groups = Vec::new();
-    let mut totals = GroupTotals::default();
+    let counters = broker.groups.counters();
+    let totals = GroupTotals {
+        rebalances: counters.rebalances.get(),
+        settled: counters.settled.get(),
+        unsettled_ms: counters.unsettled_ms.get(),
+        expired_members: counters.expired_members.get(),
+        commits: counters.commits.get(),
+        expired_offsets: counters.expired_offsets.get(),
+    };
     broker.groups.for_each(|coordinator| {
-        let counters = coordinator.counters();
-        totals.rebalances += counters.rebalances;
-        totals.expired_members += counters.expired_members;
-        totals.commits += counters.commits;
-        totals.expired_offsets += counters.expired_offsets;
         groups.extend(coordinator.groups().map(sample_of));
     });
     // Without the lock of a coordinator.

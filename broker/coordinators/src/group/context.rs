@@ -37,7 +37,7 @@ pub(super) struct Context<'a> {
     pub(super) config: &'a GroupConfig,
     pub(super) timers: &'a mut Timers<TimerKey>,
     pub(super) effects: &'a mut GroupEffects,
-    pub(super) counters: &'a mut GroupCounters,
+    pub(super) counters: &'a GroupCounters,
     pub(super) cluster: &'a Arc<dyn Cluster>,
     /// Another one for each version of the cluster that was seen.
     pub(super) cluster_version: u64,

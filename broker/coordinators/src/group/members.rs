@@ -20,6 +20,10 @@ pub(super) struct Group {
     pub(super) offsets: GroupOffsets,
     /// Its record has just been taken back.
     is_buried: bool,
+    /// Since when it is not at rest, by the monotonic clock; volatile.
+    unsettled_since_ms: Option<i64>,
+    /// The epoch of the consumer protocol in which it was last seen to be.
+    settled_epoch: i32,
 }
 
 /// Who is in a group.
@@ -44,6 +48,8 @@ impl Group {
             id,
             offsets: GroupOffsets::default(),
             is_buried: false,
+            unsettled_since_ms: None,
+            settled_epoch: 0,
         }
     }
 
@@ -91,6 +97,36 @@ impl Group {
         let is_left = was_in_use && self.is_abandoned() && !self.is_recorded() && !is_buried;
         if let (true, Members::Classic(classic)) = (is_left, &mut self.members) {
             classic.record_as_empty(context);
+        }
+    }
+
+    /// Counts how long it took until all members had what they are to have.
+    pub(super) fn note_rest(&mut self, context: &Context<'_>) {
+        let is_at_rest = match &self.members {
+            Members::Classic(classic) => {
+                matches!(classic.state(), ClassicState::Stable | ClassicState::Empty)
+            }
+            // To look at all members is too much for each heartbeat.
+            Members::Consumer(consumer)
+                if self.unsettled_since_ms.is_none() && consumer.epoch() == self.settled_epoch =>
+            {
+                true
+            }
+            Members::Consumer(consumer) => matches!(consumer.state(), "Stable" | "Empty"),
+        };
+        if let (true, Members::Consumer(consumer)) = (is_at_rest, &self.members) {
+            self.settled_epoch = consumer.epoch();
+        }
+        let now_ms = context.now.monotonic_ms;
+        match (is_at_rest, self.unsettled_since_ms) {
+            (true, Some(since_ms)) => {
+                self.unsettled_since_ms = None;
+                context.counters.settled.add(1);
+                let millis = u64::try_from(now_ms - since_ms).unwrap_or(0);
+                context.counters.unsettled_ms.add(millis);
+            }
+            (false, None) => self.unsettled_since_ms = Some(now_ms),
+            _ => {}
         }
     }
 

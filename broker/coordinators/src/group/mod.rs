@@ -24,7 +24,7 @@ pub use ask::{GroupAsk, GroupReply, GroupRequest};
 pub use cluster::{Cluster, NoCluster, TopicPartition, TopicView};
 pub use config::{GroupConfig, MigrationPolicy};
 pub use consumer::{ASSIGNORS, Assignor, Refusal};
-pub use metrics::GroupCounters;
+pub use metrics::{Counter, GroupCounters};
 pub use offsets::CommittedOffset;
 
 /// The name of the topic with what is recorded of groups.
@@ -58,7 +58,7 @@ pub struct GroupCoordinator {
     config: GroupConfig,
     groups: BTreeMap<Arc<str>, Group>,
     timers: Timers<TimerKey>,
-    counters: GroupCounters,
+    counters: Arc<GroupCounters>,
     /// What the members of all groups take.
     member_bytes: usize,
     /// The last group that an expiration under way has looked at.
@@ -91,7 +91,7 @@ impl<'a> GroupView<'a> {
 
 impl GroupCoordinator {
     /// One without groups.
-    pub fn new(config: GroupConfig) -> GroupCoordinator {
+    pub fn new(config: GroupConfig, counters: Arc<GroupCounters>) -> GroupCoordinator {
         assert!(
             !config.consumer_assignors.is_empty(),
             "there is an assignor"
@@ -100,7 +100,7 @@ impl GroupCoordinator {
             config,
             groups: BTreeMap::new(),
             timers: Timers::default(),
-            counters: GroupCounters::default(),
+            counters,
             member_bytes: 0,
             expired_to: None,
             cluster: Arc::new(NoCluster),
@@ -113,9 +113,9 @@ impl GroupCoordinator {
         self.config = config;
     }
 
-    /// What was counted since it was loaded.
-    pub fn counters(&self) -> GroupCounters {
-        self.counters
+    /// What is counted.
+    pub fn counters(&self) -> &Arc<GroupCounters> {
+        &self.counters
     }
 
     /// The groups, by id.
@@ -154,7 +154,7 @@ impl GroupCoordinator {
             config: &self.config,
             timers: &mut self.timers,
             effects,
-            counters: &mut self.counters,
+            counters: &self.counters,
             cluster: &self.cluster,
             cluster_version: self.cluster_version,
         };
@@ -162,6 +162,7 @@ impl GroupCoordinator {
         let was_in_use = !group.is_abandoned();
         let outcome = work(group, &mut context);
         group.record_if_left(&mut context, was_in_use);
+        group.note_rest(&context);
         group.check();
         self.member_bytes = self.member_bytes - before + group.bytes();
         if group.is_vacant() {

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use broker_controller::MetadataImage;
 use broker_coordinators::group::ask::{CommitOffsets, CommitReply, ForgetTopics};
 use broker_coordinators::group::{
-    GroupAsk, GroupCall, GroupConfig, GroupCoordinator, OFFSETS_TOPIC, partition_of,
+    GroupAsk, GroupCall, GroupConfig, GroupCoordinator, GroupCounters, OFFSETS_TOPIC, partition_of,
 };
 use bytes::Bytes;
 use protocol::ErrorCode;
@@ -33,19 +33,28 @@ impl RecordFormat for GroupCoordinator {
 pub struct Groups {
     runtime: Runtime<GroupCoordinator>,
     config: Arc<ArcSwap<GroupConfig>>,
+    counters: Arc<GroupCounters>,
 }
 
 impl Groups {
     /// None yet.
     pub fn new(config: GroupConfig) -> Groups {
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let now = Arc::clone(&config);
-        let make =
-            move |partition: &Partition| GroupCoordinator::new(bounded(&now.load(), partition));
+        let counters = Arc::<GroupCounters>::default();
+        let (now, counted) = (Arc::clone(&config), Arc::clone(&counters));
+        let make = move |partition: &Partition| {
+            GroupCoordinator::new(bounded(&now.load(), partition), Arc::clone(&counted))
+        };
         Groups {
             runtime: Runtime::new(make),
             config,
+            counters,
         }
+    }
+
+    /// What is counted in all groups.
+    pub fn counters(&self) -> &GroupCounters {
+        &self.counters
     }
 
     /// Has groups follow other settings from now on.

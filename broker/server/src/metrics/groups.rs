@@ -31,11 +31,15 @@ pub struct OffsetSample {
     pub lag: Option<i64>,
 }
 
-/// What was counted in all groups coordinated here, since their coordinators were loaded.
+/// What was counted in all groups coordinated here, since the process began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GroupTotals {
     /// Rebalances that were completed.
     pub rebalances: u64,
+    /// Times that a group came to rest again.
+    pub settled: u64,
+    /// How long that took, in milliseconds.
+    pub unsettled_ms: u64,
     /// Members that were not heard of in time.
     pub expired_members: u64,
     /// Offsets committed.
@@ -82,11 +86,16 @@ const PER_TOPIC: [Column; 2] = [
 /// A metric's name, its help, and its value in the totals.
 type Total = (&'static str, &'static str, fn(&GroupTotals) -> u64);
 
-const TOTALS: [Total; 4] = [
+const TOTALS: [Total; 5] = [
     (
         "holdfast_group_rebalances_total",
         "Rebalances of groups that were completed.",
         |it| it.rebalances,
+    ),
+    (
+        "holdfast_group_settled_total",
+        "Times that a group came to rest again after a change: all members have what they are to have.",
+        |it| it.settled,
     ),
     (
         "holdfast_group_expired_members_total",
@@ -150,6 +159,16 @@ impl GroupSamples {
         for (name, help, value) in TOTALS {
             out.counter(name, help).value(&[], value(&self.totals));
         }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "milliseconds of some years are exact"
+        )]
+        let seconds = self.totals.unsettled_ms as f64 / 1_000.0;
+        out.counter(
+            "holdfast_group_unsettled_seconds_total",
+            "How long groups were not at rest, from the first change on.",
+        )
+        .value(&[], seconds);
     }
 
     fn offsets(&self) -> impl Iterator<Item = (&str, &OffsetSample)> {

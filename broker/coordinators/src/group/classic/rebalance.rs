@@ -118,7 +118,7 @@ impl ClassicGroup {
         self.protocol = self.select_protocol();
         self.note_subscriptions();
         self.enter(ClassicState::CompletingRebalance, context.now.wall_ms);
-        context.counters.rebalances += 1;
+        context.counters.rebalances.add(1);
         // What they had until now is theirs no more, unless the leader says so.
         for member in self.members.values_mut() {
             member.assignment.clear();
@@ -142,7 +142,7 @@ impl ClassicGroup {
         self.subscribed = None;
         self.pending_syncs.clear();
         self.enter(ClassicState::Empty, context.now.wall_ms);
-        context.counters.rebalances += 1;
+        context.counters.rebalances.add(1);
         self.record(context);
     }
 

@@ -50,7 +50,7 @@ impl ClassicGroup {
         member: &Arc<str>,
     ) {
         if self.pending_joins.remove(member) {
-            context.counters.expired_members += 1;
+            context.counters.expired_members.add(1);
             return self.complete_join_if_all_have(context);
         }
         let Some(known) = self.members.get(member) else {
@@ -61,7 +61,7 @@ impl ClassicGroup {
             // It cannot speak while it waits. Its session goes on with the answer.
             return;
         }
-        context.counters.expired_members += 1;
+        context.counters.expired_members.add(1);
         self.remove(context, member, ErrorCode::UnknownMemberId);
         self.rebalance_without(context);
     }
@@ -80,7 +80,7 @@ impl ClassicGroup {
             return;
         }
         for member in late {
-            context.counters.expired_members += 1;
+            context.counters.expired_members.add(1);
             self.remove(context, &member, ErrorCode::UnknownMemberId);
         }
         self.rebalance_without(context);

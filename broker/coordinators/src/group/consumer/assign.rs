@@ -14,7 +14,7 @@ use super::{ConsumerGroup, Profile};
 impl ConsumerGroup {
     pub(super) fn put_epoch(&mut self, context: &mut Context<'_>, epoch: i32, metadata_hash: i64) {
         if epoch > self.epoch {
-            context.counters.rebalances += 1;
+            context.counters.rebalances.add(1);
         }
         let value = ConsumerGroupValue {
             epoch,

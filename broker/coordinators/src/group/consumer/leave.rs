@@ -86,7 +86,7 @@ impl ConsumerGroup {
     /// A member was not heard of in time.
     pub(in crate::group) fn on_session_timer(&mut self, context: &mut Context<'_>, id: &Arc<str>) {
         if self.members.contains_key(id) {
-            context.counters.expired_members += 1;
+            context.counters.expired_members.add(1);
             self.remove(context, &[Arc::clone(id)]);
         }
     }

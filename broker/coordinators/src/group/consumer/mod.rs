@@ -113,6 +113,10 @@ impl ConsumerGroup {
         }
     }
 
+    pub(super) fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
     /// How many members there are.
     pub(super) fn members(&self) -> usize {
         self.members.len()

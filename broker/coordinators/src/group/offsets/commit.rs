@@ -64,7 +64,7 @@ impl Group {
                     Some(&committed),
                 ));
                 self.offsets.apply(name, wanted.partition, Some(committed));
-                context.counters.commits += 1;
+                context.counters.commits.add(1);
                 outcomes.push(ErrorCode::None);
             }
         }

@@ -21,7 +21,7 @@ impl Group {
             })
             .map(|(topic, partition, _)| (Arc::clone(topic), partition))
             .collect();
-        context.counters.expired_offsets += expired.len() as u64;
+        context.counters.expired_offsets.add(expired.len() as u64);
         for (topic, partition) in expired {
             self.forget(context, &topic, partition);
         }

@@ -86,7 +86,7 @@ fn who_is_silent_expires() {
     assert_eq!(rig.state(), Some("Stable"));
     rig.pass(1);
     assert_eq!(rig.state(), Some("Empty"));
-    assert_eq!(rig.coordinator.counters().expired_members, 1);
+    assert_eq!(rig.coordinator.counters().expired_members.get(), 1);
 }
 
 #[test]

@@ -241,7 +241,7 @@ fn a_member_that_is_silent_or_keeps_what_it_is_to_give_up_is_removed() {
     assert_eq!(rig.told(beat("b", 3)), (4, Some(vec![0, 1])));
     rig.pass(45_000);
     assert_eq!(rig.state(), Some("Empty"));
-    assert_eq!(rig.coordinator.counters().expired_members, 2);
+    assert_eq!(rig.coordinator.counters().expired_members.get(), 2);
 }
 
 #[test]
@@ -744,4 +744,28 @@ fn what_a_heartbeat_of_before_does_not_name_is_not_given_up() {
     assert_eq!(rig.told(owning("a", 4, topic, &[0])), (4, Some(vec![])));
     assert_eq!(rig.told(owning("a", 4, topic, &[])), (epoch, None));
     assert_eq!(rig.told(beat("c", epoch)), (epoch, Some(vec![0])));
+}
+
+#[test]
+fn how_long_a_group_is_not_at_rest_is_counted() {
+    let mut rig = rig();
+    let topic = rig.topic("t", 2);
+    rig.told(first("a"));
+    let (settled, _) = counted(&rig);
+    rig.told(owning("a", 2, topic, &[0, 1]));
+    rig.pass(1_000);
+    rig.told(first("b"));
+    rig.pass(300);
+    assert_eq!(counted(&rig), (settled, 0));
+    rig.told(beat("a", 2));
+    rig.pass(400);
+    rig.told(owning("a", 2, topic, &[0]));
+    rig.told(beat("b", 3));
+    assert_eq!(rig.state(), Some("Stable"));
+    assert_eq!(counted(&rig), (settled + 1, 700));
+}
+
+fn counted(rig: &Rig) -> (u64, u64) {
+    let counters = rig.coordinator.counters();
+    (counters.settled.get(), counters.unsettled_ms.get())
 }

@@ -81,7 +81,7 @@ fn rig() -> Rig {
 fn rig_with(config: GroupConfig) -> Rig {
     let mut rig = Rig {
         cluster: Topics::default(),
-        coordinator: GroupCoordinator::new(config.clone()),
+        coordinator: GroupCoordinator::new(config.clone(), Arc::default()),
         config,
         now: Now {
             monotonic_ms: 0,
@@ -107,7 +107,7 @@ fn quick() -> Rig {
 impl Rig {
     /// Ends the coordinator, and loads another from the log's bytes.
     fn reload(&mut self) {
-        let mut coordinator = GroupCoordinator::new(self.config.clone());
+        let mut coordinator = GroupCoordinator::new(self.config.clone(), Arc::default());
         for record in &self.log {
             let (key, value) = record.encode().expect("a record that fits");
             let read = GroupRecord::decode(&key, value.as_deref());
