@@ -3,18 +3,18 @@
 //! It prints `read PARTITION OFFSET` for each record, and only then commits it. When its input ends it leaves the group.
 
 use std::{
-    io::{BufWriter, Read, Write, stdin, stdout},
+    io::{Read, Write, stdin, stdout},
     process::ExitCode,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    ClientConfig, Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, CommitMode, Consumer},
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
 };
 
 /// The first argument of such a process.
@@ -23,6 +23,52 @@ pub const COMMAND: &str = "--member";
 const POLL: Duration = Duration::from_millis(50);
 /// What was read is committed so often.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What was read, and not committed yet.
+#[derive(Default)]
+struct Unsettled(Mutex<TopicPartitionList>);
+
+impl Unsettled {
+    fn list(&self) -> MutexGuard<'_, TopicPartitionList> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, topic: &str, partition: i32, next: Offset) {
+        let mut list = self.list();
+        match list.find_partition(topic, partition) {
+            Some(mut known) => known.set_offset(next),
+            None => list.add_partition_offset(topic, partition, next),
+        }
+        .expect("an offset");
+    }
+
+    fn take(&self) -> TopicPartitionList {
+        std::mem::take(&mut *self.list())
+    }
+}
+
+/// Commits while the partitions are still its own: later it would take back what their next owner has committed.
+fn commit(consumer: &BaseConsumer<Unsettled>) {
+    let unsettled = consumer.context().take();
+    if unsettled.count() > 0 {
+        stdout().flush().expect("a reader");
+        // What is refused is read again by somebody else.
+        let _ = consumer.commit(&unsettled, CommitMode::Sync);
+    }
+}
+
+impl ClientContext for Unsettled {}
+
+impl ConsumerContext for Unsettled {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            // They have long been somebody else's.
+            Rebalance::Revoke(_) if consumer.assignment_lost() => drop(self.take()),
+            Rebalance::Revoke(_) => commit(consumer),
+            _ => {}
+        }
+    }
+}
 
 /// Reads until it is told to leave: `[BOOTSTRAP, TOPIC, GROUP, NAME=VALUE...]`.
 pub fn run(args: &[String]) -> ExitCode {
@@ -47,34 +93,24 @@ pub fn run(args: &[String]) -> ExitCode {
             config.set(name, value);
         }
     }
-    let consumer: BaseConsumer = config.create().expect("known settings");
+    let consumer: BaseConsumer<Unsettled> = config
+        .create_with_context(Unsettled::default())
+        .expect("known settings");
     consumer.subscribe(&[topic]).expect("a topic");
-    let mut out = BufWriter::new(stdout().lock());
-    let mut read = TopicPartitionList::new();
     let mut committed = Instant::now();
     while !is_to_leave.load(Ordering::SeqCst) {
         // After an error it goes on by itself.
         if let Some(Ok(message)) = consumer.poll(POLL) {
             let (partition, offset) = (message.partition(), message.offset());
-            writeln!(out, "read {partition} {offset}").expect("a reader");
+            println!("read {partition} {offset}");
             let next = Offset::Offset(offset + 1);
-            match read.find_partition(topic, partition) {
-                Some(mut known) => known.set_offset(next),
-                None => read.add_partition_offset(topic, partition, next),
-            }
-            .expect("an offset");
+            consumer.context().note(topic, partition, next);
         }
-        if read.count() > 0 && committed.elapsed() >= COMMIT_INTERVAL {
-            out.flush().expect("a reader");
-            // Of partitions that somebody else has by now it is refused, and they are read again there.
-            let _ = consumer.commit(&read, CommitMode::Sync);
-            read = TopicPartitionList::new();
+        if committed.elapsed() >= COMMIT_INTERVAL {
+            commit(&consumer);
             committed = Instant::now();
         }
     }
-    out.flush().expect("a reader");
-    if read.count() > 0 {
-        let _ = consumer.commit(&read, CommitMode::Sync);
-    }
+    commit(&consumer);
     ExitCode::SUCCESS
 }

@@ -1,5 +1,6 @@
 //! Two brokers in turn on the same machine, the same load: medians, and their ratio with its spread.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use peer::{ApacheKafka, ApacheKafkaConfig, Holdfast, HoldfastConfig};
@@ -41,14 +42,29 @@ pub enum Running {
 }
 
 impl Running {
-    /// Starts one broker.
+    /// Starts one broker with its defaults.
     pub fn start(target: Target) -> Result<Running, BenchError> {
+        Running::start_with(target, &[])
+    }
+
+    /// Starts one broker with some settings.
+    pub fn start_with(target: Target, settings: &[(&str, &str)]) -> Result<Running, BenchError> {
+        let settings = settings.iter().copied();
         Ok(match target {
             Target::Holdfast => {
-                Running::Holdfast(Box::new(Holdfast::start(HoldfastConfig::default())?))
+                let config = settings.fold(HoldfastConfig::default(), |config, (name, value)| {
+                    config.set(name, value)
+                });
+                Running::Holdfast(Box::new(Holdfast::start(config)?))
             }
             Target::Apache => {
-                Running::Apache(Box::new(ApacheKafka::start(ApacheKafkaConfig::default())?))
+                let config = ApacheKafkaConfig {
+                    properties: settings
+                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                        .collect(),
+                    ..ApacheKafkaConfig::default()
+                };
+                Running::Apache(Box::new(ApacheKafka::start(config)?))
             }
         })
     }
@@ -58,6 +74,14 @@ impl Running {
         match self {
             Running::Holdfast(broker) => peer::Cluster::bootstrap(broker.as_ref()),
             Running::Apache(broker) => peer::Cluster::bootstrap(broker.as_ref()),
+        }
+    }
+
+    /// Where its data is.
+    pub fn data_dir(&self) -> PathBuf {
+        match self {
+            Running::Holdfast(broker) => broker.data_dir().to_owned(),
+            Running::Apache(broker) => broker.data_dir(0),
         }
     }
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use bench::BenchError;
 use bench::commits::{self, CommitLoad};
+use bench::compaction::{self, CompactionLoad};
 use bench::compare::{Round, Running, Target, median, ratio, round};
 use bench::page_cache::PageCache;
 use bench::produce::ProduceLoad;
+use bench::rebalance::{self, Protocol, Rebalances};
 use bench::schedule::Arrivals;
 use bench::startup::{self, Before};
 use bench::summary::Summary;
@@ -70,6 +72,42 @@ enum Command {
         /// Seconds of a round
         #[arg(long, default_value_t = 15.0)]
         duration: f64,
+    },
+    /// Starts Holdfast and Apache Kafka and has members come and go, and says how long until all is somebody's again
+    Rebalance {
+        /// Rounds of each
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Members of the group
+        #[arg(long, value_delimiter = ',', default_values_t = [3, 30, 300])]
+        members: Vec<usize>,
+        /// Group protocols
+        #[arg(long, value_delimiter = ',', default_values_t = [Protocol::Classic, Protocol::Consumer])]
+        protocols: Vec<Protocol>,
+    },
+    /// Starts Holdfast and Apache Kafka and has them compact the same log in turn
+    Compaction {
+        /// Rounds of each
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Gigabytes (10^9 bytes) of values
+        #[arg(long, default_value_t = 2.0)]
+        gigabytes: f64,
+        /// Bytes of a value
+        #[arg(long, default_value_t = 1024)]
+        value_bytes: usize,
+        /// Keys, of which each record has any
+        #[arg(long, default_value_t = 200_000)]
+        keys: u64,
+    },
+    /// Starts Holdfast and Apache Kafka and has a group of very many members gather, and says what other groups notice
+    Crowd {
+        /// Members of the group
+        #[arg(long, default_value_t = 5_000)]
+        members: usize,
+        /// Partitions of the topic that they read
+        #[arg(long, default_value_t = 10_000)]
+        partitions: i32,
     },
     /// Starts Holdfast again and again, and says how long it takes until it answers
     Start {
@@ -233,6 +271,28 @@ fn main() -> ExitCode {
             };
             compare_commits(rounds, warm_up_rounds, &load)
         }
+        Command::Rebalance {
+            rounds,
+            members,
+            protocols,
+        } => compare_rebalances(rounds, &members, &protocols),
+        Command::Compaction {
+            rounds,
+            gigabytes,
+            value_bytes,
+            keys,
+        } => {
+            let load = CompactionLoad {
+                bytes: (gigabytes * 1e9) as u64,
+                value_bytes: value_bytes.clamp(1, 512 << 10),
+                keys: keys.max(1),
+            };
+            compare_compactions(rounds, &load)
+        }
+        Command::Crowd {
+            members,
+            partitions,
+        } => compare_crowds(members, partitions),
         Command::Start {
             rounds,
             partitions,
@@ -381,6 +441,103 @@ fn compare_commits(
     Ok(())
 }
 
+/// What a table of rebalances shows of them.
+type Figure = (&'static str, fn(&Rebalances) -> Duration);
+
+const REBALANCES: [Figure; 3] = [
+    ("arrival", |round| round.arrival),
+    ("leaving", |round| round.leaving),
+    ("death", |round| round.death),
+];
+
+fn compare_rebalances(
+    rounds: usize,
+    members: &[usize],
+    protocols: &[Protocol],
+) -> Result<(), BenchError> {
+    let brokers = [Target::Holdfast, Target::Apache]
+        .map(|target| Running::start_with(target, &rebalance::SETTINGS));
+    let [holdfast, apache] = brokers;
+    let brokers = [("holdfast", holdfast?), ("apache", apache?)];
+    println!(
+        "{:<28} {:>14} {:>14}   ratio (least - greatest)",
+        "milliseconds", "holdfast", "apache"
+    );
+    for &protocol in protocols {
+        for &members in members {
+            let mut seen: [Vec<Rebalances>; 2] = [Vec::new(), Vec::new()];
+            for number in 0..rounds.max(1) {
+                for ((name, broker), seen) in brokers.iter().zip(&mut seen) {
+                    let topic = format!("bench-{protocol}-{members}-{number}");
+                    let round = rebalance::round(&broker.bootstrap(), &topic, protocol, members)?;
+                    eprintln!("{protocol} {members} round {number} {name}: {round:?}");
+                    seen.push(round);
+                }
+            }
+            for (figure, duration) in REBALANCES {
+                let [ours, theirs] = seen.each_ref().map(|rounds| {
+                    let durations = rounds.iter().map(duration);
+                    durations
+                        .map(|it| it.as_secs_f64() * 1e3)
+                        .collect::<Vec<f64>>()
+                });
+                print_row(&format!("{protocol} {members} {figure}"), &ours, &theirs);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn compare_compactions(rounds: usize, load: &CompactionLoad) -> Result<(), BenchError> {
+    let mut brokers = Vec::new();
+    for (name, target) in [("holdfast", Target::Holdfast), ("apache", Target::Apache)] {
+        brokers.push((name, Running::start_with(target, &compaction::SETTINGS)?));
+    }
+    let mut seen: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
+    for number in 0..rounds.max(1) {
+        for ((name, broker), seen) in brokers.iter().zip(&mut seen) {
+            let topic = format!("bench-{number}");
+            let (bootstrap, data_dir) = (broker.bootstrap(), broker.data_dir());
+            let report = compaction::round(&bootstrap, &data_dir, &topic, load)?;
+            eprintln!("round {number} {name}: {report:?}");
+            seen.push(report.megabytes_per_second());
+        }
+    }
+    println!(
+        "{:<28} {:>14} {:>14}   ratio (least - greatest)",
+        "compaction", "holdfast", "apache"
+    );
+    print_row("MB/s", &seen[0], &seen[1]);
+    Ok(())
+}
+
+fn compare_crowds(members: usize, partitions: i32) -> Result<(), BenchError> {
+    for (name, target) in [("holdfast", Target::Holdfast), ("apache", Target::Apache)] {
+        let broker = Running::start_with(target, &rebalance::SETTINGS)?;
+        let report = rebalance::crowd(&broker.bootstrap(), "crowd", members, partitions)?;
+        println!("{name}");
+        println!(
+            "  gathered after ms   {:>12.0}",
+            report.gathered.as_secs_f64() * 1e3
+        );
+        println!(
+            "  one more after ms   {:>12.0}",
+            report.arrival.as_secs_f64() * 1e3
+        );
+        for (when, latencies) in [("before", &report.before), ("beside", &report.beside)] {
+            let of = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
+            println!(
+                "  heartbeats of other groups {when}: {} of them, ms: median {:.2}, p99 {:.2}, greatest {:.2}",
+                latencies.len(),
+                of(0.5),
+                of(0.99),
+                latencies.max() as f64 / 1e3
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Medians of both, and the ratio of rounds that ran side by side, with the least and the greatest.
 fn print_table(
     what: &str,
@@ -388,7 +545,7 @@ fn print_table(
     summary: fn(&Round) -> Option<&Summary>,
 ) {
     println!(
-        "{what:<24} {:>14} {:>14}   ratio (least - greatest)",
+        "{what:<28} {:>14} {:>14}   ratio (least - greatest)",
         "holdfast", "apache"
     );
     let figures = Summary::default().figures();
@@ -400,12 +557,14 @@ fn print_table(
                 .collect()
         };
         let (ours, theirs) = (values("holdfast"), values("apache"));
-        let (Some(our), Some(their)) = (median(&ours), median(&theirs)) else {
-            continue;
-        };
-        let (middle, least, greatest) = ratio(&ours, &theirs).unwrap_or_default();
-        println!(
-            "{figure:<24} {our:>14.3} {their:>14.3}   {middle:.3} ({least:.3} - {greatest:.3})"
-        );
+        print_row(figure, &ours, &theirs);
     }
+}
+
+fn print_row(figure: &str, ours: &[f64], theirs: &[f64]) {
+    let (Some(our), Some(their)) = (median(ours), median(theirs)) else {
+        return;
+    };
+    let (middle, least, greatest) = ratio(ours, theirs).unwrap_or_default();
+    println!("{figure:<28} {our:>14.3} {their:>14.3}   {middle:.3} ({least:.3} - {greatest:.3})");
 }

@@ -11,6 +11,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 const CREATION_MAX: Duration = Duration::from_secs(30);
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(20);
 
+/// Apache Kafka writes at most 10,000 records of metadata for a request.
+const PARTITIONS_PER_REQUEST_MAX: i32 = 5_000;
+
 /// Creates a topic, and waits until the leaders of its partitions know that they are.
 pub fn create(
     bootstrap: &str,
@@ -19,7 +22,12 @@ pub fn create(
     configs: &[(String, String)],
 ) -> Result<Topic, BenchError> {
     let mut connection = connect(bootstrap)?;
-    connection.create_topic_with(name, partitions, configs)?;
+    let mut created = partitions.min(PARTITIONS_PER_REQUEST_MAX);
+    connection.create_topic_with(name, created, configs)?;
+    while created < partitions {
+        created = partitions.min(created + PARTITIONS_PER_REQUEST_MAX);
+        connection.create_partitions(name, created)?;
+    }
     let deadline = Instant::now() + CREATION_MAX;
     loop {
         match usable(&mut connection, name) {
@@ -29,6 +37,11 @@ pub fn create(
             _ => std::thread::sleep(LOOK_UP_INTERVAL),
         }
     }
+}
+
+/// Sets one of a topic's settings.
+pub fn set_config(bootstrap: &str, topic: &str, name: &str, value: &str) -> Result<(), BenchError> {
+    Ok(connect(bootstrap)?.set_topic_config(topic, name, value)?)
 }
 
 /// Deletes a topic, so that the disk does not fill up from run to run.

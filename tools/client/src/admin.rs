@@ -3,9 +3,12 @@
 use protocol::{
     codec::StrBytes,
     messages::{
-        ApiKey, CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, TopicName,
+        ApiKey, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
+        IncrementalAlterConfigsRequest, MetadataRequest, TopicName,
+        create_partitions_request::CreatePartitionsTopic,
         create_topics_request::{CreatableTopic, CreatableTopicConfig},
         delete_topics_request::DeleteTopicState,
+        incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig},
         metadata_request::MetadataRequestTopic,
     },
     model::Uuid,
@@ -14,6 +17,8 @@ use protocol::{
 use crate::{ClientError, Connection, error::check};
 
 const TIMEOUT_MS: i32 = 30_000;
+/// Kafka's `ConfigResource.Type`.
+const RESOURCE_TOPIC: i8 = 2;
 
 /// A topic as it is addressed: old versions name it, newer ones use its id (KIP-516).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +68,44 @@ impl Connection {
         match answer.topics.as_slice() {
             [topic] => check("create a topic", topic.error_code),
             _ => Err(ClientError::Unrelated(ApiKey::CreateTopics)),
+        }
+    }
+
+    /// Gives a topic more partitions, so many in all. "Done" is what the broker says, as above.
+    pub fn create_partitions(&mut self, name: &str, count: i32) -> Result<(), ClientError> {
+        let topic = CreatePartitionsTopic::default()
+            .with_name(TopicName(StrBytes::from_string(name.to_owned())))
+            .with_count(count)
+            .with_assignments(None);
+        let request = CreatePartitionsRequest::default()
+            .with_topics(vec![topic])
+            .with_timeout_ms(TIMEOUT_MS);
+        let answer = self.call(&request)?;
+        match answer.results.as_slice() {
+            [topic] => check("create partitions", topic.error_code),
+            _ => Err(ClientError::Unrelated(ApiKey::CreatePartitions)),
+        }
+    }
+
+    /// Sets one of a topic's settings. "Done" is what the broker says, as above.
+    pub fn set_topic_config(
+        &mut self,
+        topic: &str,
+        name: &str,
+        value: &str,
+    ) -> Result<(), ClientError> {
+        let config = AlterableConfig::default()
+            .with_name(StrBytes::from_string(name.to_owned()))
+            .with_value(Some(StrBytes::from_string(value.to_owned())));
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(RESOURCE_TOPIC)
+            .with_resource_name(StrBytes::from_string(topic.to_owned()))
+            .with_configs(vec![config]);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        let answer = self.call(&request)?;
+        match answer.responses.as_slice() {
+            [topic] => check("set a topic's setting", topic.error_code),
+            _ => Err(ClientError::Unrelated(ApiKey::IncrementalAlterConfigs)),
         }
     }
 
