@@ -151,7 +151,7 @@ impl Log {
         }
         let is_as_checkpointed = closed_bytes == closed_bytes_from(start, &segments);
         if was_compacted || !is_as_checkpointed {
-            segments = self.without_replaced(disk, segments, newest)?;
+            segments = self.without_replaced(disk, segments, start, newest)?;
         }
         let last = segments.last().cloned();
         self.state().segments = segments.clone();
@@ -177,16 +177,19 @@ impl Log {
     }
 
     /// Removes segments that begin within the one before them: it has taken their place in a compaction, and that they were removed was not
-    /// durable. None from `active` on, since those are not compacted.
+    /// durable. None from `active` on, since those are not compacted, and none behind one that lies before `start`: that one may be longer than it was
+    /// when it was closed, since a checkpoint does not sync it any more.
     fn without_replaced(
         &self,
         disk: &mut Disk,
         segments: Vec<Arc<Segment>>,
+        start: Offset,
         active: Offset,
     ) -> io::Result<Vec<Arc<Segment>>> {
         let mut kept: Vec<Arc<Segment>> = Vec::with_capacity(segments.len());
         for segment in segments {
-            let before = kept.last().filter(|_| segment.base() < active);
+            let may_be = start < segment.base() && segment.base() < active;
+            let before = kept.last().filter(|_| may_be);
             if let Some(before) = before
                 && self.reaches_into(before, &segment)?
             {

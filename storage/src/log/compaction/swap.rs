@@ -15,7 +15,7 @@ impl Log {
         state.segments.iter().any(|it| Arc::ptr_eq(it, segment))
     }
 
-    /// Puts a segment in the place of neighbours. False, and nothing is done, when they are not the log's any more.
+    /// Puts a segment in the place of neighbours. False, and nothing is done, when they are not the log's any more, or not all.
     pub(super) fn swap_segments(
         &self,
         old: &[Arc<Segment>],
@@ -23,6 +23,11 @@ impl Log {
     ) -> io::Result<bool> {
         let mut disk = self.disk.lock();
         if disk.dropped || disk.cut.is_some() || !old.iter().all(|it| self.has_segment(it)) {
+            return Ok(false);
+        }
+        // A start takes nothing for replaced that begins before the log does (`without_replaced`).
+        let start = self.offsets().start;
+        if old.get(1).is_some_and(|second| second.base() <= start) {
             return Ok(false);
         }
         let io = self.environment.files.io();

@@ -7,7 +7,7 @@ use protocol::batch::{
 use protocol::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
 use super::{CompactError, Compacted, Compaction, Pass};
-use crate::fixture::{Node, Running, node};
+use crate::fixture::{Nobody, Node, Running, node};
 use crate::io::OpenOptions;
 use crate::log::{Log, LogConfig, TailRead};
 
@@ -604,6 +604,37 @@ fn a_segment_that_comes_back_after_it_was_replaced_is_removed_again() {
         drop((log, running));
         node.disk.kill();
     }
+}
+
+/// A checkpoint does not sync what lies before the start: after a crash it may be longer than it was when it was closed.
+#[test]
+fn a_segment_before_the_start_takes_nothing_for_its_own() {
+    let node = compacted();
+    let mut running = started(&node);
+    fill(&mut running, 60, 3);
+    let log = running.log("a");
+    let bases: Vec<Offset> = log.state().segments.iter().map(|it| it.base()).collect();
+    log.set_high_watermark(log.offsets().durable_end);
+    log.advance_start(bases[1], Arc::new(Nobody))
+        .expect("it advances");
+    running.commit();
+    running.dir.checkpoint(None).expect("a checkpoint");
+    let expected = contents(&log);
+    let dir = log.dir.clone();
+    drop((log, running));
+    node.disk.crash();
+    let image = node.image();
+    let path = |base| dir.join(crate::log::segment::file_name(base, "log"));
+    let [first, second] = [&image[&path(bases[0])], &image[&path(bases[1])]];
+    node.overwrite(
+        &path(bases[0]),
+        first.len() as u64,
+        &second[..second.len() / 2],
+    );
+    let running = node.start();
+    let log = running.log("a");
+    assert_eq!(contents(&log), expected);
+    assert!(log.damaged().is_empty());
 }
 
 #[test]

@@ -19,12 +19,12 @@ use std::sync::Arc;
 
 use protocol::ErrorCode;
 use protocol::group_records::GroupRecord;
-use regex::bytes::Regex;
 
 use super::super::ask::{ConsumerHeartbeat, ConsumerHeartbeatAnswer, ConsumerHeartbeatReply};
 use super::super::config::GroupConfig;
 use super::super::context::Context;
 use super::member::{AWAY_EPOCH, ConsumerMember, MemberState, Profile, by_topic};
+use super::subscription::NewRegex;
 use super::{ConsumerGroup, Refusal};
 
 /// Who sends a heartbeat.
@@ -113,11 +113,11 @@ impl ConsumerGroup {
             return Ok(self.answer(context, id, true));
         }
         self.check_room(context, &speaker)?;
-        let compiled = self.check_regex(ask.regex.as_deref())?;
+        let new_regex = self.check_regex(&**context.cluster, ask.regex.as_deref())?;
 
         // From here on nothing is refused.
         let is_behind = matches!(speaker, Speaker::Behind(_));
-        let (id, is_changed) = self.take_in(context, ask, speaker, compiled);
+        let (id, is_changed) = self.take_in(context, ask, speaker, new_regex);
         self.refresh(context, is_changed);
         self.assign_if_due(context);
         self.touch(context, &id);
@@ -291,7 +291,7 @@ impl ConsumerGroup {
         context: &mut Context<'_>,
         ask: &ConsumerHeartbeat,
         speaker: Speaker,
-        compiled: Option<Regex>,
+        new_regex: Option<NewRegex>,
     ) -> (Arc<str>, bool) {
         let is_new = !matches!(speaker, Speaker::Member(_) | Speaker::Behind(_));
         let (id, before) = match speaker {
@@ -315,8 +315,8 @@ impl ConsumerGroup {
         }
         let mut profile = before.clone();
         update(&mut profile, ask);
-        if let (Some(regex), Some(compiled)) = (&profile.regex, compiled) {
-            self.add_regex(context, regex, compiled);
+        if let (Some(regex), Some(new)) = (&profile.regex, new_regex) {
+            self.add_regex(context, regex, new);
         }
         let is_changed = self.put_profile(context, &id, &before, profile, is_new);
         (id, is_changed)

@@ -25,6 +25,7 @@ mod leave;
 mod member;
 mod migrate;
 mod offsets;
+mod pattern;
 mod reconcile;
 mod subscription;
 

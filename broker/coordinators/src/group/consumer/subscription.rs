@@ -6,107 +6,68 @@ use std::sync::Arc;
 use protocol::ErrorCode;
 use protocol::group_records::{GroupRecord, RegularExpressionValue};
 use protocol::model::Uuid;
-use regex::bytes::{Regex, RegexBuilder};
 
 use super::super::cluster::Cluster;
 use super::super::context::Context;
+use super::pattern::{TopicPattern, compile};
 use super::{ConsumerGroup, Refusal};
 
 /// Distinct regular expressions in a group. Clients of one application have one.
 const REGEXES_MAX: usize = 64;
-/// Bytes of a regular expression.
-const REGEX_CHARS_MAX: usize = 4_096;
-/// Bytes of the program it is compiled to: so that matching the names of all topics takes little time, whatever it is.
-const REGEX_PROGRAM_BYTES_MAX: usize = 64 << 10;
 
 /// A regular expression, and the topics it stands for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ResolvedRegex {
     pub(super) topics: BTreeSet<Arc<str>>,
     /// Not recorded.
-    compiled: Option<Regex>,
+    pattern: Option<TopicPattern>,
+    /// There are topics by now with which it takes too long: it stands for those that it stood for before.
+    is_too_hard: bool,
+}
+
+/// A regular expression that is new to a group.
+pub(super) struct NewRegex {
+    topics: BTreeSet<Arc<str>>,
+    pattern: TopicPattern,
 }
 
 impl ResolvedRegex {
     pub(super) fn of(topics: BTreeSet<Arc<str>>) -> ResolvedRegex {
         ResolvedRegex {
             topics,
-            compiled: None,
+            ..ResolvedRegex::default()
         }
     }
 }
 
-/// Compiles an expression that has to match the whole name. Time and memory are bounded, and matching takes time in proportion to the name.
-///
-/// Classes such as `\w` are those of ASCII, as in RE2, unless the expression asks for Unicode with `\p`: names of topics are ASCII.
-pub(super) fn compile(regex: &str) -> Result<Regex, Refusal> {
-    let refuse = |why: &str| {
-        let message =
-            format!("SubscribedTopicRegex `{regex}` is not a valid regular expression: {why}.");
-        Refusal::new(ErrorCode::InvalidRegularExpression, message)
-    };
-    if regex.len() > REGEX_CHARS_MAX {
-        let message = "SubscribedTopicRegex is too long.";
-        return Err(Refusal::new(ErrorCode::InvalidRegularExpression, message));
-    }
-    let build = |pattern: &str, unicode: bool| {
-        RegexBuilder::new(pattern)
-            .unicode(unicode)
-            .size_limit(REGEX_PROGRAM_BYTES_MAX)
-            .dfa_size_limit(8 * REGEX_PROGRAM_BYTES_MAX)
-            .build()
-    };
-    // By itself first, so that it cannot close the group that is put around it.
-    let unicode = match build(regex, false) {
-        Ok(_) => false,
-        Err(_) => match build(regex, true) {
-            Ok(_) => true,
-            Err(error) => return Err(refuse(&first_line_of(&error))),
-        },
-    };
-    build(&format!(r"\A(?:{regex})\z"), unicode).map_err(|error| refuse(&first_line_of(&error)))
-}
-
-/// What is wrong, without the drawing of where.
-fn first_line_of(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let last = text.lines().last().unwrap_or_default();
-    last.trim_start_matches("error: ").to_owned()
-}
-
-fn resolve(compiled: &Regex, cluster: &dyn Cluster) -> BTreeSet<Arc<str>> {
-    let names = cluster.names().into_iter();
-    names
-        .filter(|name| compiled.is_match(name.as_bytes()))
-        .collect()
-}
-
 impl ConsumerGroup {
-    /// Whether a member may be subscribed to it; what it is compiled to, if it is new.
-    pub(super) fn check_regex(&self, regex: Option<&str>) -> Result<Option<Regex>, Refusal> {
+    /// Whether a member may be subscribed to it; what it stands for, if it is new.
+    pub(super) fn check_regex(
+        &self,
+        cluster: &dyn Cluster,
+        regex: Option<&str>,
+    ) -> Result<Option<NewRegex>, Refusal> {
         match regex {
             Some(regex) if !regex.is_empty() && !self.regexes.contains_key(regex) => {
                 if self.regexes.len() >= REGEXES_MAX {
                     let message = format!("The group has {REGEXES_MAX} regular expressions.");
                     return Err(Refusal::new(ErrorCode::InvalidRequest, message));
                 }
-                compile(regex).map(Some)
+                let pattern = compile(regex)?;
+                match pattern.resolve(cluster) {
+                    Ok(topics) => Ok(Some(NewRegex { topics, pattern })),
+                    Err(too_hard) => Err(too_hard.refusal(regex)),
+                }
             }
             _ => Ok(None),
         }
     }
 
-    /// Finds the topics of an expression that is new.
-    pub(super) fn add_regex(
-        &mut self,
-        context: &mut Context<'_>,
-        regex: &Arc<str>,
-        compiled: Regex,
-    ) {
-        let topics = resolve(&compiled, &**context.cluster);
-        self.put_regex(context, regex, Some(&topics));
+    /// Takes up an expression that is new.
+    pub(super) fn add_regex(&mut self, context: &mut Context<'_>, regex: &Arc<str>, new: NewRegex) {
+        self.put_regex(context, regex, Some(&new.topics));
         if let Some(added) = self.regexes.get_mut(regex) {
-            added.compiled = Some(compiled);
+            added.pattern = Some(new.pattern);
         }
     }
 
@@ -153,17 +114,26 @@ impl ConsumerGroup {
             let Some(known) = self.regexes.get_mut(&regex) else {
                 continue;
             };
+            if known.is_too_hard {
+                continue;
+            }
             // One that was recorded may be more than is allowed by now.
-            let compiled = known.compiled.take().or_else(|| compile(&regex).ok());
-            let topics = match &compiled {
-                Some(compiled) => resolve(compiled, &**context.cluster),
+            let pattern = known.pattern.take().or_else(|| compile(&regex).ok());
+            let topics = match &pattern {
+                Some(pattern) => match pattern.resolve(&**context.cluster) {
+                    Ok(topics) => topics,
+                    Err(_) => {
+                        known.is_too_hard = true;
+                        continue;
+                    }
+                },
                 None => BTreeSet::new(),
             };
             if topics != known.topics {
                 self.put_regex(context, &regex, Some(&topics));
             }
             if let Some(known) = self.regexes.get_mut(&regex) {
-                known.compiled = compiled;
+                known.pattern = pattern;
             }
         }
     }

@@ -426,6 +426,41 @@ fn a_regular_expression_stands_for_the_topics_whose_whole_names_match() {
 }
 
 #[test]
+fn regular_expressions_that_would_take_too_long_are_given_up() {
+    let mut rig = rig();
+    rig.topic("abbaabab-c", 1);
+    // Engines that never give up take seconds for it, with ten thousand names.
+    let with = |member: &str, regex: &str| ConsumerHeartbeat {
+        member: member.into(),
+        names: None,
+        regex: Some(regex.into()),
+        ..first(member)
+    };
+    let hard = "(?:(?:[ab]|a[ab]|[ab]*b)?){100}.*c";
+    let answer = rig.ask(with("a", hard)).expect("there are few topics");
+    assert_eq!(answer.assignment.expect("told").len(), 1);
+    for number in 1..500_u64 {
+        // As good as random.
+        let letters = (1..240).map(|at| match (number * at * at * 0x9e37_79b9) >> 32 & 1 {
+            0 => 'a',
+            _ => 'b',
+        });
+        rig.topic(&letters.collect::<String>(), 1);
+    }
+    let (_, told) = rig.told(beat("a", 1));
+    assert_eq!(told, Some(vec![0]), "it has what it had");
+
+    let harder = format!("{hard}?");
+    let refusal = rig.ask(with("b", &harder)).expect_err("too hard by now");
+    assert_eq!(refusal.error, ErrorCode::InvalidRegularExpression);
+    let mut message = "SubscribedTopicRegex `".to_owned();
+    message += &harder;
+    message += "` is not a valid regular expression: it takes too long to match the names of the topics with it.";
+    assert_eq!(refusal.message, message);
+    assert_eq!(rig.described().members.len(), 1);
+}
+
+#[test]
 fn regular_expressions_are_bounded_and_cannot_break_out() {
     let mut rig = rig();
     rig.topic("t", 1);
