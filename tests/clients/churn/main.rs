@@ -134,8 +134,13 @@ fn churn(broker: &mut dyn Broker) -> Result<(), Failed> {
     let ids: Vec<String> = groups.iter().map(|group| group.id().to_owned()).collect();
     let (written, watched, outcome) = thread::scope(|scope| {
         let writer = scope.spawn(|| load::write(&address, TOPIC, PARTITIONS, &stop));
-        let watch = scope.spawn(|| Watch::new(&address, &ids, &topic).run(&stop));
-        let outcome = disturb(broker, &mut groups, seconds, &mut random);
+        let watch = scope.spawn(|| {
+            let watched = Watch::new(&address, &ids, &topic).run(&stop);
+            // What it has seen is not to be buried under more.
+            stop.store(true, Ordering::SeqCst);
+            watched
+        });
+        let outcome = disturb(broker, &mut groups, seconds, &mut random, &stop);
         stop.store(true, Ordering::SeqCst);
         let written = writer.join().expect("the writer does not panic");
         (written, watch.join().expect("it does not panic"), outcome)
@@ -164,18 +169,20 @@ fn churn(broker: &mut dyn Broker) -> Result<(), Failed> {
     }
 }
 
-/// Gives nobody any peace. Returns how often the broker was killed.
+/// Gives nobody any peace, until it is told to stop. Returns how often the broker was killed.
 fn disturb(
     broker: &mut dyn Broker,
     groups: &mut [Group],
     seconds: u64,
     random: &mut SmallRng,
+    stop: &AtomicBool,
 ) -> Result<u32, Failed> {
-    let deadline = Instant::now() + Duration::from_secs(seconds);
+    let begun = Instant::now();
+    let deadline = begun + Duration::from_secs(seconds);
     let address = broker.address();
     let mut crashes = 0;
     let mut crash_at = Instant::now() + Duration::from_millis(random.random_range(3_000..10_000));
-    while Instant::now() < deadline {
+    while Instant::now() < deadline && !stop.load(Ordering::SeqCst) {
         for group in groups.iter_mut() {
             group.disturb(&address, random)?;
         }
@@ -185,6 +192,10 @@ fn disturb(
             crashes += 1;
             thread::sleep(Duration::from_millis(random.random_range(0..1_500)));
             broker.restart()?;
+            eprintln!(
+                "churn: the broker was killed, and is back after {:.1} s of the run",
+                begun.elapsed().as_secs_f64()
+            );
             crash_at = Instant::now() + Duration::from_millis(random.random_range(5_000..30_000));
         }
     }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use client::{Connection, Topic};
@@ -20,6 +20,7 @@ pub struct Watch<'a> {
     groups: &'a [String],
     topic: &'a Topic,
     seen: BTreeMap<(&'a str, i32), i64>,
+    begun: Instant,
 }
 
 impl<'a> Watch<'a> {
@@ -30,6 +31,7 @@ impl<'a> Watch<'a> {
             groups,
             topic,
             seen: BTreeMap::new(),
+            begun: Instant::now(),
         }
     }
 
@@ -61,7 +63,8 @@ impl<'a> Watch<'a> {
                     let before = self.seen.entry((group, partition)).or_insert(-1);
                     if now < *before {
                         return Err(format!(
-                            "{group} was at offset {before} of partition {partition}, and is at {now}"
+                            "{group} was at offset {before} of partition {partition}, and is at {now} after {:.1} s of the run",
+                            self.begun.elapsed().as_secs_f64()
                         )
                         .into());
                     }

@@ -8,8 +8,8 @@ mod crowd;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,6 @@ pub use crowd::{CrowdReport, crowd};
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Longer than any rebalance takes.
 const REST_WITHIN: Duration = Duration::from_secs(120);
-const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 /// Nothing happens for so long before something is done, so that no assignment is put off for the last one (KIP-1263).
 const CALM: Duration = Duration::from_millis(1_500);
 /// Between heartbeats of the classic protocol; brokers are told the same for the other.
@@ -131,15 +130,35 @@ fn calm() {
 /// What a member is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
-    Stay = 0,
-    Leave = 1,
-    Die = 2,
+    Stay,
+    Leave,
+    Die,
+}
+
+/// What a member hears. Whose crew is gone leaves.
+struct Orders {
+    receiver: Receiver<Order>,
+    last: Order,
+}
+
+impl Orders {
+    /// Waits, unless something else than to stay is ordered meanwhile.
+    fn wait(&mut self, duration: Duration) -> Order {
+        if self.last == Order::Stay {
+            self.last = match self.receiver.recv_timeout(duration) {
+                Ok(order) => order,
+                Err(RecvTimeoutError::Timeout) => Order::Stay,
+                Err(RecvTimeoutError::Disconnected) => Order::Leave,
+            };
+        }
+        self.last
+    }
 }
 
 /// A member that was not dismissed yet.
 struct Hired {
     number: usize,
-    order: Arc<AtomicU8>,
+    order: Sender<Order>,
     thread: JoinHandle<Result<(), ClientError>>,
 }
 
@@ -152,13 +171,17 @@ struct Crew {
 impl Crew {
     fn hire(&mut self) -> Result<(), BenchError> {
         let number = self.world.begin();
-        let order = Arc::new(AtomicU8::new(Order::Stay as u8));
-        let (world, told) = (Arc::clone(&self.world), Arc::clone(&order));
+        let (order, receiver) = mpsc::channel();
+        let mut orders = Orders {
+            receiver,
+            last: Order::Stay,
+        };
+        let world = Arc::clone(&self.world);
         let thread = std::thread::Builder::new()
             .stack_size(256 << 10)
             .spawn(move || match world.protocol {
-                Protocol::Classic => classic::run(&world, number, &told),
-                Protocol::Consumer => consumer::run(&world, number, &told),
+                Protocol::Classic => classic::run(&world, number, &mut orders),
+                Protocol::Consumer => consumer::run(&world, number, &mut orders),
             })
             .map_err(|_| BenchError::Unexpected("a thread for a member cannot be started"))?;
         self.running.push(Hired {
@@ -175,8 +198,10 @@ impl Crew {
             .pop()
             .ok_or(BenchError::Unexpected("nobody is left"))?;
         self.world.end(hired.number);
-        hired.order.store(order as u8, Ordering::SeqCst);
-        Ok(())
+        hired
+            .order
+            .send(order)
+            .map_err(|_| BenchError::Unexpected("a member has ended by itself"))
     }
 
     fn change(
@@ -190,20 +215,26 @@ impl Crew {
 
     /// Waits until all is somebody's. Returns since when.
     fn rest(&self, begun: Instant) -> Result<Instant, BenchError> {
-        while begun.elapsed() < REST_WITHIN {
-            if let Some(since) = self.world.at_rest() {
+        let mut state = self.world.state();
+        loop {
+            if let Some(since) = self.world.at_rest(&state) {
                 return Ok(since);
             }
-            std::thread::sleep(LOOK_INTERVAL);
+            let left = REST_WITHIN.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Err(BenchError::Unexpected("the group does not come to rest"));
+            }
+            let waited = self.world.changes.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        Err(BenchError::Unexpected("the group does not come to rest"))
     }
 }
 
 impl Drop for Crew {
     fn drop(&mut self) {
         for hired in &self.running {
-            hired.order.store(Order::Leave as u8, Ordering::SeqCst);
+            // One that has ended by itself hears nothing.
+            let _ = hired.order.send(Order::Leave);
         }
         for hired in self.running.drain(..) {
             let _ = hired.thread.join();
@@ -218,6 +249,8 @@ struct World {
     topic: Topic,
     protocol: Protocol,
     state: Mutex<State>,
+    /// Of what members have.
+    changes: Condvar,
 }
 
 #[derive(Default)]
@@ -236,6 +269,7 @@ impl World {
             topic: topic.clone(),
             protocol,
             state: Mutex::default(),
+            changes: Condvar::new(),
         }
     }
 
@@ -263,12 +297,12 @@ impl World {
         {
             known.clone_from(owned);
             state.changed = Some(Instant::now());
+            self.changes.notify_all();
         }
     }
 
     /// Since when everything is somebody's and everybody has a share; `None` if it is not so.
-    fn at_rest(&self) -> Option<Instant> {
-        let state = self.state();
+    fn at_rest(&self, state: &State) -> Option<Instant> {
         let members = state.owned.len().max(1);
         let partitions = usize::try_from(self.topic.partitions).unwrap_or(0);
         let shares = partitions / members..=partitions.div_ceil(members);
@@ -290,22 +324,5 @@ impl World {
                 found => break found.map(|_| connection),
             }
         }
-    }
-}
-
-fn order_of(told: &AtomicU8) -> Order {
-    match told.load(Ordering::SeqCst) {
-        0 => Order::Stay,
-        1 => Order::Leave,
-        _ => Order::Die,
-    }
-}
-
-/// Waits, unless something else is ordered meanwhile.
-fn pause(told: &AtomicU8, duration: Duration) {
-    let end = Instant::now() + duration;
-    while order_of(told) == Order::Stay && Instant::now() < end {
-        let left = end.saturating_duration_since(Instant::now());
-        std::thread::sleep(left.min(Duration::from_millis(5)));
     }
 }

@@ -1,7 +1,6 @@
 //! A member of the classic protocol, eager: before each rebalance it gives up all it has.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicU8;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -15,7 +14,7 @@ use protocol::messages::{
     HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, SyncGroupRequest,
 };
 
-use super::{HEARTBEAT_INTERVAL, Order, SESSION_TIMEOUT, World, order_of, pause};
+use super::{HEARTBEAT_INTERVAL, Order, Orders, SESSION_TIMEOUT, World};
 
 const REBALANCE_TIMEOUT_MS: i32 = 60_000;
 const RETRY: Duration = Duration::from_millis(20);
@@ -26,7 +25,7 @@ fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
 
-pub(super) fn run(world: &World, number: usize, told: &AtomicU8) -> Result<(), ClientError> {
+pub(super) fn run(world: &World, number: usize, orders: &mut Orders) -> Result<(), ClientError> {
     let mut connection = world.connect()?;
     let mut id = StrBytes::default();
     loop {
@@ -43,7 +42,8 @@ pub(super) fn run(world: &World, number: usize, told: &AtomicU8) -> Result<(), C
                 continue;
             }
             _ => {
-                pause(told, RETRY);
+                // What it hears meanwhile it follows as a member.
+                orders.wait(RETRY);
                 continue;
             }
         }
@@ -58,8 +58,7 @@ pub(super) fn run(world: &World, number: usize, told: &AtomicU8) -> Result<(), C
         }
         world.set(number, &owned);
         loop {
-            pause(told, HEARTBEAT_INTERVAL);
-            match order_of(told) {
+            match orders.wait(HEARTBEAT_INTERVAL) {
                 Order::Stay => {}
                 Order::Leave => {
                     let identity = MemberIdentity::default().with_member_id(id);

@@ -1,7 +1,6 @@
 //! A member of the consumer protocol.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicU8;
 use std::time::Duration;
 
 use client::{ClientError, Connection, Topic};
@@ -10,7 +9,7 @@ use protocol::codec::StrBytes;
 use protocol::messages::ConsumerGroupHeartbeatRequest;
 use protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
 
-use super::{Order, World, order_of, pause};
+use super::{Order, Orders, World};
 
 const REBALANCE_TIMEOUT_MS: i32 = 60_000;
 const RETRY: Duration = Duration::from_millis(20);
@@ -98,17 +97,16 @@ impl Member {
     }
 }
 
-pub(super) fn run(world: &World, number: usize, told: &AtomicU8) -> Result<(), ClientError> {
+pub(super) fn run(world: &World, number: usize, orders: &mut Orders) -> Result<(), ClientError> {
     let mut connection = world.connect()?;
     let mut member = Member::new(&world.group, format!("member-{number:05}"), &world.topic);
     loop {
-        match order_of(told) {
+        let next = member.beat(&mut connection)?;
+        world.set(number, &member.owned);
+        match orders.wait(next) {
             Order::Stay => {}
             Order::Leave => return member.leave(&mut connection),
             Order::Die => return Ok(()),
         }
-        let next = member.beat(&mut connection)?;
-        world.set(number, &member.owned);
-        pause(told, next);
     }
 }

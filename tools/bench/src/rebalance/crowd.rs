@@ -9,12 +9,16 @@ use client::{ClientError, Topic};
 use hdrhistogram::Histogram;
 
 use super::consumer::Member;
-use super::{LOOK_INTERVAL, Protocol, REST_WITHIN, World};
+use super::{Protocol, REST_WITHIN, World};
 use crate::BenchError;
 use crate::topic;
 
 /// Members that share a connection.
 const PER_CONNECTION: usize = 250;
+/// What other groups notice without a crowd is measured for so long.
+const BEFORE: Duration = Duration::from_secs(2);
+/// The longest sleep of a crowd's thread, so that it hears of the end.
+const NAP_MAX: Duration = Duration::from_millis(20);
 /// Between two heartbeats of the others.
 const PROBE_INTERVAL: Duration = Duration::from_millis(5);
 const OTHERS: usize = 4;
@@ -96,7 +100,7 @@ fn gather<'scope>(
     is_beside: &AtomicBool,
     members: usize,
 ) -> Result<(Duration, Duration), BenchError> {
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(BEFORE);
     is_beside.store(true, Ordering::SeqCst);
     let begun = Instant::now();
     let mut first = 0;
@@ -129,21 +133,18 @@ impl Crowd<'_> {
             })
             .collect();
         while !self.stop.load(Ordering::SeqCst) {
-            let now = Instant::now();
-            let mut is_idle = true;
             for (due, number, member) in &mut members {
-                if *due > now {
+                if *due > Instant::now() {
                     continue;
                 }
-                is_idle = false;
                 let next = member.beat(&mut connection)?;
                 *due = Instant::now() + next;
                 let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
                 owned.insert(*number, member.owned.clone());
             }
-            if is_idle {
-                std::thread::sleep(LOOK_INTERVAL);
-            }
+            let next = members.iter().map(|(due, ..)| *due).min();
+            let wait = next.map_or(NAP_MAX, |due| due.saturating_duration_since(Instant::now()));
+            std::thread::sleep(wait.min(NAP_MAX));
         }
         Ok(())
     }

@@ -3,7 +3,9 @@
 mod classic;
 mod consumer;
 mod consumer_assignments;
+mod consumer_offsets;
 mod consumer_random;
+mod consumer_regexes;
 mod migration;
 mod offsets;
 mod random;
