@@ -12,7 +12,7 @@ use libtest_mimic::Failed;
 use rand::{Rng, rngs::SmallRng};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{PARTITIONS, TOPIC, member};
+use crate::{PARTITIONS, TOPIC, history::History, member};
 
 const MEMBERS_MAX: usize = 4;
 /// How long a member may take to leave.
@@ -45,24 +45,35 @@ struct Member {
     resume_at: Option<Instant>,
 }
 
+/// A member that is not there any more.
+struct Gone {
+    read: Vec<(i32, i64)>,
+    /// It did not end by itself in time, though nobody disturbed it.
+    is_stuck: bool,
+}
+
 /// A group.
 pub struct Group {
     id: &'static str,
     protocols: Protocols,
     members: Vec<Member>,
-    /// What members that are gone have read.
-    gone: Vec<JoinHandle<Vec<(i32, i64)>>>,
+    gone: Vec<JoinHandle<Gone>>,
+    /// Nobody disturbs it any more.
+    is_in_peace: bool,
     counts: Counts,
+    history: History,
 }
 
 impl Group {
     /// One without members.
-    pub fn new(id: &'static str, protocols: Protocols) -> Group {
+    pub fn new(id: &'static str, protocols: Protocols, history: &History) -> Group {
         Group {
+            history: history.clone(),
             id,
             protocols,
             members: Vec::new(),
             gone: Vec::new(),
+            is_in_peace: false,
             counts: Counts::default(),
         }
     }
@@ -79,6 +90,8 @@ impl Group {
             if member.resume_at.is_some_and(|at| at <= now) {
                 member.signal(Signal::CONT);
                 member.resume_at = None;
+                let text = format!("{} goes on", member.process.id());
+                self.history.note(Some(self.id), text);
             }
         }
         let count = self.members.len();
@@ -103,6 +116,9 @@ impl Group {
                 self.members[at].signal(Signal::STOP);
                 self.members[at].resume_at = Some(now + Duration::from_millis(millis));
                 self.counts.paused += 1;
+                let name = self.members[at].process.id();
+                let text = format!("{name} is paused for {millis} ms");
+                self.history.note(Some(self.id), text);
             }
             _ => {}
         }
@@ -127,9 +143,20 @@ impl Group {
             .stderr(Stdio::null())
             .spawn()?;
         let output = process.stdout.take().ok_or("no output")?;
+        let (name, id, history) = (process.id(), self.id, self.history.clone());
+        let protocol = if is_consumer { "consumer" } else { "classic" };
+        history.note(Some(id), format!("{name} starts, {protocol}"));
         let output = std::thread::spawn(move || {
             let lines = BufReader::new(output).lines().map_while(Result::ok);
-            lines.filter_map(|line| parse(&line)).collect()
+            let mut read = Vec::new();
+            for line in lines {
+                match line.strip_prefix("does ") {
+                    Some(deed) => history.note(Some(id), format!("{name} {deed}")),
+                    None => read.extend(parse(&line)),
+                }
+            }
+            history.note(Some(id), format!("{name} is gone"));
+            read
         });
         self.members.push(Member {
             process,
@@ -142,12 +169,16 @@ impl Group {
 
     fn kill(&mut self, at: usize) {
         self.members[at].signal(Signal::KILL);
+        let text = format!("{} is killed", self.members[at].process.id());
+        self.history.note(Some(self.id), text);
         self.counts.killed += 1;
         self.end(at);
     }
 
     fn leave(&mut self, at: usize) {
         self.members[at].signal(Signal::CONT);
+        let text = format!("{} is to leave", self.members[at].process.id());
+        self.history.note(Some(self.id), text);
         drop(self.members[at].process.stdin.take());
         self.end(at);
     }
@@ -155,24 +186,33 @@ impl Group {
     /// It is about to end, or has.
     fn end(&mut self, at: usize) {
         let mut member = self.members.swap_remove(at);
+        let (id, history, is_in_peace) = (self.id, self.history.clone(), self.is_in_peace);
         self.gone.push(std::thread::spawn(move || {
             let deadline = Instant::now() + LEAVE_PATIENCE;
+            let mut is_stuck = false;
             while member
                 .process
                 .try_wait()
                 .is_ok_and(|status| status.is_none())
             {
                 if Instant::now() > deadline {
+                    history.note(Some(id), format!("{} is stuck", member.process.id()));
+                    is_stuck = is_in_peace;
                     let _ = member.process.kill();
+                    let _ = member.process.wait();
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
-            member.output.join().unwrap_or_default()
+            Gone {
+                read: member.output.join().unwrap_or_default(),
+                is_stuck,
+            }
         }));
     }
 
     /// From now on it is left in peace, with some members.
     pub fn settle(&mut self, address: &str) -> Result<(), Failed> {
+        self.is_in_peace = true;
         for member in &mut self.members {
             member.signal(Signal::CONT);
             member.resume_at = None;
@@ -190,8 +230,12 @@ impl Group {
         }
         let count = |end: &i64| usize::try_from(*end).unwrap_or(0);
         let mut read: Vec<Vec<u32>> = ends.iter().map(|end| vec![0; count(end)]).collect();
-        for output in self.gone.drain(..) {
-            for (partition, offset) in output.join().unwrap_or_default() {
+        for gone in self.gone.drain(..) {
+            let gone = gone.join().expect("it does not panic");
+            if gone.is_stuck {
+                failures.push(format!("{}: a member does not leave", self.id));
+            }
+            for (partition, offset) in gone.read {
                 let partition = usize::try_from(partition).ok();
                 let of_partition = partition.and_then(|at| read.get_mut(at));
                 let offset = usize::try_from(offset).ok();

@@ -5,6 +5,7 @@
 //! `HOLDFAST_CHURN_APACHE=1` does the same to Apache Kafka.
 
 mod group;
+mod history;
 mod load;
 mod member;
 mod watch;
@@ -23,6 +24,7 @@ use peer::{ApacheKafka, ApacheKafkaConfig, Cluster, Holdfast, HoldfastConfig};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use group::{Group, Protocols};
+use history::History;
 use watch::Watch;
 
 const TOPIC: &str = "churn";
@@ -125,22 +127,23 @@ fn churn(broker: &mut dyn Broker) -> Result<(), Failed> {
     let mut connection = Connection::connect(&address, "churn", SILENCE_MAX)?;
     connection.create_topic(TOPIC, PARTITIONS)?;
     let topic = connection.topic(TOPIC)?;
+    let history = History::new();
     let mut groups = [
-        Group::new("classic", Protocols::Classic),
-        Group::new("consumer", Protocols::Consumer),
-        Group::new("mixed", Protocols::Both),
+        Group::new("classic", Protocols::Classic, &history),
+        Group::new("consumer", Protocols::Consumer, &history),
+        Group::new("mixed", Protocols::Both, &history),
     ];
     let stop = AtomicBool::new(false);
     let ids: Vec<String> = groups.iter().map(|group| group.id().to_owned()).collect();
     let (written, watched, outcome) = thread::scope(|scope| {
         let writer = scope.spawn(|| load::write(&address, TOPIC, PARTITIONS, &stop));
         let watch = scope.spawn(|| {
-            let watched = Watch::new(&address, &ids, &topic).run(&stop);
+            let watched = Watch::new(&address, &ids, &topic, &history).run(&stop);
             // What it has seen is not to be buried under more.
             stop.store(true, Ordering::SeqCst);
             watched
         });
-        let outcome = disturb(broker, &mut groups, seconds, &mut random, &stop);
+        let outcome = disturb(broker, &mut groups, seconds, &mut random, &stop, &history);
         stop.store(true, Ordering::SeqCst);
         let written = writer.join().expect("the writer does not panic");
         (written, watch.join().expect("it does not panic"), outcome)
@@ -176,9 +179,9 @@ fn disturb(
     seconds: u64,
     random: &mut SmallRng,
     stop: &AtomicBool,
+    history: &History,
 ) -> Result<u32, Failed> {
-    let begun = Instant::now();
-    let deadline = begun + Duration::from_secs(seconds);
+    let deadline = Instant::now() + Duration::from_secs(seconds);
     let address = broker.address();
     let mut crashes = 0;
     let mut crash_at = Instant::now() + Duration::from_millis(random.random_range(3_000..10_000));
@@ -189,13 +192,11 @@ fn disturb(
         thread::sleep(Duration::from_millis(random.random_range(20..400)));
         if Instant::now() >= crash_at {
             broker.kill9();
+            history.note(None, "the broker is killed".to_owned());
             crashes += 1;
             thread::sleep(Duration::from_millis(random.random_range(0..1_500)));
             broker.restart()?;
-            eprintln!(
-                "churn: the broker was killed, and is back after {:.1} s of the run",
-                begun.elapsed().as_secs_f64()
-            );
+            history.note(None, "the broker is back".to_owned());
             crash_at = Instant::now() + Duration::from_millis(random.random_range(5_000..30_000));
         }
     }

@@ -1,9 +1,10 @@
 //! A member of a group, in a process of its own, so that it can be killed and paused.
 //!
-//! It prints `read PARTITION OFFSET` for each record, and only then commits it. When its input ends it leaves the group.
+//! It prints `read PARTITION OFFSET` for each record, and only then commits it; what else it does it tells in lines that begin with `does `. When
+//! its input ends it leaves the group.
 
 use std::{
-    io::{Read, Write, stdin, stdout},
+    io::{Read, stdin},
     process::ExitCode,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -51,10 +52,23 @@ impl Unsettled {
 fn commit(consumer: &BaseConsumer<Unsettled>) {
     let unsettled = consumer.context().take();
     if unsettled.count() > 0 {
-        stdout().flush().expect("a reader");
+        println!("does commit {}", text(&unsettled));
         // What is refused is read again by somebody else.
-        let _ = consumer.commit(&unsettled, CommitMode::Sync);
+        match consumer.commit(&unsettled, CommitMode::Sync) {
+            Ok(()) => println!("does commit: done"),
+            Err(error) => println!("does commit: {error}"),
+        }
     }
+}
+
+/// `PARTITION` or `PARTITION@OFFSET` of each.
+fn text(list: &TopicPartitionList) -> String {
+    let elements = list.elements();
+    let of_element = elements.iter().map(|element| match element.offset() {
+        Offset::Offset(offset) => format!("{}@{offset}", element.partition()),
+        _ => element.partition().to_string(),
+    });
+    of_element.collect::<Vec<_>>().join(" ")
 }
 
 impl ClientContext for Unsettled {}
@@ -63,9 +77,16 @@ impl ConsumerContext for Unsettled {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             // They have long been somebody else's.
-            Rebalance::Revoke(_) if consumer.assignment_lost() => drop(self.take()),
-            Rebalance::Revoke(_) => commit(consumer),
-            _ => {}
+            Rebalance::Revoke(list) if consumer.assignment_lost() => {
+                println!("does lose {}", text(list));
+                drop(self.take());
+            }
+            Rebalance::Revoke(list) => {
+                println!("does give up {}", text(list));
+                commit(consumer);
+            }
+            Rebalance::Assign(list) => println!("does get {}", text(list)),
+            Rebalance::Error(error) => println!("does see {error}"),
         }
     }
 }

@@ -4,13 +4,13 @@ use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use client::{Connection, Topic};
 use libtest_mimic::Failed;
 
-use crate::SILENCE_MAX;
+use crate::{SILENCE_MAX, history::History};
 
 const INTERVAL: Duration = Duration::from_millis(20);
 
@@ -20,18 +20,23 @@ pub struct Watch<'a> {
     groups: &'a [String],
     topic: &'a Topic,
     seen: BTreeMap<(&'a str, i32), i64>,
-    begun: Instant,
+    history: &'a History,
 }
 
 impl<'a> Watch<'a> {
     /// Of groups that have committed nothing.
-    pub fn new(address: &'a str, groups: &'a [String], topic: &'a Topic) -> Watch<'a> {
+    pub fn new(
+        address: &'a str,
+        groups: &'a [String],
+        topic: &'a Topic,
+        history: &'a History,
+    ) -> Watch<'a> {
         Watch {
             address,
             groups,
             topic,
             seen: BTreeMap::new(),
-            begun: Instant::now(),
+            history,
         }
     }
 
@@ -63,8 +68,9 @@ impl<'a> Watch<'a> {
                     let before = self.seen.entry((group, partition)).or_insert(-1);
                     if now < *before {
                         return Err(format!(
-                            "{group} was at offset {before} of partition {partition}, and is at {now} after {:.1} s of the run",
-                            self.begun.elapsed().as_secs_f64()
+                            "{group} was at offset {before} of partition {partition}, and is at {now} after {:.3} s of the run\n{}",
+                            self.history.now(),
+                            self.history.of(group)
                         )
                         .into());
                     }

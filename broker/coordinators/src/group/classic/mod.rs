@@ -140,6 +140,11 @@ impl ClassicGroup {
         self.protocol_type.as_ref()
     }
 
+    /// The assignor of the generation, or of the one before while members join.
+    pub(super) fn protocol(&self) -> Option<&Arc<str>> {
+        self.protocol.as_ref()
+    }
+
     pub(super) fn members(&self) -> usize {
         self.members.len()
     }

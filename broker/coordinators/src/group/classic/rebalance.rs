@@ -119,11 +119,6 @@ impl ClassicGroup {
         self.note_subscriptions();
         self.enter(ClassicState::CompletingRebalance, context.now.wall_ms);
         context.counters.rebalances.add(1);
-        // What they had until now is theirs no more, unless the leader says so.
-        for member in self.members.values_mut() {
-            member.assignment.clear();
-        }
-        self.count_bytes();
         self.pending_syncs = self.members.keys().cloned().collect();
         for member in self.pending_syncs.clone() {
             self.answer_join(context, &member);

@@ -70,11 +70,20 @@ impl ClassicGroup {
     /// The leader has assigned. Members it has left out get nothing.
     fn assign(&mut self, context: &mut Context<'_>, assignments: Vec<(Arc<str>, bytes::Bytes)>) {
         let mut assignments: BTreeMap<_, _> = assignments.into_iter().collect();
-        for (id, member) in &mut self.members {
-            member.assignment = assignments.remove(id).unwrap_or_default();
-        }
+        let before: Vec<_> = self
+            .members
+            .iter_mut()
+            .map(|(id, member)| {
+                let assigned = assignments.remove(id).unwrap_or_default();
+                std::mem::replace(&mut member.assignment, assigned)
+            })
+            .collect();
         self.count_bytes();
         if self.bytes > context.config.record_bytes_max {
+            for (member, before) in self.members.values_mut().zip(before) {
+                member.assignment = before;
+            }
+            self.count_bytes();
             return self.refuse_assignments(context);
         }
         self.enter(ClassicState::Stable, context.now.wall_ms);

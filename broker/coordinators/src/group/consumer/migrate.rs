@@ -6,15 +6,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use protocol::consumer_protocol::{assignment, has_user_data, subscription};
+use protocol::consumer_protocol::{ConsumerSubscription, assignment, has_user_data, subscription};
 use protocol::group_records::GroupRecord;
 
 use super::super::classic::{ClassicGroup, ConvertedMember};
+use super::super::cluster::{Cluster, TopicPartition};
 use super::super::config::GroupConfig;
 use super::super::context::Context;
 use super::classic::with_ids;
 use super::member::{ClassicSide, Current, MemberState, Owned, Profile, target_to_record};
 use super::{ConsumerGroup, FIRST_EPOCH};
+
+/// The assignors that clients come with.
+const ASSIGNORS_OF_CLIENTS: [&str; 4] = ["range", "roundrobin", "sticky", "cooperative-sticky"];
 
 /// A group that is about to be classic.
 pub(in crate::group) struct Downgrade {
@@ -36,8 +40,11 @@ impl ConsumerGroup {
             .collect();
         let malformed = "the embedded consumer protocol is malformed";
         let subscriptions = subscriptions.map_err(|_| malformed)?;
-        // What an assignor of their own has told them would be lost.
-        if classic.assignments().any(|it| has_user_data(it)) {
+        // What an assignor of their own has told them would be lost. (Kafka goes by the data alone, which librdkafka's sticky assignors have,
+        // without using it.)
+        let is_known = |name: &Arc<str>| ASSIGNORS_OF_CLIENTS.contains(&&**name);
+        let has_data = classic.assignments().any(|it| has_user_data(it));
+        if has_data && !classic.protocol().is_some_and(is_known) {
             return Err(
                 "an unsupported custom assignor is in use. Please refer to the documentation or switch to a default \
                  assignor before re-attempting the upgrade",
@@ -52,8 +59,8 @@ impl ConsumerGroup {
         let mut group = ConsumerGroup::new(Arc::clone(id));
         (group.epoch, group.target_epoch) = (epoch, epoch);
         group.put_epoch(context, epoch, 0);
-        let mut taken = BTreeSet::new();
-        for (member, said) in members.into_iter().zip(subscriptions) {
+        let has = what_each_has(&**context.cluster, &members, &subscriptions);
+        for ((member, said), has) in members.into_iter().zip(subscriptions).zip(has) {
             let profile = Profile {
                 instance: member.instance.clone(),
                 rack: said.rack.as_deref().map(Arc::from),
@@ -72,11 +79,7 @@ impl ConsumerGroup {
                     protocols: member.protocols.clone(),
                 }),
             };
-            let assigned = assignment(&member.assignment).unwrap_or_default();
-            let mut assigned = with_ids(&**context.cluster, &assigned);
-            // A leader may have assigned something twice; here nothing belongs to two.
-            assigned.retain(|partition| taken.insert(*partition));
-            group.put_converted(context, &member.id, &profile, &assigned, epoch);
+            group.put_converted(context, &member.id, &profile, &has, epoch);
         }
         Ok(group)
     }
@@ -154,6 +157,30 @@ impl ConsumerGroup {
             && self.members.len() <= config.members_max
             && self.members.values().all(|member| member.is_classic())
     }
+}
+
+/// What each of the members of a classic group may have: what it was assigned last, and what it had when it joined last, since it gives nothing
+/// up before it has heard its assignment. (Kafka goes by the assignment alone.) It says in its next request to join what it has.
+fn what_each_has(
+    cluster: &dyn Cluster,
+    members: &[ConvertedMember],
+    subscriptions: &[ConsumerSubscription],
+) -> Vec<BTreeSet<TopicPartition>> {
+    let mut taken = BTreeSet::new();
+    // A leader may have assigned something twice; here nothing belongs to two.
+    let mut untaken = |topics: &[(String, Vec<i32>)]| {
+        let mut partitions = with_ids(cluster, topics);
+        partitions.retain(|partition| taken.insert(*partition));
+        partitions
+    };
+    let mut has: Vec<_> = members
+        .iter()
+        .map(|member| untaken(&assignment(&member.assignment).unwrap_or_default()))
+        .collect();
+    for (has, said) in has.iter_mut().zip(subscriptions) {
+        has.append(&mut untaken(&said.owned));
+    }
+    has
 }
 
 impl Downgrade {

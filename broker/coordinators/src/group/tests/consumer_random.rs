@@ -47,7 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// A consumer, as clients are written.
 #[derive(Clone, Debug, Default)]
-struct Client {
+pub(super) struct Client {
     lives: u32,
     epoch: i32,
     /// What it reads.
@@ -55,21 +55,40 @@ struct Client {
     /// It has not been answered, so it says all there is.
     must_say_all: bool,
     /// When it was heard of last, and knows that it was.
-    heard_ms: i64,
+    pub(super) heard_ms: i64,
     last: Option<ConsumerHeartbeat>,
 }
 
 impl Client {
-    fn name(&self, at: usize) -> String {
+    pub(super) fn name(&self, at: usize) -> String {
         format!("{at}-{}", self.lives)
     }
 
     /// It stops reading, and begins anew, under another id as after a restart.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         *self = Client {
             lives: self.lives + 1,
             ..Client::default()
         };
+    }
+
+    /// What it reads.
+    pub(super) fn owned(&self) -> impl Iterator<Item = TopicPartition> {
+        self.owned.iter().copied()
+    }
+
+    /// Sends a heartbeat, with all there is to say if it has to be or is to be `full`, and does what it is told unless the answer is `lost`.
+    pub(super) fn speak(&mut self, rig: &mut Rig, at: usize, full: bool, lost: bool) {
+        let ask = self.heartbeat(at, full);
+        self.last = Some(ask.clone());
+        let reply = rig.ask(ask);
+        match lost {
+            true => self.must_say_all = true,
+            false => {
+                self.heard_ms = rig.now.monotonic_ms;
+                self.hear(reply);
+            }
+        }
     }
 
     fn heartbeat(&self, at: usize, full: bool) -> ConsumerHeartbeat {
@@ -117,7 +136,7 @@ fn run(steps: &[Step]) {
     for step in steps {
         match step {
             Step::Beat { client, full, lost } => {
-                speak(&mut rig, &mut clients, *client, *full, *lost)
+                clients[*client].speak(&mut rig, *client, *full, *lost)
             }
             Step::Again { client } => {
                 // A client that joins has nothing, so a request to join that comes late is one of nobody's.
@@ -163,19 +182,6 @@ fn run(steps: &[Step]) {
     settle(&mut rig, &mut clients, partitions);
 }
 
-fn speak(rig: &mut Rig, clients: &mut [Client], at: usize, full: bool, lost: bool) {
-    let ask = clients[at].heartbeat(at, full);
-    clients[at].last = Some(ask.clone());
-    let reply = rig.ask(ask);
-    match lost {
-        true => clients[at].must_say_all = true,
-        false => {
-            clients[at].heard_ms = rig.now.monotonic_ms;
-            clients[at].hear(reply);
-        }
-    }
-}
-
 /// No partition is read by two.
 fn check(clients: &[Client]) {
     let mut seen = BTreeSet::new();
@@ -190,7 +196,7 @@ fn check(clients: &[Client]) {
 fn settle(rig: &mut Rig, clients: &mut [Client], partitions: i32) {
     for _ in 0..80 {
         for at in 0..clients.len() {
-            speak(rig, clients, at, false, false);
+            clients[at].speak(rig, at, false, false);
             check(clients);
         }
         rig.pass(1_000);

@@ -7,7 +7,7 @@ use super::*;
 use crate::group::MigrationPolicy;
 
 /// Subscribed to `t`, owning `partitions` of it: version 1.
-fn metadata(partitions: &[i32]) -> Bytes {
+pub(super) fn metadata(partitions: &[i32]) -> Bytes {
     let mut metadata = b"\0\x01\0\0\0\x01\0\x01t\xff\xff\xff\xff\0\0\0\x01\0\x01t".to_vec();
     let count = i32::try_from(partitions.len()).expect("few");
     metadata.extend(count.to_be_bytes());
@@ -151,6 +151,81 @@ fn one_that_comes_in_the_middle_of_a_rebalance_has_the_others_join_again() {
     assert_eq!(of_second, Vec::<i32>::new());
     rig.rejoin(&member, &of_first);
     assert_eq!(rig.state(), Some("Reconciling"));
+}
+
+/// How many partitions a member has.
+fn has(member: &DescribedConsumerMember) -> usize {
+    let topics = member.assigned.iter();
+    topics.map(|topic| topic.partitions.len()).sum()
+}
+
+#[test]
+fn one_that_has_not_heard_its_assignment_keeps_what_it_had_when_the_group_changes() {
+    let mut rig = quick();
+    rig.topic("t", 2);
+    let member = rig.classic_alone();
+    // A second one joins, so the first joins again; it keeps what it has meanwhile, as under the cooperative protocol.
+    let second = rig.send(join(None, "d", &[]));
+    let first_joins = rig.send(join(Some(&member), "c", &[0, 1]));
+    assert_eq!(rig.joined(first_joins).generation, 2);
+    let second = rig.reply::<JoinGroup>(second).expect("answered").member;
+    // The leader gives one to nobody, so that the first gives it up. Both are slow to hear of it.
+    let leader = SyncGroup {
+        assignments: vec![(Arc::clone(&member), assigned(&[0]))],
+        ..rig.sync_of(&member, 2)
+    };
+    rig.send(leader);
+    rig.told(first("new"));
+    let described = rig.described();
+    let others = described.members.iter().filter(|it| it.member != member);
+    assert_eq!(
+        others.map(has).sum::<usize>(),
+        0,
+        "the first may have all of it still"
+    );
+    let of_first = rig.rejoin(&member, &[0, 1]).1;
+    assert_eq!(of_first.len(), 1, "three want a share of two");
+    let (_, of_first) = rig.rejoin(&member, &of_first);
+    assert_eq!(of_first.len(), 1);
+    rig.rejoin(&second.expect("an id"), &[]);
+    rig.told(beat("new", 3));
+    let described = rig.described();
+    let all: usize = described.members.iter().map(has).sum();
+    assert_eq!(all, 2, "what was given up is somebody else's");
+}
+
+#[test]
+fn what_an_assignor_of_their_own_tells_members_keeps_a_group_classic() {
+    let with_data = |assigned: Bytes| {
+        let mut assignment = assigned.to_vec();
+        assignment.truncate(assignment.len() - 4);
+        assignment.extend(b"\0\0\0\x01x");
+        Bytes::from(assignment)
+    };
+    for (assignor, is_known) in [("cooperative-sticky", true), ("mine", false)] {
+        let mut rig = quick();
+        rig.topic("t", 2);
+        let join = |member: Option<&Arc<str>>, client| JoinGroup {
+            protocols: vec![Protocol {
+                name: assignor.into(),
+                metadata: metadata(&[]),
+            }],
+            ..join(member, client, &[])
+        };
+        let member = rig.ask(join(None, "c")).member.expect("an id");
+        let all = SyncGroup {
+            protocol: Some(assignor.into()),
+            assignments: vec![(Arc::clone(&member), with_data(assigned(&[0, 1])))],
+            ..rig.sync_of(&member, 1)
+        };
+        assert_eq!(rig.ask(all).error, ErrorCode::None);
+        // In the middle of a rebalance as well.
+        rig.send(join(None, "d"));
+        rig.send(join(Some(&member), "c"));
+        assert_eq!(rig.state(), Some("CompletingRebalance"));
+        let outcome = rig.ask(first("new"));
+        assert_eq!(outcome.is_ok(), is_known, "{assignor}: {outcome:?}");
+    }
 }
 
 #[test]

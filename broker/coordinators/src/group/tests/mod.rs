@@ -7,6 +7,7 @@ mod consumer_offsets;
 mod consumer_random;
 mod consumer_regexes;
 mod migration;
+mod mixed_random;
 mod offsets;
 mod random;
 mod static_members;
