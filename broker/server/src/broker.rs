@@ -18,7 +18,7 @@ use crate::logging::Loggers;
 use crate::metrics::Metrics;
 use crate::partition::{Home, Partition, RecordWorkers, log_config};
 use crate::producer_ids::ProducerIds;
-use crate::quorum::{ImageListener, LocalQuorum, METADATA_TOPIC, Metadata, metadata_partition};
+use crate::quorum::{ImageListener, METADATA_TOPIC, Metadata, RaftQuorum, metadata_partition};
 
 /// A running broker.
 pub struct Broker {
@@ -31,7 +31,7 @@ pub struct Broker {
     /// The cluster, as Kafka prints its id.
     pub cluster_id: String,
     /// The cluster's metadata.
-    pub metadata: Metadata<LocalQuorum>,
+    pub metadata: Metadata<RaftQuorum>,
     /// The partitions led here.
     pub partitions: Arc<Partitions>,
     /// The consumer groups coordinated here.

@@ -9,6 +9,7 @@ pub mod config;
 pub mod coordinator;
 pub mod data_dirs;
 pub mod follow;
+pub mod internal;
 pub mod logging;
 pub mod metrics;
 pub mod net;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use broker_controller::decide::{BootstrapCluster, FEATURES, FenceBroker, RegisterBroker};
 use broker_controller::record::Listener;
@@ -26,6 +26,7 @@ use crate::config::{BrokerConfig, Config, IoEngine, LiveSettings, group_config};
 use crate::coordinator::Groups;
 use crate::data_dirs::{DataDirs, DirectoryConfigs, Opening, offline};
 use crate::follow::Follower;
+use crate::internal::wire::BrokerIdentity;
 use crate::logging;
 use crate::metrics::{JournalMetrics, Metrics};
 use crate::net::admission::Admission;
@@ -34,10 +35,13 @@ use crate::observe::{BrokerScrape, NetworkObserver};
 use crate::open_files::OpenFiles;
 use crate::partition::RecordWorkers;
 use crate::producer_ids::ProducerIds;
-use crate::quorum::{LocalQuorum, Metadata};
+use crate::quorum::{Metadata, QuorumError, RaftQuorum, RaftTiming, Voter};
 
 /// What looking into batches may take beyond `queued.max.request.bytes`, as a part of it.
 const RECORD_WORK_SHARE: usize = 4;
+
+/// How long a start waits until the metadata quorum has a leader.
+const LEADER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a broker did not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -182,6 +186,7 @@ pub async fn run(
     let observer = Arc::new(NetworkObserver::new(Arc::clone(&metrics)));
     let budget = broker.budget.clone();
     server.run(dispatcher, observer, budget, stop).await;
+    broker.metadata.quorum().stop().await;
     tracing::info!("stopping: no more requests; writing the last checkpoint");
     let data_dirs = Arc::clone(&broker.data_dirs);
     let stopped = tokio::task::spawn_blocking(move || data_dirs.stop())
@@ -203,7 +208,7 @@ pub async fn run(
 /// What a start has opened before the broker takes part in its cluster.
 pub(crate) struct Opened {
     pub(crate) data_dirs: Arc<DataDirs>,
-    pub(crate) metadata: Metadata<LocalQuorum>,
+    pub(crate) metadata: Metadata<RaftQuorum>,
     /// Of the directory with the metadata, and so of all.
     pub(crate) cluster_id: String,
     pub(crate) settings: Arc<LiveSettings>,
@@ -285,9 +290,9 @@ fn load_metadata(
     config: &Config,
     settings: &Arc<LiveSettings>,
     opening: &Opening,
-) -> Result<Metadata<LocalQuorum>, RunError> {
+) -> Result<Metadata<RaftQuorum>, RunError> {
     let failed = |error: &dyn std::fmt::Display| RunError::Metadata(error.to_string());
-    let quorum = LocalQuorum::open(opening.metadata(), opening.holds_nothing(), wall_clock_ms)
+    let quorum = RaftQuorum::open(opening.metadata(), opening.holds_nothing(), wall_clock_ms)
         .map_err(|error| failed(&error))?;
     let topics = &config.broker.topics;
     let controller = ControllerConfig {
@@ -297,7 +302,8 @@ fn load_metadata(
         cluster_partitions_max: topics.partitions_max,
     };
     let validator = Arc::new(api::configs::ConfigTables::new(Arc::clone(settings)));
-    Metadata::load(quorum, controller, validator).map_err(|error| failed(&error))
+    let images = Arc::clone(quorum.images());
+    Ok(Metadata::new(quorum, images, controller, validator))
 }
 
 /// How many partitions the metadata knows in each of this broker's directories.
@@ -331,6 +337,18 @@ pub(crate) async fn begin(
         return Err(RunError::ClusterId(cluster_id));
     };
     let refused = |error: ApiError| failed(&format!("{error:?}"));
+    let voter = Voter {
+        broker_id: id,
+        host: String::new(),
+        port: 0,
+    };
+    let says = BrokerIdentity {
+        broker_id: id,
+        cluster_id: Some(cluster_id.clone()),
+    };
+    join_quorum(metadata.quorum(), voter, says)
+        .await
+        .map_err(|error| failed(&error))?;
     metadata
         .submit(&BootstrapCluster {
             cluster_id: cluster,
@@ -403,10 +421,24 @@ pub(crate) async fn begin(
     }))
 }
 
+/// Takes part in the metadata quorum; a new node founds one of its own.
+async fn join_quorum(
+    quorum: &RaftQuorum,
+    voter: Voter,
+    says: BrokerIdentity,
+) -> Result<(), QuorumError> {
+    let identity = Arc::new(move || says.clone());
+    quorum.start(&RaftTiming::default(), identity).await?;
+    if !quorum.is_founded().await? {
+        quorum.found(BTreeMap::from([(quorum.id(), voter)])).await?;
+    }
+    quorum.wait_leader(LEADER_PATIENCE).await
+}
+
 /// A registration that has no directory in common with the one before is taken for another node with the same id. This one holds the metadata:
 /// nobody else is that broker, and its former life is over.
 async fn fence_former_life(
-    metadata: &Metadata<LocalQuorum>,
+    metadata: &Metadata<RaftQuorum>,
     registration: &RegisterBroker,
 ) -> Result<(), ApiError> {
     let image = metadata.image();
@@ -482,7 +514,7 @@ async fn bind_admin(
 }
 
 /// Hands what the journal measures to the metrics.
-struct JournalObservation(Arc<JournalMetrics>);
+pub(crate) struct JournalObservation(pub(crate) Arc<JournalMetrics>);
 
 impl JournalObserver for JournalObservation {
     fn on_commit(&self, bytes: u64, entries: u64, write_ns: u64) {

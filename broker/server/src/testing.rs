@@ -1,26 +1,79 @@
 //! A broker within a test: all of it but the sockets.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use protocol::messages::ApiKey;
-use protocol::model::{PartitionIndex, TopicId, TopicIdPartition, Uuid};
+use protocol::model::{BrokerId, PartitionIndex, TopicId, TopicIdPartition, Uuid};
 use protocol::wire::response::response_header_version;
 use protocol::wire::{MessageBody, RequestBody, decode_body};
-use storage::data_dir::DataDir;
+use storage::data_dir::{DataDir, Identity, Workers};
+use storage::io::{EngineChoice, open_engine};
 use tempfile::TempDir;
 
 use crate::api::{APIS, Answer, Call, Head, Response};
 use crate::broker::Broker;
 use crate::config::{Config, FlagSetting, Sources};
+use crate::data_dirs::DirectoryConfigs;
 use crate::metrics::Metrics;
 use crate::net::admission::Admission;
 use crate::net::{Chunk, ConnectionContext};
 use crate::partition::Partition;
-use crate::run::{begin, open};
+use crate::run::{JournalObservation, begin, open};
 
 const ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 9092);
+
+/// A configuration for a test: small files, in this directory.
+fn small(path: &Path, settings: &[(&str, &str)]) -> Config {
+    let path = path.to_str().expect("a path of text");
+    let own = [
+        ("log.dirs", path),
+        ("io.engine", "threads"),
+        ("journal.file.bytes", "1048576"),
+        ("journal.initial.file.bytes", "1048576"),
+        ("journal.files", "2"),
+        ("journal.commit.bytes.max", "262144"),
+        ("broker.rack", "r1"),
+    ];
+    let flags = own.iter().chain(settings).map(|(name, value)| FlagSetting {
+        name: (*name).to_owned(),
+        value: (*value).to_owned(),
+        flag: format!("--set {name}={value}"),
+    });
+    let sources = Sources {
+        flags: flags.collect(),
+        ..Sources::default()
+    };
+    Config::load(&sources).expect("a good configuration")
+}
+
+/// An open data directory of its own, with its threads.
+pub(crate) fn small_data_dir(path: &Path) -> (Arc<DataDir>, Workers) {
+    let config = small(path, &[]);
+    let engine = open_engine(EngineChoice::Threads).expect("threads");
+    let configs = DirectoryConfigs::new(&config, engine.io.as_ref());
+    let identity = Identity {
+        cluster_id: None,
+        node_id: BrokerId::new(1),
+        new_directory_id: Uuid::new_v4(),
+        new_cluster_id: Uuid::new_v4(),
+    };
+    let metrics = Metrics::new(&[]);
+    let (data_dir, _) = DataDir::open(
+        Arc::clone(&engine.io),
+        path,
+        &identity,
+        configs.of(path),
+        &|_| storage::log::LogConfig::default(),
+        Arc::new(JournalObservation(Arc::clone(&metrics.journal))),
+        0,
+    )
+    .expect("an empty directory, or one that was stopped");
+    let workers = Workers::start(Arc::clone(&data_dir), Arc::new(|| 0)).expect("threads");
+    (data_dir, workers)
+}
 
 /// A broker and one connection to it.
 pub(crate) struct TestBroker {
@@ -34,30 +87,7 @@ impl TestBroker {
     /// One with an empty data directory.
     pub(crate) async fn start(settings: &[(&str, &str)]) -> TestBroker {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let path = directory
-            .path()
-            .to_str()
-            .expect("a path of text")
-            .to_owned();
-        let own = [
-            ("log.dirs", path.as_str()),
-            ("io.engine", "threads"),
-            ("journal.file.bytes", "1048576"),
-            ("journal.initial.file.bytes", "1048576"),
-            ("journal.files", "2"),
-            ("journal.commit.bytes.max", "262144"),
-            ("broker.rack", "r1"),
-        ];
-        let flags = own.iter().chain(settings).map(|(name, value)| FlagSetting {
-            name: (*name).to_owned(),
-            value: (*value).to_owned(),
-            flag: format!("--set {name}={value}"),
-        });
-        let sources = Sources {
-            flags: flags.collect(),
-            ..Sources::default()
-        };
-        let config = Config::load(&sources).expect("a good configuration");
+        let config = small(directory.path(), settings);
         let metrics = Arc::new(Metrics::new(&[]));
         let opened = open(&config, &metrics).expect("an empty directory");
         let address = SocketAddr::from(ADDRESS);

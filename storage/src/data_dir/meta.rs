@@ -11,7 +11,7 @@ use crate::io::{Io, OpenOptions};
 use crate::log::SyncFailed;
 
 /// The layout of a data directory this version reads and writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 const NAME: &str = "meta.properties";
 
 /// What a data directory says of itself.

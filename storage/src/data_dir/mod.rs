@@ -40,6 +40,7 @@ mod recovery;
 mod reserve;
 mod retention;
 mod retention_clock;
+mod side_file;
 mod size;
 mod space;
 #[cfg(test)]

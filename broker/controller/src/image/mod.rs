@@ -4,6 +4,7 @@
 //! 10,000 copies a dozen nodes. Cloning one is a few reference counts. Readers hold an image as long as they like.
 
 mod apply;
+mod between;
 mod broker;
 mod delta;
 mod invariants;

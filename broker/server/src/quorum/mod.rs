@@ -1,98 +1,87 @@
 //! The metadata quorum: where records of the cluster's metadata become committed.
 //!
-//! [`Metadata`] is what the rest of the broker talks to: it decides commands one at a time against the newest image, has the
-//! records committed, applies them, and publishes the image. [`MetadataQuorum`] is the seam below it: one node commits to its own
-//! durable log ([`LocalQuorum`]); a cluster will commit by Raft.
+//! [`Metadata`] is what the rest of the broker talks to: it decides commands one at a time against the newest image and has the
+//! records committed. [`MetadataQuorum`] is the seam below it: [`RaftQuorum`] commits by Raft, and applies what is committed to [`Images`], on every
+//! voter in the same order.
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use broker_controller::{
-    ApiError, Applied, Command, ConfigValidator, Context, ControllerConfig, MetadataDelta,
-    MetadataImage, MetadataRecord,
+    ApiError, Command, ConfigValidator, Context, ControllerConfig, MetadataImage, MetadataRecord,
 };
 use protocol::ErrorCode;
 
-pub use local::{LocalQuorum, METADATA_TOPIC, metadata_partition};
+pub use images::{ImageListener, Images};
+pub use raft::{METADATA_TOPIC, RaftQuorum, RaftTiming, Voter, metadata_partition};
 
-mod local;
+mod images;
+pub mod raft;
 
 /// Why records were not committed. Whether they will be found after a restart is not known.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("metadata cannot be committed: {0}")]
 pub struct QuorumError(pub String);
 
-/// Commits metadata records.
-pub trait MetadataQuorum: Send + Sync + 'static {
-    /// Every committed entry, oldest first.
-    fn load(&self) -> Result<Vec<Vec<MetadataRecord>>, QuorumError>;
-
-    /// Commits one entry: all of its records or none. Done means: it survives whatever the quorum promises to survive.
-    fn commit(
-        &self,
-        entry: &[MetadataRecord],
-    ) -> impl Future<Output = Result<(), QuorumError>> + Send;
+/// What became of records that were decided on an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// They are committed, applied, and reacted to here.
+    Applied,
+    /// The image was not the newest any more: nothing happened.
+    Stale,
 }
 
-/// Reacts to a new image before anybody is answered because of it.
-pub trait ImageListener: Send + Sync {
-    /// The image is about to change by `delta`: what is new in it is made.
-    fn on_image(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta);
-
-    /// The image changed by `delta`: what is gone from it is removed.
-    fn on_image_published(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta);
+/// Commits metadata records.
+pub trait MetadataQuorum: Send + Sync + 'static {
+    /// Commits one entry, all of its records or none, decided on the image of the entry at index `base`. Done means: it survives whatever the
+    /// quorum promises to survive.
+    fn commit(
+        &self,
+        base: u64,
+        records: &[MetadataRecord],
+    ) -> impl Future<Output = Result<Committed, QuorumError>> + Send;
 }
 
 /// The cluster's metadata, as this node knows it, and the way to change it.
 pub struct Metadata<Q> {
-    shared: Arc<Shared<Q>>,
+    quorum: Arc<Q>,
+    images: Arc<Images>,
     config: ControllerConfig,
     validator: Arc<dyn ConfigValidator + Send + Sync>,
     /// Held from a decision until its records are applied.
     deciding: Arc<tokio::sync::Mutex<()>>,
 }
 
-struct Shared<Q> {
-    quorum: Q,
-    image: ArcSwap<MetadataImage>,
-    listener: std::sync::OnceLock<Arc<dyn ImageListener>>,
-}
-
 impl<Q: MetadataQuorum> Metadata<Q> {
-    /// Loads what is committed.
-    pub fn load(
+    /// Over a quorum, and the images it leads to.
+    pub fn new(
         quorum: Q,
+        images: Arc<Images>,
         config: ControllerConfig,
         validator: Arc<dyn ConfigValidator + Send + Sync>,
-    ) -> Result<Metadata<Q>, QuorumError> {
-        let mut image = MetadataImage::default();
-        for entry in quorum.load()? {
-            image = image.apply(&entry).image;
-        }
-        let shared = Shared {
-            quorum,
-            image: ArcSwap::from_pointee(image),
-            listener: std::sync::OnceLock::new(),
-        };
-        Ok(Metadata {
-            shared: Arc::new(shared),
+    ) -> Metadata<Q> {
+        Metadata {
+            quorum: Arc::new(quorum),
+            images,
             config,
             validator,
             deciding: Arc::new(tokio::sync::Mutex::new(())),
-        })
+        }
+    }
+
+    /// The quorum.
+    pub fn quorum(&self) -> &Q {
+        &self.quorum
     }
 
     /// Names who reacts to new images. Once.
     pub fn set_listener(&self, listener: Arc<dyn ImageListener>) {
-        assert!(
-            self.shared.listener.set(listener).is_ok(),
-            "images have one listener"
-        );
+        self.images.set_listener(listener);
     }
 
     /// The newest image.
     pub fn image(&self) -> Arc<MetadataImage> {
-        self.shared.image.load_full()
+        Arc::clone(&self.images.newest().image)
     }
 
     /// Decides a command and makes it so. Done means: its records are committed, applied, and reacted to here.
@@ -100,59 +89,38 @@ impl<Q: MetadataQuorum> Metadata<Q> {
     /// Once decided, it happens: the caller may go away (its client hung up), but records that may be durable are always applied
     /// before the next command is decided.
     pub async fn submit<C: Command>(&self, command: &C) -> Result<C::Response, ApiError> {
-        let deciding = Arc::clone(&self.deciding).lock_owned().await;
-        let image = self.image();
-        let decision = {
-            let configs = self.validator.as_ref();
-            command.decide(&Context {
-                image: &image,
+        loop {
+            let deciding = Arc::clone(&self.deciding).lock_owned().await;
+            let version = self.images.newest();
+            let decision = command.decide(&Context {
+                image: &version.image,
                 config: &self.config,
-                configs,
-            })
-        };
-        if decision.records.is_empty() {
-            return Ok(decision.response);
+                configs: self.validator.as_ref(),
+            });
+            if decision.records.is_empty() {
+                return Ok(decision.response);
+            }
+            let quorum = Arc::clone(&self.quorum);
+            let records = decision.records;
+            let done = tokio::spawn(async move {
+                let outcome = quorum.commit(version.index, &records).await;
+                drop(deciding);
+                outcome
+            });
+            match done.await {
+                Ok(Ok(Committed::Applied)) => return Ok(decision.response),
+                // Somebody else has decided meanwhile: on what there is now.
+                Ok(Ok(Committed::Stale)) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "metadata change failed");
+                    return Err(ApiError::new(
+                        ErrorCode::KafkaStorageError,
+                        error.to_string(),
+                    ));
+                }
+                // The runtime is going down.
+                Err(_) => return Err(ApiError::bare(ErrorCode::BrokerNotAvailable)),
+            }
         }
-        let shared = Arc::clone(&self.shared);
-        let records = decision.records;
-        let done = tokio::spawn(async move {
-            let outcome = shared.commit(&image, &records).await;
-            drop(deciding);
-            outcome
-        });
-        match done.await {
-            Ok(Ok(())) => Ok(decision.response),
-            Ok(Err(error)) => Err(ApiError::new(
-                ErrorCode::KafkaStorageError,
-                error.to_string(),
-            )),
-            // The runtime is going down.
-            Err(_) => Err(ApiError::bare(ErrorCode::BrokerNotAvailable)),
-        }
-    }
-}
-
-impl<Q: MetadataQuorum> Shared<Q> {
-    async fn commit(
-        &self,
-        image: &MetadataImage,
-        records: &[MetadataRecord],
-    ) -> Result<(), QuorumError> {
-        if let Err(error) = self.quorum.commit(records).await {
-            tracing::error!(%error, "metadata change failed");
-            return Err(error);
-        }
-        let Applied { image, delta } = image.apply(records);
-        let image = Arc::new(image);
-        // Partitions are there before the image says so and as long as it does, so that who reads the image finds them.
-        let listener = self.listener.get();
-        if let Some(listener) = listener {
-            listener.on_image(&image, &delta);
-        }
-        self.image.store(Arc::clone(&image));
-        if let Some(listener) = listener {
-            listener.on_image_published(&image, &delta);
-        }
-        Ok(())
     }
 }

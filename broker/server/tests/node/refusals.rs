@@ -270,7 +270,7 @@ fn an_unknown_format_or_damaged_description_is_refused() {
     let text = fs::read_to_string(&meta).expect("it is text");
     let cases = [
         (
-            text.replace("holdfast.format=1", "holdfast.format=99"),
+            text.replace("holdfast.format=2", "holdfast.format=99"),
             vec!["format 99", "format 1"],
         ),
         (

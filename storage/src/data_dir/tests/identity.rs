@@ -92,8 +92,8 @@ fn an_unknown_format_is_refused() {
     let path = Path::new(ROOT).join("meta.properties");
     let text = String::from_utf8(node.read(&path)).expect("text");
     for (from, to, word) in [
-        ("holdfast.format=1", "holdfast.format=9", "format 9"),
-        ("holdfast.format=1", "holdfast.format=x", "not a number"),
+        ("holdfast.format=2", "holdfast.format=9", "format 9"),
+        ("holdfast.format=2", "holdfast.format=x", "not a number"),
         ("directory.id", "directory.ix", "directory.id is missing"),
         ("node.id=1", "node.id=-1", "not a broker id"),
     ] {

@@ -1,0 +1,168 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::model::BrokerId;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+
+use super::wire::{
+    BrokerIdentity, FRAME_BYTES_MAX, HELLO_BYTES_MAX, Hello, NodeStatus, Reply, Request, VERSION,
+    frame, read_frame,
+};
+use super::{Handler, Internal, Peer, PeerError};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn broker(id: i32, cluster: Option<&str>) -> BrokerIdentity {
+    BrokerIdentity {
+        broker_id: BrokerId::new(id),
+        cluster_id: cluster.map(str::to_owned),
+    }
+}
+
+fn peer(address: &str, identity: BrokerIdentity) -> Peer {
+    Peer::new(address.to_owned(), Arc::new(move || identity.clone()))
+}
+
+/// Says who it is; the first question waits for the second.
+#[derive(Default)]
+struct Slow {
+    second: Notify,
+}
+
+impl Handler for Slow {
+    fn identity(&self) -> BrokerIdentity {
+        broker(1, Some("c"))
+    }
+
+    async fn handle(&self, from: &BrokerIdentity, _: Request) -> Reply {
+        match from.broker_id.get() {
+            2 => self.second.notified().await,
+            _ => self.second.notify_one(),
+        }
+        Reply::Status(NodeStatus {
+            identity: from.clone(),
+            voter: None,
+            is_empty: true,
+            peers: Vec::new(),
+        })
+    }
+}
+
+/// A listener that runs until what is returned is dropped.
+async fn listening() -> (String, watch::Sender<bool>) {
+    let internal = Internal::bind("127.0.0.1:0").await.expect("a free port");
+    let address = internal.address().expect("it is bound").to_string();
+    let (stop, stopping) = watch::channel(false);
+    tokio::spawn(internal.serve(Arc::new(Slow::default()), stopping));
+    (address, stop)
+}
+
+#[tokio::test]
+async fn each_is_answered_when_its_answer_is_there() {
+    let (address, _stop) = listening().await;
+    let (first, second) = (
+        peer(&address, broker(2, Some("c"))),
+        peer(&address, broker(3, None)),
+    );
+    let (waited, at_once) = tokio::join!(
+        first.ask(&Request::Status, PATIENCE),
+        second.ask(&Request::Status, PATIENCE)
+    );
+    let who = |reply: Result<Reply, PeerError>| match reply {
+        Ok(Reply::Status(status)) => status.identity.broker_id.get(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((who(waited), who(at_once)), (2, 3));
+}
+
+#[tokio::test]
+async fn one_that_does_not_answer_is_told_from_one_that_is_gone() {
+    let (address, stop) = listening().await;
+    let first = peer(&address, broker(2, Some("c")));
+    let silent = first.ask(&Request::Status, Duration::from_millis(50)).await;
+    assert!(
+        matches!(silent, Err(PeerError::Silent { .. })),
+        "{silent:?}"
+    );
+    stop.send_replace(true);
+    // The connection ends, and then there is nobody to connect to.
+    let gone = async {
+        loop {
+            match first.ask(&Request::Status, PATIENCE).await {
+                Err(PeerError::Refused { .. }) => return,
+                Err(PeerError::Io { .. }) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone)
+        .await
+        .expect("it is refused");
+}
+
+#[tokio::test]
+async fn another_cluster_is_refused_with_both_named() {
+    let (address, _stop) = listening().await;
+    let other = peer(&address, broker(2, Some("d")));
+    let refused = other.ask(&Request::Status, PATIENCE).await;
+    let refused = refused.expect_err("another cluster").to_string();
+    assert!(
+        refused.contains("cluster c") && refused.contains("cluster d"),
+        "{refused}"
+    );
+}
+
+/// What is answered to these bytes before the connection ends.
+async fn answer_to(address: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    stream.write_all(bytes).await.expect("it is read");
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    // Reset, where bytes were left unread.
+    let _ = read.expect("the connection ends");
+    answer
+}
+
+#[tokio::test]
+async fn what_is_no_hello_ends_the_connection() {
+    let (address, _stop) = listening().await;
+    let too_long = u32::try_from(HELLO_BYTES_MAX + 1)
+        .expect("small")
+        .to_be_bytes();
+    for bytes in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &too_long,
+        b"\0\0\0\x08\0\0\0\0\0\0\0\0",
+    ] {
+        assert_eq!(answer_to(&address, bytes).await, b"", "{bytes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_spoken_is_refused_with_what_to_do() {
+    let (address, _stop) = listening().await;
+    let mut hello = Hello::new(broker(2, None));
+    (hello.version_min, hello.version_max) = (VERSION + 1, VERSION + 2);
+    let frame = frame(0, &hello).expect("small");
+    let answer = answer_to(&address, &frame).await;
+    let read = read_frame::<Hello>(&mut &*answer, HELLO_BYTES_MAX).await;
+    let (_, answer) = read.expect("well-formed").expect("an answer");
+    let refusal = answer.refusal.expect("it is refused");
+    assert!(refusal.contains("upgrade the older"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_frame_is_bounded_before_it_is_read() {
+    let length = u32::try_from(FRAME_BYTES_MAX + 1)
+        .expect("small")
+        .to_be_bytes();
+    let read = read_frame::<Reply>(&mut &length[..], FRAME_BYTES_MAX).await;
+    read.expect_err("it is too long");
+    // As much is allocated as has come.
+    let announced = u32::try_from(FRAME_BYTES_MAX).expect("small").to_be_bytes();
+    let cut_off = [&announced[..], &[0; 100]].concat();
+    let read = read_frame::<Reply>(&mut &*cut_off, FRAME_BYTES_MAX).await;
+    read.expect_err("it is cut off");
+}

@@ -1,0 +1,180 @@
+//! Frames of the internal listener.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | how many follow, at most [`FRAME_BYTES_MAX`]; [`HELLO_BYTES_MAX`] in the first frame |
+//! | 8 | the number of the request, given by who asks; 0 in the first frame |
+//! | rest | [`Hello`], [`Request`] or [`Reply`], as postcard writes it |
+//!
+//! How it evolves: variants and fields are never changed, and new ones go to the end under a new version. Both sides speak the greatest
+//! version that both know.
+
+use std::io;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use openraft::error::{InstallSnapshotError, RaftError};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
+    VoteRequest, VoteResponse,
+};
+use protocol::model::BrokerId;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::quorum::raft::{RaftTypes, VoterId};
+
+/// The greatest version spoken, and the least.
+pub const VERSION: u16 = 1;
+/// The least version spoken.
+pub const VERSION_MIN: u16 = 1;
+
+/// Begins every connection, so that somebody else's protocol is told from another version of ours.
+const MAGIC: u32 = u32::from_be_bytes(*b"HFin");
+
+/// The largest frame: a part of a snapshot, or entries of Raft.
+pub const FRAME_BYTES_MAX: usize = 16 << 20;
+/// The largest first frame.
+pub const HELLO_BYTES_MAX: usize = 4 << 10;
+
+const NUMBER_BYTES: usize = 8;
+
+/// Who somebody is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokerIdentity {
+    /// `node.id`.
+    pub broker_id: BrokerId,
+    /// The cluster, once it is known.
+    pub cluster_id: Option<String>,
+}
+
+/// The first frame of each side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    magic: u32,
+    /// The least version it speaks.
+    pub version_min: u16,
+    /// The greatest.
+    pub version_max: u16,
+    /// Who it is.
+    pub identity: BrokerIdentity,
+    /// Why it will not talk, of who was called.
+    pub refusal: Option<String>,
+}
+
+impl Hello {
+    /// That of a broker of this version.
+    pub fn new(identity: BrokerIdentity) -> Hello {
+        Hello {
+            magic: MAGIC,
+            version_min: VERSION_MIN,
+            version_max: VERSION,
+            identity,
+            refusal: None,
+        }
+    }
+
+    /// Why one that says so is no peer.
+    pub fn objection(&self, identity: &BrokerIdentity) -> Option<String> {
+        if self.magic != MAGIC {
+            return Some("that is no Holdfast broker's internal listener".to_owned());
+        }
+        if self.version_min > VERSION || self.version_max < VERSION_MIN {
+            return Some(format!(
+                "it speaks versions {} to {} of the internal protocol, this broker {VERSION_MIN} to {VERSION}: upgrade the older of the two",
+                self.version_min, self.version_max
+            ));
+        }
+        match (&self.identity.cluster_id, &identity.cluster_id) {
+            (Some(theirs), Some(ours)) if theirs != ours => Some(format!(
+                "broker {} is part of cluster {theirs}, broker {} of cluster {ours}: one of them has another cluster's data or address",
+                self.identity.broker_id, identity.broker_id
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// What a voter knows of itself, for those who found a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Who it is.
+    pub identity: BrokerIdentity,
+    /// Its vote, once its directory has an id.
+    pub voter: Option<VoterId>,
+    /// Nothing is in its metadata log, and it has never voted.
+    pub is_empty: bool,
+    /// Whom it was told to form a quorum with, itself included.
+    pub peers: Vec<BrokerId>,
+}
+
+/// A question.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Who are you?
+    Status,
+    /// Raft: entries, or a sign of life.
+    Append(AppendEntriesRequest<RaftTypes>),
+    /// Raft: a candidate asks for a vote.
+    Vote(VoteRequest<VoterId>),
+    /// Raft: a part of a snapshot.
+    Snapshot(InstallSnapshotRequest<RaftTypes>),
+}
+
+/// An answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// It cannot be answered now.
+    NotReady,
+    /// To [`Request::Status`].
+    Status(NodeStatus),
+    /// To [`Request::Append`].
+    Append(Result<AppendEntriesResponse<VoterId>, RaftError<VoterId>>),
+    /// To [`Request::Vote`].
+    Vote(Result<VoteResponse<VoterId>, RaftError<VoterId>>),
+    /// To [`Request::Snapshot`].
+    Snapshot(Result<InstallSnapshotResponse<VoterId>, RaftError<VoterId, InstallSnapshotError>>),
+}
+
+/// A frame, ready to be written.
+pub fn frame<T: Serialize>(number: u64, body: &T) -> io::Result<Bytes> {
+    let body = postcard::to_stdvec(body).map_err(io::Error::other)?;
+    let length = NUMBER_BYTES + body.len();
+    if length > FRAME_BYTES_MAX {
+        let message = format!("a frame of {length} bytes, at most {FRAME_BYTES_MAX} are sent");
+        return Err(io::Error::other(message));
+    }
+    let mut frame = BytesMut::with_capacity(4 + length);
+    frame.put_u32(u32::try_from(length).map_err(io::Error::other)?);
+    frame.put_u64(number);
+    frame.put_slice(&body);
+    Ok(frame.freeze())
+}
+
+/// Reads a frame of at most `bytes_max`; `None` when the connection ends before one.
+pub async fn read_frame<T: DeserializeOwned>(
+    input: &mut (impl AsyncRead + Unpin),
+    bytes_max: usize,
+) -> io::Result<Option<(u64, T)>> {
+    let length = match input.read_u32().await {
+        Ok(length) => usize::try_from(length).map_err(io::Error::other)?,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !(NUMBER_BYTES..=bytes_max).contains(&length) {
+        let message =
+            format!("a frame of {length} bytes, between {NUMBER_BYTES} and {bytes_max} are taken");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    let number = input.read_u64().await?;
+    let mut body = Vec::new();
+    // What was announced is allocated as it comes.
+    let length = u64::try_from(length - NUMBER_BYTES).map_err(io::Error::other)?;
+    let read = input.take(length).read_to_end(&mut body).await?;
+    if u64::try_from(read).map_err(io::Error::other)? < length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let body = postcard::from_bytes(&body)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(Some((number, body)))
+}

@@ -1,0 +1,16 @@
+//! The metadata quorum by Raft (`openraft`).
+
+mod entry;
+mod log;
+mod network;
+mod quorum;
+mod snapshot;
+mod state_machine;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use log::{METADATA_TOPIC, metadata_partition};
+pub use quorum::{RaftQuorum, RaftTiming};
+pub use types::{RaftTypes, Voter, VoterId};
