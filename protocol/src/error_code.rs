@@ -5,6 +5,8 @@ macro_rules! error_codes {
     ($($code:literal $variant:ident $name:literal $retriable:literal $message:literal)*) => {
         /// What a response says went wrong.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(serde::Serialize, serde::Deserialize)]
+        #[serde(into = "i16", try_from = "i16")]
         #[repr(i16)]
         pub enum ErrorCode {
             $(

@@ -1,9 +1,10 @@
 //! The client's failure: a code, and a sentence where the code's own does not say enough.
 
 use protocol::ErrorCode;
+use serde::{Deserialize, Serialize};
 
 /// An error as an API answers it. The messages are worded as Kafka words them, since people search for them.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{}: {}", .code.name(), .message.as_deref().unwrap_or(.code.message()))]
 pub struct ApiError {
     /// The code; never [`ErrorCode::None`].

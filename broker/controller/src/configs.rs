@@ -57,7 +57,7 @@ impl<'de> Deserialize<'de> for ResourceType {
 }
 
 /// One resource.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConfigResource {
     /// Its type.
     pub resource_type: ResourceType,

@@ -13,6 +13,7 @@ pub mod internal;
 pub mod logging;
 pub mod metrics;
 pub mod net;
+pub mod node;
 pub mod observe;
 pub mod open_files;
 pub mod panics;

@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal};
 use std::sync::{Arc, OnceLock};
 
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{LogFormat, LoggingConfig};
@@ -69,7 +68,7 @@ where
     let builder = tracing_subscriber::fmt()
         .with_writer(writer)
         .with_ansi(colours);
-    let filter = EnvFilter::try_new(&config.level)?;
+    let filter = Loggers::filter(&config.level)?;
     Ok(match config.format {
         LogFormat::Text => with_loggers!(builder.with_env_filter(filter)),
         LogFormat::Json => {

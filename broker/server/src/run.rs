@@ -303,7 +303,12 @@ fn load_metadata(
     };
     let validator = Arc::new(api::configs::ConfigTables::new(Arc::clone(settings)));
     let images = Arc::clone(quorum.images());
-    Ok(Metadata::new(quorum, images, controller, validator))
+    Ok(Metadata::new(
+        Arc::new(quorum),
+        images,
+        controller,
+        validator,
+    ))
 }
 
 /// How many partitions the metadata knows in each of this broker's directories.

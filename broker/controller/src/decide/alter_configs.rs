@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ErrorCode;
 use protocol::model::BrokerId;
+use serde::{Deserialize, Serialize};
 
 use crate::record::ConfigRecord;
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 pub const CONFIG_VALUE_CHARS_MAX: usize = i16::MAX as usize;
 
 /// A request to change keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncrementalAlterConfigs {
     /// The resources.
     pub resources: Vec<ResourceAlterations>,
@@ -26,7 +27,7 @@ pub struct IncrementalAlterConfigs {
 }
 
 /// What is to be changed of one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceAlterations {
     /// The resource.
     pub resource: ConfigResource,
@@ -35,7 +36,7 @@ pub struct ResourceAlterations {
 }
 
 /// What is to be done with a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigAlteration {
     /// The key.
     pub key: String,
@@ -46,7 +47,7 @@ pub struct ConfigAlteration {
 }
 
 /// What can be done with a key. The numbers are those of the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConfigOp {
     /// The value becomes the key's.
     Set = 0,
@@ -81,7 +82,7 @@ impl ConfigOp {
 }
 
 /// A request to replace all that is set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlterConfigs {
     /// The resources.
     pub resources: Vec<ReplacedConfigs>,
@@ -90,7 +91,7 @@ pub struct AlterConfigs {
 }
 
 /// All that is to be set for one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplacedConfigs {
     /// The resource.
     pub resource: ConfigResource,
@@ -99,7 +100,7 @@ pub struct ReplacedConfigs {
 }
 
 /// What became of one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlterConfigsResult {
     /// The resource.
     pub resource: ConfigResource,

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use protocol::ErrorCode;
 use protocol::model::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
+use serde::{Deserialize, Serialize};
 
 use crate::record::{PartitionRecord, Replica};
 use crate::{ApiError, Context, MetadataImage, MetadataRecord};
 
 /// Where a client wants a partition's replicas.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaAssignment {
     /// The partition's number, as it came.
     pub partition: i32,

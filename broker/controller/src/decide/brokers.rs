@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use protocol::ErrorCode;
 use protocol::model::{BrokerEpoch, BrokerId};
+use serde::{Deserialize, Serialize};
 
 use crate::election::{Life, follow_broker};
 use crate::image::BrokerRegistration;
@@ -27,7 +28,7 @@ const REGISTRATION_ENTRIES_MAX: usize = 256;
 const REGISTRATION_TEXT_BYTES_MAX: usize = 1024;
 
 /// A broker's registration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisterBroker {
     /// The cluster it belongs to.
     pub cluster_id: ClusterId,
@@ -48,7 +49,7 @@ pub struct RegisterBroker {
 }
 
 /// A broker whose session is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FenceBroker {
     /// The broker.
     pub broker_id: BrokerId,
@@ -57,7 +58,7 @@ pub struct FenceBroker {
 }
 
 /// A broker that has caught up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnfenceBroker {
     /// The broker.
     pub broker_id: BrokerId,

@@ -1,13 +1,14 @@
 //! The first decision of a cluster.
 
 use protocol::ErrorCode;
+use serde::{Deserialize, Serialize};
 
 use super::FEATURES;
 use crate::record::{ClusterRecord, FeatureLevelRecord};
 use crate::{ApiError, ClusterId, Command, Context, Decision, MetadataRecord};
 
 /// Makes an empty metadata log that of a cluster. Repeated, it changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootstrapCluster {
     /// Drawn by the caller.
     pub cluster_id: ClusterId,

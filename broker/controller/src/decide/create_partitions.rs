@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::ErrorCode;
 use protocol::model::{BrokerId, PartitionIndex};
+use serde::{Deserialize, Serialize};
 
 use super::assignment;
 use crate::image::TopicImage;
@@ -12,7 +13,7 @@ use crate::record::Replica;
 use crate::{ApiError, Command, Context, Decision, MetadataRecord};
 
 /// A request for more partitions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatePartitions {
     /// The topics.
     pub topics: Vec<NewPartitions>,
@@ -21,7 +22,7 @@ pub struct CreatePartitions {
 }
 
 /// How many partitions a topic is to have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewPartitions {
     /// The topic's name.
     pub name: String,
@@ -32,7 +33,7 @@ pub struct NewPartitions {
 }
 
 /// What became of one topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatePartitionsResult {
     /// Its name.
     pub name: String,

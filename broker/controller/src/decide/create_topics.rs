@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ErrorCode;
 use protocol::model::{PartitionIndex, TopicId};
+use serde::{Deserialize, Serialize};
 
 use super::alter_configs::check_value_size;
 use super::assignment::{self, ReplicaAssignment};
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// A request to create topics. The caller has dropped those the client may not create.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateTopics {
     /// The topics.
     pub topics: Vec<NewTopic>,
@@ -26,7 +27,7 @@ pub struct CreateTopics {
 }
 
 /// One topic to create.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewTopic {
     /// Its name.
     pub name: String,
@@ -43,7 +44,7 @@ pub struct NewTopic {
 }
 
 /// What became of one topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateTopicResult {
     /// Its name.
     pub name: String,
@@ -52,7 +53,7 @@ pub struct CreateTopicResult {
 }
 
 /// A topic that was created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatedTopic {
     /// Its id.
     pub topic_id: TopicId,

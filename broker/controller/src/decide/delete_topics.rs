@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use protocol::ErrorCode;
 use protocol::model::TopicId;
+use serde::{Deserialize, Serialize};
 
 use crate::image::TopicImage;
 use crate::record::RemoveTopicRecord;
 use crate::{ApiError, Command, Context, Decision, MetadataImage, MetadataRecord};
 
 /// A request to delete topics. The caller has dropped those the client may not delete.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteTopics {
     /// The topics.
     pub topics: Vec<TopicRef>,
 }
 
 /// A topic as a client names it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TopicRef {
     /// By name.
     Name(String),
@@ -27,7 +28,7 @@ pub enum TopicRef {
 }
 
 /// What became of one topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteTopicResult {
     /// Its name, if it was given or found.
     pub name: Option<String>,

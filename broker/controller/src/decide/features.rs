@@ -7,6 +7,7 @@
 
 use protocol::ErrorCode;
 use protocol::model::BrokerId;
+use serde::{Deserialize, Serialize};
 
 use crate::record::{FeatureLevelRecord, SupportedFeature};
 use crate::{ApiError, Command, Context, Decision, MetadataRecord};
@@ -60,7 +61,7 @@ impl From<FeatureRange> for SupportedFeature {
 }
 
 /// A request to finalize other levels, all or none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateFeatures {
     /// The node that decides; messages name it.
     pub controller_id: BrokerId,
@@ -71,7 +72,7 @@ pub struct UpdateFeatures {
 }
 
 /// A feature's next level.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeatureUpdate {
     /// The feature.
     pub name: String,

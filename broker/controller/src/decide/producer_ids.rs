@@ -2,6 +2,7 @@
 
 use protocol::ErrorCode;
 use protocol::model::{BrokerEpoch, BrokerId, ProducerId};
+use serde::{Deserialize, Serialize};
 
 use super::brokers::check_broker_epoch;
 use crate::record::ProducerIdsRecord;
@@ -11,7 +12,7 @@ use crate::{ApiError, Command, Context, Decision, MetadataRecord};
 pub const PRODUCER_ID_BLOCK_LEN: i64 = 1000;
 
 /// A broker wants more ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllocateProducerIds {
     /// The broker.
     pub broker_id: BrokerId,
@@ -20,7 +21,7 @@ pub struct AllocateProducerIds {
 }
 
 /// Ids that nobody else has or will have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProducerIdBlock {
     /// The first.
     pub first: ProducerId,

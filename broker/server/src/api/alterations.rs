@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use broker_controller::decide::AlterConfigsResult;
-use broker_controller::{ApiError, Command, ConfigResource, ResourceType};
+use broker_controller::{ApiError, ConfigResource, ResourceType};
 use protocol::ErrorCode;
 
 use super::controller::submit;
 use crate::broker::Broker;
+use crate::quorum::RemoteCommand;
 
 /// The type of a broker's loggers, which are no metadata.
 pub(super) const BROKER_LOGGER: i8 = 8;
@@ -115,7 +116,7 @@ pub(super) fn decided<C>(
     resources: Vec<ConfigResource>,
 ) -> impl Future<Output = Vec<Outcome>> + Send + 'static
 where
-    C: Command<Response = Vec<AlterConfigsResult>> + Send + Sync + 'static,
+    C: RemoteCommand<Response = Vec<AlterConfigsResult>> + Send + Sync + 'static,
 {
     let timeout = broker.config.broker.requests.timeout.as_millis();
     let timeout_ms = i32::try_from(timeout).unwrap_or(i32::MAX);

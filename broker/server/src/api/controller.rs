@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_controller::{ApiError, Command};
+use broker_controller::ApiError;
 use protocol::ErrorCode;
 
 use crate::broker::Broker;
+use crate::quorum::RemoteCommand;
 
 /// Starts a command at once, and answers when it is committed and applied, or with REQUEST_TIMED_OUT.
 ///
@@ -18,7 +19,7 @@ pub(super) fn submit<C>(
     timeout_ms: i32,
 ) -> impl Future<Output = Result<C::Response, ApiError>> + Send + 'static
 where
-    C: Command + Send + Sync + 'static,
+    C: RemoteCommand + Send + Sync + 'static,
     C::Response: Send + 'static,
 {
     let timeout = u64::try_from(timeout_ms).ok().filter(|millis| *millis > 0);

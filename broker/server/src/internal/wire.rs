@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::quorum::raft::{RaftTypes, VoterId};
+use crate::quorum::{ControllerRequest, SubmitError, Submitted};
 
 /// The greatest version spoken, and the least.
 pub const VERSION: u16 = 1;
@@ -113,12 +114,14 @@ pub struct NodeStatus {
 pub enum Request {
     /// Who are you?
     Status,
-    /// Raft: entries, or a sign of life.
-    Append(AppendEntriesRequest<RaftTypes>),
-    /// Raft: a candidate asks for a vote.
-    Vote(VoteRequest<VoterId>),
-    /// Raft: a part of a snapshot.
-    Snapshot(InstallSnapshotRequest<RaftTypes>),
+    /// Raft: entries, or a sign of life, for a voter. Another one at its address has to say so: it has promised nothing.
+    Append(VoterId, AppendEntriesRequest<RaftTypes>),
+    /// Raft: a candidate asks a voter for its vote.
+    Vote(VoterId, VoteRequest<VoterId>),
+    /// Raft: a part of a snapshot for a voter.
+    Snapshot(VoterId, InstallSnapshotRequest<RaftTypes>),
+    /// To the controller: a command.
+    Submit(ControllerRequest),
 }
 
 /// An answer.
@@ -126,6 +129,8 @@ pub enum Request {
 pub enum Reply {
     /// It cannot be answered now.
     NotReady,
+    /// Another voter is here.
+    OtherVoter,
     /// To [`Request::Status`].
     Status(NodeStatus),
     /// To [`Request::Append`].
@@ -134,6 +139,8 @@ pub enum Reply {
     Vote(Result<VoteResponse<VoterId>, RaftError<VoterId>>),
     /// To [`Request::Snapshot`].
     Snapshot(Result<InstallSnapshotResponse<VoterId>, RaftError<VoterId, InstallSnapshotError>>),
+    /// To [`Request::Submit`].
+    Submitted(Result<Submitted, SubmitError>),
 }
 
 /// A frame, ready to be written.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 /// The logger above all.
 pub const ROOT_LOGGER: &str = "root";
@@ -24,6 +25,7 @@ pub const LOGGERS: &[&str] = &[
     "broker.coordinator",
     "broker.data_dirs",
     "broker.follow",
+    "broker.internal",
     "broker.logging",
     "broker.net",
     "broker.panics",
@@ -31,12 +33,16 @@ pub const LOGGERS: &[&str] = &[
     "broker.quorum",
     "broker.run",
     "holdfast",
+    "openraft",
     "storage",
     "storage.data_dir",
     "storage.io",
     "storage.journal",
     "storage.log",
 ];
+
+/// What tells of its inner life where others tell of what matters: it says less than `root` has, unless it is given a level.
+const QUIET: (&str, LevelFilter) = ("openraft", LevelFilter::WARN);
 
 /// Loggers with a level of their own.
 const OWN_LEVELS_MAX: usize = 200;
@@ -83,6 +89,13 @@ impl Loggers {
             levels: Mutex::new(Levels::parse(directives)),
             install,
         }
+    }
+
+    /// The filter of `log.level` at the start.
+    pub(super) fn filter(directives: &str) -> Result<EnvFilter, ParseError> {
+        // As it was said, so that an error is about that.
+        EnvFilter::try_new(directives)?;
+        EnvFilter::try_new(Levels::parse(directives).directives())
     }
 
     /// For a process whose log nobody has set up: levels that nothing follows.
@@ -180,8 +193,12 @@ impl Levels {
             .by_module
             .iter()
             .map(|(name, level)| format!("{name}={level}"));
+        let (quiet, _) = QUIET;
+        let quiet =
+            (!self.by_module.contains_key(quiet)).then(|| format!("{quiet}={}", self.of(quiet)));
         let all: Vec<String> = root
             .chain(loggers)
+            .chain(quiet)
             .chain(self.others.iter().cloned())
             .collect();
         all.join(",")
@@ -193,9 +210,12 @@ impl Levels {
             .by_module
             .iter()
             .filter(|(module, _)| name.starts_with(module.as_str()));
-        around
-            .max_by_key(|(module, _)| module.len())
-            .map_or(self.root, |(_, level)| *level)
+        let own = around.max_by_key(|(module, _)| module.len());
+        match own {
+            Some((_, level)) => *level,
+            None if name.starts_with(QUIET.0) => self.root.min(QUIET.1),
+            None => self.root,
+        }
     }
 }
 

@@ -142,7 +142,7 @@ fn loggers_are_told_with_the_level_in_force() {
             assert_eq!((levels["root"], levels["storage.log"]), ("ERROR", "INFO"));
             assert_eq!(
                 format!("{loggers:?}"),
-                "Loggers(error,broker::net=debug,broker::net::server=off,storage=info,[span]=info)"
+                "Loggers(error,broker::net=debug,broker::net::server=off,storage=info,openraft=error,[span]=info)"
             );
         },
     );
@@ -222,4 +222,32 @@ fn logs(path: &std::path::Path) -> bool {
     ["error!", "warn!", "info!", "debug!", "trace!"]
         .iter()
         .any(|macro_| source.contains(&format!("tracing::{macro_}")))
+}
+
+#[test]
+fn consensus_says_what_is_wrong_unless_it_is_asked_for_more() {
+    let said = |level: &str| {
+        let captured = Captured::default();
+        let config = LoggingConfig {
+            level: level.to_owned(),
+            format: LogFormat::Text,
+        };
+        let writer = captured.clone();
+        let (subscriber, _) =
+            subscriber(&config, move || writer.clone(), false).expect("a valid level");
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(target: "openraft::core", "become leader");
+            tracing::warn!(target: "openraft::core", "a warning");
+        });
+        captured.take()
+    };
+    for level in ["info", "trace"] {
+        let text = said(level);
+        assert!(
+            !text.contains("become leader") && text.contains("a warning"),
+            "{text}"
+        );
+    }
+    assert_eq!(said("error"), "");
+    assert!(said("warn,openraft=info").contains("become leader"));
 }

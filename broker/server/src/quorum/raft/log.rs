@@ -137,13 +137,13 @@ impl RaftLog {
         may_create: bool,
         now_ms: fn() -> i64,
     ) -> Result<RaftLog, QuorumError> {
-        let failed = |error: &dyn std::fmt::Display| QuorumError(error.to_string());
+        let failed = |error: &dyn std::fmt::Display| QuorumError::Failed(error.to_string());
         let hard = read_state(data_dir).map_err(|error| failed(&error))?;
         let log = match (data_dir.log(metadata_partition()), &hard) {
             (Some(log), Some(_)) => log,
             // It may have voted, and would again.
             (Some(_), None) => {
-                return Err(QuorumError(format!(
+                return Err(QuorumError::Failed(format!(
                     "{} holds a metadata log, but no {STATE_FILE}: restore the file, or empty the directory so that this node is another voter",
                     data_dir.path().display()
                 )));
@@ -160,14 +160,15 @@ impl RaftLog {
                     .map_err(|error| failed(&error))?
             }
             (None, _) => {
-                return Err(QuorumError(format!(
+                return Err(QuorumError::Failed(format!(
                     "{} holds no metadata log, but there are partitions: restore it, set metadata.log.dir to where it is, or point --data-dir at an empty directory",
                     data_dir.path().display()
                 )));
             }
         };
-        let (first_offset, mut entries) = load(&log)
-            .map_err(|error| QuorumError(format!("the metadata log cannot be read: {error}")))?;
+        let (first_offset, mut entries) = load(&log).map_err(|error| {
+            QuorumError::Failed(format!("the metadata log cannot be read: {error}"))
+        })?;
         let hard = hard.unwrap_or_default();
         // A purge that a crash has interrupted.
         let purged = hard.purged.map_or(0, |id| id.index + 1);

@@ -51,12 +51,13 @@ fn unreachable(error: &PeerError) -> Unreachable {
     Unreachable::new(error)
 }
 
-fn odd() -> Unreachable {
-    Unreachable::new(&io::Error::other("an answer to another question"))
-}
-
-fn not_ready() -> Unreachable {
-    Unreachable::new(&io::Error::other("it is starting"))
+fn odd(reply: &Reply) -> Unreachable {
+    let reason = match reply {
+        Reply::NotReady => "it is starting",
+        Reply::OtherVoter => "another voter is there: its disk was replaced",
+        _ => "an answer to another question",
+    };
+    Unreachable::new(&io::Error::other(reason))
 }
 
 impl VoterPeer {
@@ -73,11 +74,10 @@ impl RaftNetwork<RaftTypes> for VoterPeer {
         option: RPCOption,
     ) -> Outcome<AppendEntriesResponse<VoterId>> {
         let count = u64::try_from(request.entries.len()).unwrap_or(u64::MAX);
-        let request = Request::Append(request);
+        let request = Request::Append(self.target, request);
         match self.peer.ask(&request, option.hard_ttl()).await {
             Ok(Reply::Append(outcome)) => self.answered(outcome),
-            Ok(Reply::NotReady) => Err(not_ready().into()),
-            Ok(_) => Err(odd().into()),
+            Ok(reply) => Err(odd(&reply).into()),
             Err(PeerError::TooLarge { .. }) if count > 1 => {
                 Err(PayloadTooLarge::new_entries_hint(count / 2).into())
             }
@@ -90,11 +90,10 @@ impl RaftNetwork<RaftTypes> for VoterPeer {
         request: InstallSnapshotRequest<RaftTypes>,
         option: RPCOption,
     ) -> Outcome<InstallSnapshotResponse<VoterId>, RaftError<VoterId, InstallSnapshotError>> {
-        let request = Request::Snapshot(request);
+        let request = Request::Snapshot(self.target, request);
         match self.peer.ask(&request, option.hard_ttl()).await {
             Ok(Reply::Snapshot(outcome)) => self.answered(outcome),
-            Ok(Reply::NotReady) => Err(not_ready().into()),
-            Ok(_) => Err(odd().into()),
+            Ok(reply) => Err(odd(&reply).into()),
             Err(error) => Err(unreachable(&error).into()),
         }
     }
@@ -104,11 +103,10 @@ impl RaftNetwork<RaftTypes> for VoterPeer {
         request: VoteRequest<VoterId>,
         option: RPCOption,
     ) -> Outcome<VoteResponse<VoterId>> {
-        let request = Request::Vote(request);
+        let request = Request::Vote(self.target, request);
         match self.peer.ask(&request, option.hard_ttl()).await {
             Ok(Reply::Vote(outcome)) => self.answered(outcome),
-            Ok(Reply::NotReady) => Err(not_ready().into()),
-            Ok(_) => Err(odd().into()),
+            Ok(reply) => Err(odd(&reply).into()),
             Err(error) => Err(unreachable(&error).into()),
         }
     }

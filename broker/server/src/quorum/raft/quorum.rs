@@ -1,20 +1,27 @@
 //! One voter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use broker_controller::{DirectoryId, MetadataRecord};
-use openraft::{Config, Raft, SnapshotPolicy};
+use broker_controller::{ApiError, DirectoryId, MetadataRecord};
+use openraft::error::ClientWriteError;
+use openraft::{ChangeMembers, Config, Raft, SnapshotPolicy};
 use parking_lot::Mutex;
+use protocol::ErrorCode;
 use storage::data_dir::DataDir;
 
 use super::log::{METADATA_TOPIC, RaftLog};
 use super::network::Peers;
 use super::state_machine::StateMachine;
 use super::types::{EntryOutcome, MetadataEntry, RaftTypes, Voter, VoterId};
+use crate::config::host_port;
 use crate::internal::wire::{BrokerIdentity, Reply, Request};
-use crate::quorum::{Committed, Images, MetadataQuorum, QuorumError};
+use crate::internal::{Peer, PeerError};
+use crate::quorum::{
+    Committed, Controller, ControllerRequest, Images, MetadataQuorum, QuorumError, SubmitError,
+    Submitted,
+};
 
 /// How voters keep time, and how long the log gets.
 #[derive(Clone, Debug)]
@@ -37,6 +44,9 @@ impl Default for RaftTiming {
     }
 }
 
+/// How long the controller may take to answer.
+const FORWARD_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Entries that stay in the log behind a snapshot, as a part of those between two.
 const KEPT_SHARE: u64 = 4;
 
@@ -47,10 +57,15 @@ pub struct RaftQuorum {
     /// What is opened, until it starts.
     opened: Mutex<Option<(RaftLog, StateMachine)>>,
     raft: OnceLock<Raft<RaftTypes>>,
+    /// Who calls others.
+    identity: OnceLock<Says>,
+    controller_peer: Mutex<Option<(VoterId, Arc<Peer>)>>,
 }
 
+type Says = Arc<dyn Fn() -> BrokerIdentity + Send + Sync>;
+
 fn failed(error: &dyn std::fmt::Display) -> QuorumError {
-    QuorumError(error.to_string())
+    QuorumError::Failed(error.to_string())
 }
 
 impl RaftQuorum {
@@ -75,6 +90,8 @@ impl RaftQuorum {
             images: Arc::clone(machine.images()),
             opened: Mutex::new(Some((log, machine))),
             raft: OnceLock::new(),
+            identity: OnceLock::new(),
+            controller_peer: Mutex::new(None),
         })
     }
 
@@ -89,13 +106,9 @@ impl RaftQuorum {
     }
 
     /// Takes part from now on. `identity` says who calls other voters.
-    pub async fn start(
-        &self,
-        timing: &RaftTiming,
-        identity: Arc<dyn Fn() -> BrokerIdentity + Send + Sync>,
-    ) -> Result<(), QuorumError> {
+    pub async fn start(&self, timing: &RaftTiming, identity: Says) -> Result<(), QuorumError> {
         let Some((log, machine)) = self.opened.lock().take() else {
-            return Err(QuorumError("it is started once".to_owned()));
+            return Err(failed(&"it is started once"));
         };
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let config = Config {
@@ -108,6 +121,7 @@ impl RaftQuorum {
             ..Config::default()
         };
         let config = config.validate().map_err(|error| failed(&error))?;
+        assert!(self.identity.set(Arc::clone(&identity)).is_ok());
         let raft = Raft::new(self.id, Arc::new(config), Peers { identity }, log, machine)
             .await
             .map_err(|error| failed(&error))?;
@@ -145,16 +159,70 @@ impl RaftQuorum {
         Some((leader, voter.clone()))
     }
 
+    /// Who votes, as far as this one knows.
+    pub fn voters(&self) -> BTreeSet<VoterId> {
+        let metrics = self.raft.get().map(Raft::metrics);
+        let membership = metrics.map(|it| it.borrow().membership_config.clone());
+        membership.map_or_else(BTreeSet::new, |it| it.membership().voter_ids().collect())
+    }
+
+    /// Brings the voters one step nearer to these, as their leader: one that is new is told all there is, and votes then; one whose broker has another
+    /// directory now votes no more. Others stay. Done means: that step is committed, or there was none to take.
+    pub async fn tend(&self, wanted: &BTreeMap<VoterId, Voter>) -> Result<(), QuorumError> {
+        let raft = self.raft()?;
+        let membership = raft.metrics().borrow().membership_config.clone();
+        let membership = membership.membership();
+        let voters: BTreeSet<VoterId> = membership.voter_ids().collect();
+        let known: BTreeMap<VoterId, &Voter> =
+            membership.nodes().map(|(id, voter)| (*id, voter)).collect();
+        let moved = wanted.iter().find(|(id, voter)| {
+            let known = known.get(id);
+            known.is_some_and(|known| known != voter)
+        });
+        if let Some((id, voter)) = moved {
+            let nodes = BTreeMap::from([(*id, voter.clone())]);
+            return self.change(ChangeMembers::SetNodes(nodes)).await;
+        }
+        if let Some((id, voter)) = wanted.iter().find(|(id, _)| !voters.contains(id)) {
+            tracing::info!(voter = %id, at = %voter, "a new voter joins the metadata quorum");
+            let told = raft.add_learner(*id, voter.clone(), true).await;
+            told.map_err(|error| failed(&error))?;
+            let ids = BTreeSet::from([*id]);
+            return self.change(ChangeMembers::AddVoterIds(ids)).await;
+        }
+        let is_replaced = |id: &VoterId| {
+            let broker = known.get(id).map(|voter| voter.broker_id);
+            !wanted.contains_key(id) && wanted.values().any(|it| Some(it.broker_id) == broker)
+        };
+        let replaced: BTreeSet<VoterId> = voters.into_iter().filter(is_replaced).collect();
+        if !replaced.is_empty() {
+            tracing::info!(voters = ?replaced, "voters whose directories were replaced leave the metadata quorum");
+            return self.change(ChangeMembers::RemoveVoters(replaced)).await;
+        }
+        Ok(())
+    }
+
+    async fn change(&self, change: ChangeMembers<VoterId, Voter>) -> Result<(), QuorumError> {
+        // Who does not vote any more is told nothing any more.
+        let changed = self.raft()?.change_membership(change, false).await;
+        changed.map(drop).map_err(|error| failed(&error))
+    }
+
     /// Answers another voter.
     pub async fn answer(&self, request: Request) -> Reply {
         let Some(raft) = self.raft.get() else {
             return Reply::NotReady;
         };
         match request {
-            Request::Append(request) => Reply::Append(raft.append_entries(request).await),
-            Request::Vote(request) => Reply::Vote(raft.vote(request).await),
-            Request::Snapshot(request) => Reply::Snapshot(raft.install_snapshot(request).await),
-            Request::Status => Reply::NotReady,
+            Request::Append(to, _) | Request::Vote(to, _) | Request::Snapshot(to, _)
+                if to != self.id =>
+            {
+                Reply::OtherVoter
+            }
+            Request::Append(_, request) => Reply::Append(raft.append_entries(request).await),
+            Request::Vote(_, request) => Reply::Vote(raft.vote(request).await),
+            Request::Snapshot(_, request) => Reply::Snapshot(raft.install_snapshot(request).await),
+            Request::Status | Request::Submit(_) => Reply::NotReady,
         }
     }
 
@@ -166,9 +234,25 @@ impl RaftQuorum {
         }
     }
 
+    /// The way to the controller on another broker.
+    fn controller_peer(&self) -> Option<Arc<Peer>> {
+        let (leader, voter) = self.leader().filter(|(leader, _)| *leader != self.id)?;
+        let identity = self.identity.get()?;
+        let mut known = self.controller_peer.lock();
+        if let Some((id, peer)) = &*known
+            && (id, peer.address()) == (&leader, &host_port(&voter.host, voter.port))
+        {
+            return Some(Arc::clone(peer));
+        }
+        let address = host_port(&voter.host, voter.port);
+        let peer = Arc::new(Peer::new(address, Arc::clone(identity)));
+        *known = Some((leader, Arc::clone(&peer)));
+        Some(peer)
+    }
+
     fn raft(&self) -> Result<&Raft<RaftTypes>, QuorumError> {
         let raft = self.raft.get();
-        raft.ok_or_else(|| QuorumError("this node is not part of the quorum yet".to_owned()))
+        raft.ok_or(QuorumError::NotLeader)
     }
 }
 
@@ -180,10 +264,63 @@ impl MetadataQuorum for RaftQuorum {
     ) -> Result<Committed, QuorumError> {
         let entry = MetadataEntry::new(base, records).map_err(|error| failed(&error))?;
         let written = self.raft()?.client_write(entry).await;
-        match written.map_err(|error| failed(&error))?.data {
+        let written = written.map_err(|error| match error.api_error() {
+            Some(ClientWriteError::ForwardToLeader(_)) => QuorumError::NotLeader,
+            _ => failed(&error),
+        });
+        match written?.data {
             EntryOutcome::Applied => Ok(Committed::Applied),
             EntryOutcome::Stale => Ok(Committed::Stale),
             EntryOutcome::NotMetadata => unreachable!("it is metadata"),
+        }
+    }
+
+    fn controller(&self) -> Controller {
+        match self.leader() {
+            Some((leader, _)) if leader == self.id => Controller::Here,
+            Some(_) => Controller::There,
+            None => Controller::Nowhere,
+        }
+    }
+
+    async fn confirm(&self) -> Result<(), QuorumError> {
+        let confirmed = self.raft()?.ensure_linearizable().await;
+        confirmed
+            .map(drop)
+            .map_err(|error| match error.api_error() {
+                Some(_) => QuorumError::NotLeader,
+                None => failed(&error),
+            })
+    }
+
+    fn controller_changed(&self) -> impl Future<Output = ()> + Send {
+        let metrics = self.raft.get().map(Raft::server_metrics);
+        let before = metrics.as_ref().map(|it| it.borrow().current_leader);
+        async move {
+            let (Some(mut metrics), Some(before)) = (metrics, before) else {
+                // It has not started: there is nothing to see.
+                return std::future::pending().await;
+            };
+            // The sender is gone when Raft has stopped.
+            let _ = metrics.wait_for(|it| it.current_leader != before).await;
+        }
+    }
+
+    async fn forward(&self, request: ControllerRequest) -> Result<Submitted, SubmitError> {
+        let Some(peer) = self.controller_peer() else {
+            return Err(SubmitError::NotController);
+        };
+        match peer.ask(&Request::Submit(request), FORWARD_PATIENCE).await {
+            Ok(Reply::Submitted(outcome)) => outcome,
+            Ok(Reply::NotReady) | Err(PeerError::Refused { .. }) => Err(SubmitError::NotController),
+            Ok(_) => Err(SubmitError::Failed(ApiError::bare(
+                ErrorCode::UnknownServerError,
+            ))),
+            // It may have heard the command, and decided.
+            Err(error) => Err(SubmitError::Failed(ApiError::new(
+                ErrorCode::RequestTimedOut,
+                error.to_string(),
+            ))),
         }
     }
 }

@@ -29,8 +29,9 @@ pub struct StateMachine {
 impl StateMachine {
     /// From the last snapshot.
     pub fn open(data_dir: &Arc<DataDir>, log: &RaftLog) -> Result<StateMachine, QuorumError> {
-        let failed =
-            |error: &dyn std::fmt::Display| QuorumError(format!("metadata-snapshot: {error}"));
+        let failed = |error: &dyn std::fmt::Display| {
+            QuorumError::Failed(format!("metadata-snapshot: {error}"))
+        };
         let (file, snapshot) = SnapshotFile::open(data_dir).map_err(|error| failed(&error))?;
         let applied = snapshot.last.map_or(0, |id| id.index);
         Ok(StateMachine {
@@ -58,7 +59,7 @@ impl StateMachine {
         for entry in self.log.entries() {
             if Some(entry.log_id) > self.applied && Some(entry.log_id) <= committed {
                 self.apply_one(entry)
-                    .map_err(|error| QuorumError(error.to_string()))?;
+                    .map_err(|error| QuorumError::Failed(error.to_string()))?;
             }
         }
         Ok(())

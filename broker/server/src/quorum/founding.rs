@@ -1,0 +1,182 @@
+//! How nodes that were told of each other become a cluster: which, and who begins.
+//!
+//! | this node | the others | what it does |
+//! |---|---|---|
+//! | knows its cluster | | is part of that one |
+//! | new | one knows its cluster | is part of that one |
+//! | new, of the lowest id | all answer, and none knows a cluster | draws the cluster's id |
+//! | new | else | asks again |
+//! | has an empty metadata log, and the lowest id | all answer that they have too | founds the quorum, of all |
+//! | has an empty metadata log | else | waits to be taken into the quorum |
+//!
+//! So a node that has lost its disk never founds a second quorum beside the one that it was part of, whatever its id: the others are not empty.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::model::BrokerId;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::raft::{RaftQuorum, Voter, VoterId};
+use super::{Controller, MetadataQuorum, QuorumError};
+use crate::internal::Peer;
+use crate::internal::wire::{NodeStatus, Reply, Request};
+
+/// How long a node may take to say who it is.
+const STATUS_PATIENCE: Duration = Duration::from_secs(1);
+/// Between two rounds of questions.
+const ROUND: Duration = Duration::from_millis(100);
+/// Between two looks at whether the voters are what the nodes are.
+const TENDING: Duration = Duration::from_millis(500);
+/// How long a new voter may take to be told all there is, before that is begun anew.
+const TENDING_PATIENCE: Duration = Duration::from_secs(60);
+/// Between two lines in the log about what is waited for.
+const COMPLAINT: Duration = Duration::from_secs(5);
+
+/// The nodes that were told of each other.
+pub struct Founding {
+    id: BrokerId,
+    /// All of them, this one too.
+    voters: BTreeMap<BrokerId, Voter>,
+    others: Vec<(BrokerId, Arc<Peer>)>,
+}
+
+/// What the others say, or why they do not.
+type Answers = Vec<(BrokerId, Result<NodeStatus, String>)>;
+
+impl Founding {
+    /// `peers` are the ways to all voters but this one.
+    pub fn new(
+        id: BrokerId,
+        voters: BTreeMap<BrokerId, Voter>,
+        others: Vec<(BrokerId, Arc<Peer>)>,
+    ) -> Founding {
+        Founding { id, voters, others }
+    }
+
+    fn is_first(&self) -> bool {
+        self.voters.keys().min() == Some(&self.id)
+    }
+
+    /// The cluster that this node, which is new, is part of. `draw` makes an id.
+    pub async fn agree_on_cluster(&self, draw: impl Fn() -> String) -> String {
+        let mut complaint = Complaint::default();
+        loop {
+            let answers = self.ask_all().await;
+            let known = answers
+                .iter()
+                .filter_map(|(_, status)| status.as_ref().ok()?.identity.cluster_id.clone())
+                .next();
+            if let Some(known) = known {
+                return known;
+            }
+            match self.reason_to_wait(&answers) {
+                None if self.is_first() => return draw(),
+                None => complaint.say("the node of the lowest id begins"),
+                Some(reason) => complaint.say(&reason),
+            }
+            tokio::time::sleep(ROUND).await;
+        }
+    }
+
+    /// Has this node be part of the quorum: founds it, or waits until others say what it is.
+    pub async fn join(&self, quorum: &RaftQuorum) -> Result<(), QuorumError> {
+        let mut complaint = Complaint::default();
+        while !quorum.is_founded().await? {
+            let answers = self.ask_all().await;
+            let voters = self.empty_voters(quorum.id(), &answers);
+            match (self.reason_to_wait(&answers), voters) {
+                (None, Some(voters)) if self.is_first() => return quorum.found(voters).await,
+                (None, Some(_)) => complaint.say("the node of the lowest id begins"),
+                // Some are not empty: they have founded it.
+                (None, None) => complaint.say("the others take this node into their quorum"),
+                (Some(reason), _) => complaint.say(&reason),
+            }
+            tokio::time::sleep(ROUND).await;
+        }
+        Ok(())
+    }
+
+    /// Keeps the voters what the nodes are, for as long as it is polled: whoever leads takes in nodes that are not voters yet, and those whose disk was
+    /// replaced.
+    pub async fn tend(&self, quorum: &RaftQuorum) {
+        loop {
+            tokio::time::sleep(TENDING).await;
+            if quorum.controller() != Controller::Here {
+                continue;
+            }
+            let mut wanted = BTreeMap::from([(quorum.id(), self.voters[&self.id].clone())]);
+            for (id, status) in self.ask_all().await {
+                let voter = status.ok().filter(|status| status.identity.broker_id == id);
+                if let Some(voter) = voter.and_then(|status| status.voter) {
+                    wanted.insert(voter, self.voters[&id].clone());
+                }
+            }
+            let tended = tokio::time::timeout(TENDING_PATIENCE, quorum.tend(&wanted)).await;
+            if let Ok(Err(error)) = tended {
+                tracing::debug!(%error, "the voters are not what they are to be yet");
+            }
+        }
+    }
+
+    /// All voters, if all are empty.
+    fn empty_voters(&self, own: VoterId, answers: &Answers) -> Option<BTreeMap<VoterId, Voter>> {
+        let mut voters = BTreeMap::from([(own, self.voters[&self.id].clone())]);
+        for (id, status) in answers {
+            let status = status.as_ref().ok().filter(|status| status.is_empty)?;
+            voters.insert(status.voter?, self.voters[id].clone());
+        }
+        Some(voters)
+    }
+
+    /// Why nobody may begin.
+    fn reason_to_wait(&self, answers: &Answers) -> Option<String> {
+        let peers: Vec<_> = self.voters.keys().copied().collect();
+        answers.iter().find_map(|(id, status)| match status {
+            Err(reason) => Some(format!("node {id}: {reason}")),
+            Ok(status) if status.identity.broker_id != *id => Some(format!(
+                "node {id}: node {} answers there",
+                status.identity.broker_id
+            )),
+            Ok(status) if status.peers != peers => Some(format!(
+                "node {id} was told of the nodes {:?}, this one of {peers:?}",
+                status.peers
+            )),
+            Ok(_) => None,
+        })
+    }
+
+    async fn ask_all(&self) -> Answers {
+        let mut asked = JoinSet::new();
+        for (id, peer) in &self.others {
+            let (id, peer) = (*id, Arc::clone(peer));
+            asked.spawn(async move {
+                let answer = match peer.ask(&Request::Status, STATUS_PATIENCE).await {
+                    Ok(Reply::Status(status)) => Ok(status),
+                    Ok(_) => Err("it answers something else".to_owned()),
+                    Err(error) => Err(error.to_string()),
+                };
+                (id, answer)
+            });
+        }
+        asked.join_all().await
+    }
+}
+
+/// Says in the log what is waited for, not too often.
+#[derive(Default)]
+struct Complaint {
+    last: Option<Instant>,
+}
+
+impl Complaint {
+    fn say(&mut self, reason: &str) {
+        let now = Instant::now();
+        if self.last.is_none_or(|last| now - last >= COMPLAINT) {
+            tracing::info!(reason, "waiting for the cluster to form");
+            self.last = Some(now);
+        }
+    }
+}
