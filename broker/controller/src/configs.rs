@@ -75,6 +75,15 @@ impl ConfigResource {
     }
 }
 
+/// What leads and counts in a topic's partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicRules {
+    /// `min.insync.replicas`: with fewer members, an ISR commits nothing.
+    pub min_insync_replicas: usize,
+    /// `unclean.leader.election.enable`: rather lose records than wait for who has them.
+    pub unclean_leader_election: bool,
+}
+
 /// What the caller's configuration tables know.
 ///
 /// The rules between keys and the wording of errors are the tables'; the controller only asks.
@@ -85,6 +94,9 @@ pub trait ConfigValidator {
     /// The value a list starts from when it is appended to while unset: the default in force, as
     /// `KafkaConfigSchema.getDefault` has it.
     fn default_value(&self, resource_type: ResourceType, key: &str) -> Option<String>;
+
+    /// What a topic's configuration, `configs` being what is set, says of its leaders and members.
+    fn topic_rules(&self, configs: &BTreeMap<String, String>) -> TopicRules;
 
     /// Whether `configs` may be all that is set for a resource. `existing` is what is set now; for a topic that is being created, the same.
     fn validate(

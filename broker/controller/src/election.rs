@@ -1,11 +1,23 @@
-//! Who leads a partition, and what a broker's coming and going changes.
+//! Who is in sync, who leads, and what a broker's coming and going changes: Kafka's `PartitionChangeBuilder`.
 //!
-//! Leaders come from the ISR only. The ISR itself is changed here in one case, that of a lost directory: a broker
-//! that is merely fenced stays in it until the leader says otherwise, so that nobody who has not all
-//! committed records is ever elected.
+//! | a broker | ISR | ELR |
+//! |---|---|---|
+//! | is fenced | leaves it, unless it is the last | the rule below |
+//! | has lost the directory of its replica | leaves it, unless it is the last | leaves it |
+//! | begins another life | stays: what it acknowledged is on its disk | stays |
+//! | is fenced no more | comes back by the leader's proposal | stays |
+//!
+//! The rule of KIP-966: while the ISR has fewer members than `min.insync.replicas`, nothing is committed, so that who leaves it then, and who left it on
+//! the way there, has all that is: they are the ELR. As soon as the ISR has enough, it is empty.
+//!
+//! A leader comes from the ISR, in the order of the replicas, else from the ELR; else, where the topic allows it, it is any replica that is alive, and what only
+//! the others had is lost.
+
+use std::collections::BTreeMap;
 
 use protocol::model::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
 
+use crate::configs::{ConfigValidator, TopicRules};
 use crate::image::{BrokerRegistration, PartitionImage};
 use crate::record::{PartitionChangeRecord, Replica};
 use crate::{MetadataImage, MetadataRecord};
@@ -19,9 +31,22 @@ pub(crate) enum Life {
     New,
 }
 
+/// What a topic's configuration says of leaders and members.
+pub(crate) fn rules(
+    image: &MetadataImage,
+    configs: &dyn ConfigValidator,
+    topic: &str,
+) -> TopicRules {
+    match image.topic_configs(topic) {
+        Some(set) => configs.topic_rules(set),
+        None => configs.topic_rules(&BTreeMap::new()),
+    }
+}
+
 /// The partition changes that go with `record`, which changes the broker's registration.
 pub(crate) fn follow_broker(
     image: &MetadataImage,
+    configs: &dyn ConfigValidator,
     record: &MetadataRecord,
     broker_id: BrokerId,
     life: Life,
@@ -32,61 +57,101 @@ pub(crate) fn follow_broker(
     };
     let mut changes = Vec::new();
     for topic in after.topics() {
+        let mut rules_of_topic = None;
         for (index, partition) in topic.partitions() {
-            let change = change(&after, broker, life, (topic.topic_id(), index), partition);
-            changes.extend(change.map(MetadataRecord::PartitionChange));
+            let Some(directory) = partition.directory_on(broker_id) else {
+                continue;
+            };
+            let rules = *rules_of_topic.get_or_insert_with(|| rules(&after, configs, topic.name()));
+            let mut next = partition.as_ref().clone();
+            if broker.fenced {
+                leave_isr(&mut next, broker_id);
+            }
+            if !broker.directories.contains(&directory) {
+                refill(&mut next, broker);
+            }
+            let restarted = Some(broker_id).filter(|_| life == Life::New);
+            let change = settle(&after, rules, partition, next, restarted);
+            changes
+                .extend(change.map(|next| record_of((topic.topic_id(), index), partition, next)));
         }
     }
     changes
 }
 
-fn change(
-    after: &MetadataImage,
-    broker: &BrokerRegistration,
-    life: Life,
-    (topic_id, index): (TopicId, PartitionIndex),
-    partition: &PartitionImage,
-) -> Option<PartitionChangeRecord> {
-    let directory = partition.directory_on(broker.broker_id)?;
-    let led = partition.leader == Some(broker.broker_id);
-    let mut next = partition.clone();
-    if !broker.directories.contains(&directory) {
-        leave(&mut next, broker);
-    }
-    let may_stay = |leader| {
-        after.can_lead(leader, &next) && next.isr.contains(&leader) && !(led && life == Life::New)
+/// Gives a partition that has new members or whose brokers changed its ELR, its leader and its epochs; `None` if nothing changes. `restarted` is a broker whose
+/// leadership, if it has it, ends.
+pub(crate) fn settle(
+    image: &MetadataImage,
+    rules: TopicRules,
+    before: &PartitionImage,
+    mut next: PartitionImage,
+    restarted: Option<BrokerId>,
+) -> Option<PartitionImage> {
+    let can_lead = |broker: BrokerId, of: &PartitionImage| image.can_lead(broker, of);
+    let may_stay = |leader: BrokerId| {
+        next.isr.contains(&leader) && can_lead(leader, &next) && restarted != Some(leader)
     };
-    if !partition.leader.is_some_and(may_stay) {
-        next.leader = elect(after, &next);
+    if !before.leader.is_some_and(may_stay) {
+        next.leader = elect(&mut next, can_lead, rules);
     }
-    let new_leadership = next.leader != partition.leader || (led && life == Life::New);
-    if new_leadership {
-        next.leader_epoch = LeaderEpoch::new(partition.leader_epoch.get() + 1);
+    let enough = rules.min_insync_replicas.min(next.replicas.len());
+    let elr: Vec<BrokerId> = match next.isr.len() >= enough {
+        true => Vec::new(),
+        // Who is in another directory than before has nothing.
+        false => next
+            .replica_brokers()
+            .filter(|broker| !next.isr.contains(broker))
+            .filter(|broker| before.isr.contains(broker) || before.elr.contains(broker))
+            .filter(|broker| before.directory_on(*broker) == next.directory_on(*broker))
+            .collect(),
+    };
+    next.elr = elr;
+    let is_new_leadership =
+        next.leader != before.leader || (restarted.is_some() && before.leader == restarted);
+    if is_new_leadership {
+        next.leader_epoch = LeaderEpoch::new(before.leader_epoch.get() + 1);
     }
-    (next != *partition).then(|| PartitionChangeRecord {
-        topic_id,
-        partition: index,
-        replicas: (next.replicas != partition.replicas).then_some(next.replicas),
-        isr: (next.isr != partition.isr).then_some(next.isr),
-        elr: (next.elr != partition.elr).then_some(next.elr),
-        leader: next.leader,
-        leader_epoch: next.leader_epoch,
-        partition_epoch: PartitionEpoch::new(partition.partition_epoch.get() + 1),
-    })
+    if next == *before {
+        return None;
+    }
+    next.partition_epoch = PartitionEpoch::new(before.partition_epoch.get() + 1);
+    Some(next)
 }
 
-/// The preferred replica among those that may lead.
-fn elect(image: &MetadataImage, partition: &PartitionImage) -> Option<BrokerId> {
-    partition
+/// The next leader. From beyond the ISR it is the only member of the next one.
+fn elect(
+    next: &mut PartitionImage,
+    can_lead: impl Fn(BrokerId, &PartitionImage) -> bool,
+    rules: TopicRules,
+) -> Option<BrokerId> {
+    let alive: Vec<BrokerId> = next
         .replica_brokers()
-        .find(|broker| partition.isr.contains(broker) && image.can_lead(*broker, partition))
+        .filter(|broker| can_lead(*broker, next))
+        .collect();
+    let mut in_sync = alive.iter().filter(|broker| next.isr.contains(broker));
+    if let Some(leader) = in_sync.next() {
+        return Some(*leader);
+    }
+    let mut eligible = alive.iter().filter(|broker| next.elr.contains(broker));
+    let mut any = alive.iter().filter(|_| rules.unclean_leader_election);
+    let leader = *eligible.next().or_else(|| any.next())?;
+    next.isr = vec![leader];
+    Some(leader)
+}
+
+/// The last member of an ISR stays: the partition is offline until it is back, or a member of the ELR leads.
+fn leave_isr(partition: &mut PartitionImage, broker_id: BrokerId) {
+    if partition.isr != [broker_id] {
+        partition.isr.retain(|member| *member != broker_id);
+    }
 }
 
 /// Takes a replica whose directory is gone out of ISR and ELR, and gives it a directory to refill in.
 ///
 /// The last member of an ISR stays as it is: the partition is offline until that very directory is back. To lead
 /// from an empty one would be to lose what was acknowledged.
-fn leave(partition: &mut PartitionImage, broker: &BrokerRegistration) {
+fn refill(partition: &mut PartitionImage, broker: &BrokerRegistration) {
     let broker_id = broker.broker_id;
     if partition.isr == [broker_id] {
         return;
@@ -101,4 +166,22 @@ fn leave(partition: &mut PartitionImage, broker: &BrokerRegistration) {
             };
         }
     }
+}
+
+/// What leads from one state of a partition to the next.
+pub(crate) fn record_of(
+    (topic_id, partition): (TopicId, PartitionIndex),
+    before: &PartitionImage,
+    next: PartitionImage,
+) -> MetadataRecord {
+    MetadataRecord::PartitionChange(PartitionChangeRecord {
+        topic_id,
+        partition,
+        replicas: (next.replicas != before.replicas).then_some(next.replicas),
+        isr: (next.isr != before.isr).then_some(next.isr),
+        elr: (next.elr != before.elr).then_some(next.elr),
+        leader: next.leader,
+        leader_epoch: next.leader_epoch,
+        partition_epoch: next.partition_epoch,
+    })
 }

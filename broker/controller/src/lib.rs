@@ -10,8 +10,7 @@
 //! Commands are decided one at a time, each against an image that holds all records before it.
 //!
 //! Pure: no clock, no randomness, no I/O. Topic ids, incarnations and directory ids come in as arguments.
-//! Absent, because one node has no use for them: ISR changes by the leader, ELR, reassignments, unclean
-//! elections. The records already have the shape they need.
+//! Absent: reassignments, preferred elections, controlled shutdown. The records already have the shape they need.
 
 mod api_error;
 mod configs;
@@ -25,7 +24,7 @@ pub mod record;
 pub mod topic_name;
 
 pub use api_error::ApiError;
-pub use configs::{ConfigResource, ConfigValidator, ResourceType};
+pub use configs::{ConfigResource, ConfigValidator, ResourceType, TopicRules};
 pub use context::{Command, Context, ControllerConfig, Decision, decide};
 pub use ids::{ClusterId, DirectoryId, IncarnationId};
 pub use image::{Applied, MetadataDelta, MetadataImage};

@@ -12,7 +12,7 @@ use std::fmt::{Debug, Write as _};
 
 use broker_controller::decide::*;
 use broker_controller::{ApiError, ClusterId, ConfigResource, MetadataRecord, ResourceType};
-use protocol::model::{BrokerEpoch, BrokerId, Uuid};
+use protocol::model::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, Uuid};
 
 use common::{Cluster, cluster_id, register, topic_id};
 
@@ -30,6 +30,7 @@ traces! {
     configs "configs.txt"
     brokers "brokers.txt"
     features "features.txt"
+    isr "isr.txt"
 }
 
 fn replay(file: &str) {
@@ -216,6 +217,27 @@ impl Run {
                     answers.iter().map(answer).collect::<Vec<_>>().join("\n")
                 });
             }
+            // `LEADER epoch=BROKER / TOPIC PARTITION leader-epoch= partition-epoch= isr=ID:EPOCH,...`
+            "alter-partition" => {
+                let (leader, proposals) = rest.split_once(" / ").expect("a proposal");
+                let leader = Args::new(leader);
+                let proposals = proposals.split(" / ").map(Args::new);
+                let command = AlterPartition {
+                    broker_id: BrokerId::new(leader.word(0).parse().unwrap()),
+                    broker_epoch: BrokerEpoch::new(leader.number("epoch").unwrap()),
+                    proposals: proposals.map(|args| proposal(&args)).collect(),
+                };
+                self.answer(&command, |answers| match answers {
+                    Ok(answers) => {
+                        let answer = |it: &AlterPartitionResult| match it.result {
+                            Ok(epoch) => format!("ok partition_epoch={epoch}"),
+                            Err(code) => code.name().to_owned(),
+                        };
+                        answers.iter().map(answer).collect::<Vec<_>>().join("\n")
+                    }
+                    Err(error) => error.to_string(),
+                });
+            }
             "alter-configs" => {
                 let resources = parts().map(|args| alterations(&args)).collect();
                 let command = IncrementalAlterConfigs {
@@ -306,6 +328,21 @@ impl Run {
         let rendered = render(&response);
         self.out
             .extend(rendered.lines().map(|line| format!("  = {line}\n")));
+    }
+}
+
+fn proposal(args: &Args<'_>) -> IsrProposal {
+    let member = |text: &str| {
+        let (id, epoch) = text.split_once(':').unwrap();
+        let (id, epoch) = (id.parse().unwrap(), epoch.parse().unwrap());
+        (BrokerId::new(id), BrokerEpoch::new(epoch))
+    };
+    IsrProposal {
+        topic_id: topic_id(args.word(0).parse().unwrap()),
+        partition: PartitionIndex::new(args.word(1).parse().unwrap()),
+        leader_epoch: LeaderEpoch::new(args.number("leader-epoch").unwrap()),
+        partition_epoch: PartitionEpoch::new(args.number("partition-epoch").unwrap()),
+        isr: args.get("isr").unwrap().split(',').map(member).collect(),
     }
 }
 

@@ -90,7 +90,7 @@ impl Command for RegisterBroker {
             Life::New
         };
         let record = MetadataRecord::RegisterBroker(record);
-        let changes = follow_broker(image, &record, self.broker_id, life);
+        let changes = follow_broker(image, context.configs, &record, self.broker_id, life);
         let records = std::iter::once(record).chain(changes).collect();
         Decision {
             records,
@@ -233,7 +233,7 @@ impl Command for FenceBroker {
             broker_id,
             broker_epoch,
         });
-        set_fenced(context.image, (broker_id, broker_epoch), true, record)
+        set_fenced(context, (broker_id, broker_epoch), true, record)
     }
 }
 
@@ -247,21 +247,27 @@ impl Command for UnfenceBroker {
             broker_id,
             broker_epoch,
         });
-        set_fenced(context.image, (broker_id, broker_epoch), false, record)
+        set_fenced(context, (broker_id, broker_epoch), false, record)
     }
 }
 
 fn set_fenced(
-    image: &MetadataImage,
+    context: &Context<'_>,
     (broker_id, broker_epoch): (BrokerId, BrokerEpoch),
     fenced: bool,
     record: MetadataRecord,
 ) -> Decision<Result<(), ApiError>> {
-    match check_broker_epoch(image, broker_id, broker_epoch) {
+    match check_broker_epoch(context.image, broker_id, broker_epoch) {
         Err(error) => Decision::unchanged(Err(error)),
         Ok(broker) if broker.fenced == fenced => Decision::unchanged(Ok(())),
         Ok(_) => {
-            let changes = follow_broker(image, &record, broker_id, Life::Same);
+            let changes = follow_broker(
+                context.image,
+                context.configs,
+                &record,
+                broker_id,
+                Life::Same,
+            );
             let records = std::iter::once(record).chain(changes).collect();
             Decision {
                 records,

@@ -1,6 +1,7 @@
 //! The commands: each is a request with all that it needs, ids included, and decides what to record and to answer.
 
 mod alter_configs;
+mod alter_partition;
 mod assignment;
 mod brokers;
 mod cluster;
@@ -14,6 +15,7 @@ pub use self::alter_configs::{
     AlterConfigs, AlterConfigsResult, CONFIG_VALUE_CHARS_MAX, ConfigAlteration, ConfigOp,
     IncrementalAlterConfigs, ReplacedConfigs, ResourceAlterations,
 };
+pub use self::alter_partition::{AlterPartition, AlterPartitionResult, IsrProposal};
 pub use self::assignment::ReplicaAssignment;
 pub use self::brokers::{FenceBroker, RegisterBroker, UnfenceBroker};
 pub use self::cluster::BootstrapCluster;

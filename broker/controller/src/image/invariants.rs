@@ -122,7 +122,11 @@ impl MetadataImage {
             Some(leader) if !self.can_lead(leader, partition) => Err(format!(
                 "the leader is fenced, or without the directory: {partition:?}"
             )),
-            None if isr.iter().any(|broker| self.can_lead(*broker, partition)) => {
+            None if isr
+                .iter()
+                .chain(&elr)
+                .any(|broker| self.can_lead(*broker, partition)) =>
+            {
                 Err(format!("no leader, though one could lead: {partition:?}"))
             }
             _ => Ok(()),

@@ -6,12 +6,13 @@ use broker_controller::decide::{FEATURES, RegisterBroker};
 use broker_controller::record::Listener;
 use broker_controller::{
     ApiError, ClusterId, Command, ConfigResource, ConfigValidator, Context, ControllerConfig,
-    DirectoryId, IncarnationId, MetadataImage, MetadataRecord, ResourceType, decide,
+    DirectoryId, IncarnationId, MetadataImage, MetadataRecord, ResourceType, TopicRules, decide,
 };
 use protocol::ErrorCode;
 use protocol::model::{BrokerId, TopicId, Uuid};
 
-/// Knows `retention.ms` (a number), `cleanup.policy` (a list, `delete` by default) and nothing else.
+/// Knows `retention.ms` (a number), `cleanup.policy` (a list, `delete` by default), `min.insync.replicas` (1 by default),
+/// `unclean.leader.election.enable`, and nothing else.
 pub(crate) struct FewConfigs;
 
 impl ConfigValidator for FewConfigs {
@@ -24,6 +25,15 @@ impl ConfigValidator for FewConfigs {
             .then(|| "delete".to_owned())
     }
 
+    fn topic_rules(&self, configs: &BTreeMap<String, String>) -> TopicRules {
+        let min = configs.get("min.insync.replicas").map(|it| it.parse());
+        let unclean = configs.get("unclean.leader.election.enable");
+        TopicRules {
+            min_insync_replicas: min.map_or(1, |min| min.expect("a number")),
+            unclean_leader_election: unclean.is_some_and(|it| it == "true"),
+        }
+    }
+
     fn validate(
         &self,
         _: &ConfigResource,
@@ -33,7 +43,7 @@ impl ConfigValidator for FewConfigs {
         let refused = |message| Err(ApiError::new(ErrorCode::InvalidConfig, message));
         for (key, value) in configs {
             match key.as_str() {
-                "cleanup.policy" => {}
+                "cleanup.policy" | "min.insync.replicas" | "unclean.leader.election.enable" => {}
                 "retention.ms" if value.parse::<i64>().is_ok() => {}
                 "retention.ms" => {
                     return refused(format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use broker_controller::{ApiError, ConfigResource, ConfigValidator, ResourceType};
+use broker_controller::{ApiError, ConfigResource, ConfigValidator, ResourceType, TopicRules};
 use protocol::ErrorCode;
 
 use crate::config::{
@@ -45,6 +45,21 @@ impl ConfigValidator for ConfigTables {
             }
             ResourceType::Broker => known_definition(key)?.default.map(str::to_owned),
             ResourceType::Group | ResourceType::ClientMetrics => None,
+        }
+    }
+
+    fn topic_rules(&self, configs: &BTreeMap<String, String>) -> TopicRules {
+        let settings = self.settings.now();
+        let set = configs
+            .get("min.insync.replicas")
+            .and_then(|it| it.parse().ok());
+        let unclean = configs.get("unclean.leader.election.enable");
+        TopicRules {
+            min_insync_replicas: set.unwrap_or_else(|| settings.number("min.insync.replicas")),
+            unclean_leader_election: match unclean {
+                Some(text) => text.eq_ignore_ascii_case("true"),
+                None => settings.boolean("unclean.leader.election.enable"),
+            },
         }
     }
 

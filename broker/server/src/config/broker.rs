@@ -337,7 +337,8 @@ impl LoggingConfig {
 }
 
 impl Settings {
-    pub(super) fn boolean(&self, name: &str) -> bool {
+    /// A truth.
+    pub(crate) fn boolean(&self, name: &str) -> bool {
         matches!(self.get(name).value, Some(Value::Boolean(true)))
     }
 

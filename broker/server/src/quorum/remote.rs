@@ -1,9 +1,9 @@
 //! Commands that are decided elsewhere: by the controller, which is the broker whose voter leads the quorum.
 
 use broker_controller::decide::{
-    AllocateProducerIds, AlterConfigs, BootstrapCluster, CreatePartitions, CreateTopics,
-    DeleteTopics, FenceBroker, IncrementalAlterConfigs, RegisterBroker, UnfenceBroker,
-    UpdateFeatures,
+    AllocateProducerIds, AlterConfigs, AlterPartition, BootstrapCluster, CreatePartitions,
+    CreateTopics, DeleteTopics, FenceBroker, IncrementalAlterConfigs, RegisterBroker,
+    UnfenceBroker, UpdateFeatures,
 };
 use broker_controller::{ApiError, Command};
 use bytes::Bytes;
@@ -71,6 +71,7 @@ commands! {
     AlterConfigs
     UpdateFeatures
     AllocateProducerIds
+    AlterPartition
 }
 
 async fn submit<Q: MetadataQuorum, C: RemoteCommand>(

@@ -271,7 +271,7 @@ fn an_unknown_format_or_damaged_description_is_refused() {
     let cases = [
         (
             text.replace("holdfast.format=2", "holdfast.format=99"),
-            vec!["format 99", "format 1"],
+            vec!["format 99", "format 2"],
         ),
         (
             text.replace("node.id=1", "node.id=one"),
