@@ -10,7 +10,7 @@
 //! A follower is in sync as long as it has had on its disk, at some time within the last `replica.lag.time.max.ms`, all that the leader had then. It comes into the ISR
 //! when it has all that is committed, and all that was there when this leadership began.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use protocol::model::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch};
 
@@ -135,6 +135,11 @@ impl Leader {
     /// What is committed.
     pub fn high_watermark(&self) -> Offset {
         self.ends.high_watermark
+    }
+
+    /// What is on the disk here.
+    pub fn durable_end(&self) -> Offset {
+        self.ends.durable_end
     }
 
     /// What the metadata says.
@@ -301,14 +306,8 @@ impl Leader {
             return;
         }
         let proposed = self.proposal.iter().flat_map(|it| &it.isr);
-        let maximal: BTreeSet<BrokerId> = self
-            .view
-            .isr
-            .iter()
-            .copied()
-            .chain(proposed.map(|(id, _)| *id))
-            .collect();
-        let durable = maximal.iter().map(|id| match *id == self.id {
+        let maximal = self.view.isr.iter().chain(proposed.map(|(id, _)| id));
+        let durable = maximal.map(|id| match *id == self.id {
             true => Some(self.ends.durable_end),
             false => self.durable_end_of(*id),
         });

@@ -153,7 +153,9 @@ enum Step {
     /// It crashes, and its disk is gone. Once in a run.
     Wipe(usize),
     /// Leaders write, and all goes well for a while, but for one who does not follow.
-    Calm { without: usize },
+    Calm {
+        without: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {

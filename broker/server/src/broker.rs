@@ -11,14 +11,16 @@ use protocol::model::{BrokerId, TopicId, TopicIdPartition};
 use protocol::wire::versions::ApiVersionTable;
 
 use crate::api::fetch_sessions::FetchSessions;
+use crate::clock::monotonic_ms;
 use crate::config::{Config, LiveSettings, TopicConfig};
 use crate::coordinator::{Groups, Leadership, LeadershipListener};
 use crate::data_dirs::DataDirs;
 use crate::logging::Loggers;
 use crate::metrics::Metrics;
-use crate::partition::{Home, Partition, RecordWorkers, log_config};
+use crate::partition::{Home, IsrProposals, Leading, Partition, RecordWorkers, log_config};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{ImageListener, METADATA_TOPIC, Metadata, RaftQuorum, metadata_partition};
+use crate::replication::{LAG_MS_MAX, view_of};
 
 /// A running broker.
 pub struct Broker {
@@ -31,7 +33,7 @@ pub struct Broker {
     /// The cluster, as Kafka prints its id.
     pub cluster_id: String,
     /// The cluster's metadata.
-    pub metadata: Metadata<RaftQuorum>,
+    pub metadata: Arc<Metadata<RaftQuorum>>,
     /// The partitions led here.
     pub partitions: Arc<Partitions>,
     /// The consumer groups coordinated here.
@@ -67,6 +69,8 @@ pub struct Partitions {
     configs: RwLock<HashMap<TopicId, Arc<TopicConfig>>>,
     /// Who hears what is led here.
     leadership: Leadership,
+    /// What leaderships go by.
+    leading: Leading,
 }
 
 impl Partitions {
@@ -76,8 +80,15 @@ impl Partitions {
         data_dirs: Arc<DataDirs>,
         settings: Arc<LiveSettings>,
         metrics: Arc<Metrics>,
+        proposals: Arc<dyn IsrProposals>,
     ) -> Partitions {
         Partitions {
+            leading: Leading {
+                id: node_id,
+                lag_ms_max: LAG_MS_MAX,
+                proposals,
+                now_ms: monotonic_ms,
+            },
             node_id,
             data_dirs,
             settings,
@@ -153,11 +164,12 @@ impl Partitions {
         if state.leader != Some(self.node_id) {
             return;
         }
+        let config = self.config_of(image, topic.topic_id(), topic.name());
+        let view = view_of(image, state, config.min_insync_replicas);
         if let Some(partition) = self.get(id) {
-            partition.set_leader_epoch(state.leader_epoch);
+            partition.set_view(view);
             return;
         }
-        let config = self.config_of(image, topic.topic_id(), topic.name());
         // Only ever there: in another directory it would be empty.
         let directory = state.directory_on(self.node_id);
         let Some(data_dir) = directory.and_then(|id| self.data_dirs.get(id)) else {
@@ -181,7 +193,8 @@ impl Partitions {
         let metrics = self.metrics.topics.topic(topic.name());
         let name = Arc::clone(topic.name());
         let home = Home { data_dir, log };
-        let partition = Partition::lead(id, name, state.leader_epoch, home, config, metrics);
+        let leading = self.leading.clone();
+        let partition = Partition::lead(id, name, leading, view, home, config, metrics);
         self.by_id.write().insert(id, Arc::clone(&partition));
         if let Some(listener) = self.leadership.listener() {
             listener.on_led(&partition);
@@ -223,6 +236,7 @@ impl Partitions {
             };
             if let Some(partition) = self.get(id) {
                 partition.set_config(Arc::clone(&config));
+                self.update(image, id);
             }
         }
     }
@@ -276,6 +290,12 @@ impl ImageListener for Partitions {
     fn on_image(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
         for id in &delta.partitions {
             self.update(image, *id);
+        }
+        if !delta.brokers.is_empty() {
+            // Who is alive, and in which life, is part of what leaders go by.
+            for partition in self.all() {
+                self.update(image, partition.id());
+            }
         }
         for resource in &delta.configs {
             if resource.resource_type == broker_controller::ResourceType::Topic {

@@ -20,6 +20,7 @@ pub mod panics;
 pub mod partition;
 pub mod producer_ids;
 pub mod quorum;
+pub mod replication;
 pub mod run;
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ use crate::open_files::OpenFiles;
 use crate::partition::RecordWorkers;
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{Metadata, QuorumError, RaftQuorum, RaftTiming, Voter};
+use crate::replication::Proposals;
 
 /// What looking into batches may take beyond `queued.max.request.bytes`, as a part of it.
 const RECORD_WORK_SHARE: usize = 4;
@@ -208,7 +209,7 @@ pub async fn run(
 /// What a start has opened before the broker takes part in its cluster.
 pub(crate) struct Opened {
     pub(crate) data_dirs: Arc<DataDirs>,
-    pub(crate) metadata: Metadata<RaftQuorum>,
+    pub(crate) metadata: Arc<Metadata<RaftQuorum>>,
     /// Of the directory with the metadata, and so of all.
     pub(crate) cluster_id: String,
     pub(crate) settings: Arc<LiveSettings>,
@@ -290,7 +291,7 @@ fn load_metadata(
     config: &Config,
     settings: &Arc<LiveSettings>,
     opening: &Opening,
-) -> Result<Metadata<RaftQuorum>, RunError> {
+) -> Result<Arc<Metadata<RaftQuorum>>, RunError> {
     let failed = |error: &dyn std::fmt::Display| RunError::Metadata(error.to_string());
     let quorum = RaftQuorum::open(opening.metadata(), opening.holds_nothing(), wall_clock_ms)
         .map_err(|error| failed(&error))?;
@@ -303,12 +304,8 @@ fn load_metadata(
     };
     let validator = Arc::new(api::configs::ConfigTables::new(Arc::clone(settings)));
     let images = Arc::clone(quorum.images());
-    Ok(Metadata::new(
-        Arc::new(quorum),
-        images,
-        controller,
-        validator,
-    ))
+    let metadata = Metadata::new(Arc::new(quorum), images, controller, validator);
+    Ok(Arc::new(metadata))
 }
 
 /// How many partitions the metadata knows in each of this broker's directories.
@@ -383,11 +380,18 @@ pub(crate) async fn begin(
         .await
         .map_err(refused)?
         .map_err(refused)?;
+    let (proposals, inbox) = Proposals::new();
     let partitions = Arc::new(Partitions::new(
         id,
         Arc::clone(&data_dirs),
         Arc::clone(&settings),
         Arc::clone(metrics),
+        Arc::new(proposals),
+    ));
+    tokio::spawn(inbox.run(
+        (id, broker_epoch),
+        Arc::clone(&metadata),
+        Arc::clone(&partitions),
     ));
     let groups = Arc::new(Groups::new(group_config(&settings.now())));
     let listener: Weak<Groups> = Arc::downgrade(&groups);

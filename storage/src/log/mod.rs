@@ -11,11 +11,11 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
 
 pub use append::{AppendError, Appended, Hold};
@@ -381,7 +381,7 @@ pub struct Log {
     /// Bytes of segments that have not been opened yet, as the checkpoint says.
     unopened_bytes: AtomicU64,
     high_watermark: AtomicI64,
-    listener: OnceLock<Arc<dyn LogListener>>,
+    listener: RwLock<Option<Arc<dyn LogListener>>>,
 }
 
 impl std::fmt::Debug for Log {
@@ -441,7 +441,7 @@ impl Log {
             is_open: AtomicBool::new(false),
             unopened_bytes: AtomicU64::new(0),
             high_watermark: AtomicI64::new(0),
-            listener: OnceLock::new(),
+            listener: RwLock::new(None),
         }
     }
 
@@ -592,18 +592,25 @@ impl Log {
         Offset::new(self.high_watermark.load(Ordering::Acquire))
     }
 
+    /// Notes that more is committed. Never goes back.
+    pub fn raise_high_watermark(&self, high_watermark: Offset) {
+        self.high_watermark
+            .fetch_max(high_watermark.get(), Ordering::AcqRel);
+    }
+
     /// Notes the high watermark.
     pub fn set_high_watermark(&self, high_watermark: Offset) {
         self.high_watermark
             .store(high_watermark.get(), Ordering::Release);
     }
 
-    /// Names who hears of durability. Once.
+    /// Names who hears of durability from now on, in the place of who did before. What became durable until now it may not hear of.
     pub fn set_listener(&self, listener: Arc<dyn LogListener>) {
-        assert!(
-            self.listener.set(listener).is_ok(),
-            "a log has one listener"
-        );
+        *self.listener.write() = Some(listener);
+    }
+
+    fn listener(&self) -> Option<Arc<dyn LogListener>> {
+        self.listener.read().clone()
     }
 
     /// What is known of idempotent producers, as of the log's end.
@@ -655,13 +662,13 @@ impl DurableListener for Log {
             }
             durable_end
         };
-        if let (Some(durable_end), Some(listener)) = (durable_end, self.listener.get()) {
+        if let (Some(durable_end), Some(listener)) = (durable_end, self.listener()) {
             listener.on_durable(durable_end);
         }
     }
 
     fn on_fault(&self, fault: &JournalFault) {
-        if let Some(listener) = self.listener.get() {
+        if let Some(listener) = self.listener() {
             listener.on_fault(fault);
         }
     }

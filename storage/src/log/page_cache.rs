@@ -97,7 +97,7 @@ impl Log {
         }
         drop(disk);
         let durable_end = self.state().offsets.durable_end;
-        if let Some(listener) = self.listener.get() {
+        if let Some(listener) = self.listener() {
             listener.on_durable(durable_end);
         }
         Ok(())
@@ -164,7 +164,7 @@ impl Log {
     /// The data directory is offline: what waits will never be stored. Logs in the journal are told by the journal.
     pub(crate) fn fail_page_cache(&self, fault: &JournalFault) {
         if self.durability == Durability::Os
-            && let Some(listener) = self.listener.get()
+            && let Some(listener) = self.listener()
         {
             listener.on_fault(fault);
         }

@@ -66,7 +66,7 @@ impl Rig {
             Effect::HighWatermark(_) => None,
         });
         let ids = |it: ProposedIsr| it.isr.iter().map(|(id, _)| id.get()).collect();
-        proposals.map(ids).last()
+        proposals.map(ids).next_back()
     }
 
     fn committed(&self) -> i64 {

@@ -31,6 +31,7 @@ pub const LOGGERS: &[&str] = &[
     "broker.panics",
     "broker.partition",
     "broker.quorum",
+    "broker.replication",
     "broker.run",
     "holdfast",
     "openraft",

@@ -25,8 +25,8 @@ impl Partition {
         if let Some(code) = state.closed {
             return Err(code);
         }
-        let before = before.unwrap_or(state.high_watermark);
-        if before > state.high_watermark {
+        let before = before.unwrap_or(state.leader.high_watermark());
+        if before > state.leader.high_watermark() {
             return Err(ErrorCode::OffsetOutOfRange);
         }
         let listener = Arc::new(Deleted {

@@ -3,17 +3,21 @@
 //! Appends go to the log at once and in order; whoever wants an acknowledgement waits for the high watermark to pass
 //! the batch. Fetches read below the high watermark; one that finds too little waits for it to move.
 //!
-//! With a single replica the in-sync set is this broker, and the high watermark is the durable end of its log.
+//! How far that is, and who is in sync, `broker_replication` decides. With a single replica the in-sync set is this broker, and the high watermark is the durable end of
+//! its log.
 
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use broker_controller::{DirectoryId, topic_name};
+use broker_replication::{
+    Effect, FollowerReport, Leader, LogEnds, PartitionView, ProposedIsr, ReportError,
+};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use protocol::ErrorCode;
 use protocol::batch::BatchHeader;
-use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
+use protocol::model::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
 use storage::data_dir::DataDir;
 use storage::journal::JournalFault;
 use storage::log::{
@@ -23,7 +27,7 @@ use storage::log::{
 
 use crate::config::TopicConfig;
 use crate::metrics::TopicMetrics;
-use waiters::Waiters;
+use waiters::{Told, Waiters};
 
 pub use waiters::{FetchWait, PartitionsWait};
 
@@ -62,11 +66,29 @@ pub enum PartitionRead {
 }
 
 struct State {
-    leader_epoch: LeaderEpoch,
-    high_watermark: Offset,
+    leader: Leader,
     waiters: Waiters,
     /// Set once: nothing more will be acknowledged here, and this is what to answer.
     closed: Option<ErrorCode>,
+}
+
+/// Takes what leaders propose to the controller.
+pub trait IsrProposals: Send + Sync {
+    /// Takes a proposal, and does not wait. What becomes of it is told to [`Partition::set_view`] or [`Partition::on_refused`].
+    fn propose(&self, partition: TopicIdPartition, proposal: ProposedIsr);
+}
+
+/// What every leadership of this broker goes by.
+#[derive(Clone)]
+pub struct Leading {
+    /// This broker.
+    pub id: BrokerId,
+    /// `replica.lag.time.max.ms`.
+    pub lag_ms_max: i64,
+    /// Who takes proposals.
+    pub proposals: Arc<dyn IsrProposals>,
+    /// Monotonic milliseconds.
+    pub now_ms: fn() -> i64,
 }
 
 /// Where a partition's records are.
@@ -86,6 +108,7 @@ pub struct Partition {
     log: Arc<Log>,
     metrics: Arc<TopicMetrics>,
     config: ArcSwap<TopicConfig>,
+    leading: Leading,
     state: Mutex<State>,
 }
 
@@ -96,20 +119,19 @@ impl std::fmt::Debug for Partition {
 }
 
 impl Partition {
-    /// Takes the lead of a partition over its recovered log.
-    ///
-    /// The one replica is the in-sync set, so everything that is durable is committed.
+    /// Takes the lead of a partition over its recovered log, of which what the log says is committed.
     pub fn lead(
         id: TopicIdPartition,
         topic: Arc<str>,
-        leader_epoch: LeaderEpoch,
+        leading: Leading,
+        view: PartitionView,
         home: Home,
         config: Arc<TopicConfig>,
         metrics: Arc<TopicMetrics>,
     ) -> Arc<Partition> {
         let Home { data_dir, log } = home;
-        let high_watermark = log.offsets().durable_end;
-        log.set_high_watermark(high_watermark);
+        let mut effects = Vec::new();
+        let leader = begin(&leading, view, &log, log.high_watermark(), &mut effects);
         let partition = Arc::new(Partition {
             id,
             is_internal: topic_name::is_internal(&topic),
@@ -118,14 +140,17 @@ impl Partition {
             log: Arc::clone(&log),
             metrics,
             config: ArcSwap::new(config),
+            leading,
             state: Mutex::new(State {
-                leader_epoch,
-                high_watermark,
+                leader,
                 waiters: Waiters::default(),
                 closed: None,
             }),
         });
+        partition.carry_out(effects);
         log.set_listener(Arc::new(Progress(Arc::downgrade(&partition))));
+        // What became durable before anybody listened.
+        partition.on_durable(log.offsets().durable_end);
         partition
     }
 
@@ -175,14 +200,63 @@ impl Partition {
         self.config.store(config);
     }
 
-    /// A new epoch of the same leader.
-    pub fn set_leader_epoch(&self, leader_epoch: LeaderEpoch) {
-        let mut state = self.state.lock();
-        assert!(
-            state.leader_epoch <= leader_epoch,
-            "a leader epoch decreases"
-        );
-        state.leader_epoch = leader_epoch;
+    /// The metadata says something new of it, perhaps another epoch of the same leader.
+    pub fn set_view(&self, view: PartitionView) {
+        let mut effects = Vec::new();
+        let told = {
+            let mut state = self.state.lock();
+            let before = state.leader.view().leader_epoch;
+            assert!(before <= view.leader_epoch, "a leader epoch decreases");
+            if before == view.leader_epoch {
+                state.leader.on_view(view, &mut effects);
+            } else {
+                let committed = state.leader.high_watermark();
+                state.leader = begin(&self.leading, view, &self.log, committed, &mut effects);
+            }
+            state.commit(&effects)
+        };
+        self.tell(told, &effects);
+    }
+
+    /// Another epoch of the same leader, alone.
+    #[cfg(test)]
+    pub(crate) fn lead_on(&self, leader_epoch: LeaderEpoch) {
+        let view = self.state.lock().leader.view().clone();
+        self.set_view(PartitionView {
+            leader_epoch,
+            ..view
+        });
+    }
+
+    /// The controller has refused a proposal.
+    pub fn on_refused(&self, refused: &ProposedIsr) {
+        self.state.lock().leader.on_refused(refused);
+    }
+
+    /// Time has passed: followers that are behind for too long are to leave the ISR.
+    pub fn on_tick(&self) {
+        let mut effects = Vec::new();
+        let now_ms = (self.leading.now_ms)();
+        self.state.lock().leader.on_tick(now_ms, &mut effects);
+        self.tell(Told::default(), &effects);
+    }
+
+    /// A follower says, with a fetch whose log does not diverge, how far it is durable.
+    pub fn on_report(&self, report: FollowerReport) -> Result<(), ReportError> {
+        let mut effects = Vec::new();
+        let now_ms = (self.leading.now_ms)();
+        let told = {
+            let mut state = self.state.lock();
+            state.leader.on_report(now_ms, report, &mut effects)?;
+            state.commit(&effects)
+        };
+        self.tell(told, &effects);
+        Ok(())
+    }
+
+    /// Whether the ISR is large enough to commit anything.
+    pub fn can_commit(&self) -> bool {
+        self.state.lock().leader.can_commit()
     }
 
     /// Where it stands.
@@ -190,7 +264,10 @@ impl Partition {
         // The log's end is read second, so that it is never behind the high watermark.
         let (leader_epoch, high_watermark) = {
             let state = self.state.lock();
-            (state.leader_epoch, state.high_watermark)
+            (
+                state.leader.view().leader_epoch,
+                state.leader.high_watermark(),
+            )
         };
         let log = self.log.offsets();
         PartitionOffsets {
@@ -205,7 +282,7 @@ impl Partition {
 
     /// Checks the leader epoch a client believes in (KIP-320).
     pub fn check_epoch(&self, current: Option<LeaderEpoch>) -> Result<(), ErrorCode> {
-        let mine = self.state.lock().leader_epoch;
+        let mine = self.state.lock().leader.view().leader_epoch;
         match current {
             Some(theirs) if theirs < mine => Err(ErrorCode::FencedLeaderEpoch),
             Some(theirs) if theirs > mine => Err(ErrorCode::UnknownLeaderEpoch),
@@ -222,26 +299,26 @@ impl Partition {
         hold: Option<Hold>,
     ) -> Result<Appended, ErrorCode> {
         // The lock is held across the append, so that no batch is stamped with an epoch older than the one before it.
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         if let Some(code) = state.closed {
             return Err(code);
         }
-        let leader_epoch = state.leader_epoch;
-        self.log
-            .append(batch, header, leader_epoch, now_ms, hold)
-            .map_err(|error| match error {
-                AppendError::Producer(ProducerError::Fenced { .. }) => {
-                    ErrorCode::InvalidProducerEpoch
-                }
-                AppendError::Producer(ProducerError::OutOfOrder { .. }) => {
-                    ErrorCode::OutOfOrderSequenceNumber
-                }
-                AppendError::Producer(ProducerError::Unknown { .. }) => {
-                    ErrorCode::UnknownProducerId
-                }
-                AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
-                AppendError::Offline(_) => ErrorCode::KafkaStorageError,
-            })
+        let leader_epoch = state.leader.view().leader_epoch;
+        let appended = self.log.append(batch, header, leader_epoch, now_ms, hold);
+        if let Ok(appended) = &appended
+            && appended.duplicate.is_none()
+        {
+            state.leader.on_append(appended.end);
+        }
+        appended.map_err(|error| match error {
+            AppendError::Producer(ProducerError::Fenced { .. }) => ErrorCode::InvalidProducerEpoch,
+            AppendError::Producer(ProducerError::OutOfOrder { .. }) => {
+                ErrorCode::OutOfOrderSequenceNumber
+            }
+            AppendError::Producer(ProducerError::Unknown { .. }) => ErrorCode::UnknownProducerId,
+            AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            AppendError::Offline(_) => ErrorCode::KafkaStorageError,
+        })
     }
 
     /// Tells `wait` when everything before `end` is committed; at once if it is. `slot` is the waiter's name for this partition.
@@ -250,7 +327,7 @@ impl Partition {
             let mut state = self.state.lock();
             match state.closed {
                 Some(code) => Some(code),
-                None if state.high_watermark >= end => Some(ErrorCode::None),
+                None if state.leader.high_watermark() >= end => Some(ErrorCode::None),
                 None => {
                     state.waiters.add_produce(end, Arc::clone(wait), slot);
                     None
@@ -266,7 +343,7 @@ impl Partition {
     pub fn when_readable(&self, seen: Offset, wait: &Arc<FetchWait>) {
         let moved = {
             let mut state = self.state.lock();
-            let moved = state.closed.is_some() || state.high_watermark > seen;
+            let moved = state.closed.is_some() || state.leader.high_watermark() > seen;
             if !moved {
                 state.waiters.add_fetch(Arc::clone(wait));
             }
@@ -321,20 +398,38 @@ impl Partition {
         match state.closed {
             Some(code) => Err(code),
             // An offset between high watermark and log end is no error: there is nothing to read there yet.
-            None => Ok(state.high_watermark),
+            None => Ok(state.leader.high_watermark()),
         }
     }
 
     fn on_durable(&self, durable_end: Offset) {
-        let (produces, fetches) = {
+        let mut effects = Vec::new();
+        let told = {
             let mut state = self.state.lock();
-            if durable_end <= state.high_watermark || state.closed.is_some() {
+            if durable_end <= state.leader.durable_end() || state.closed.is_some() {
                 return;
             }
-            state.high_watermark = durable_end;
-            state.waiters.on_high_watermark(durable_end)
+            state.leader.on_durable(durable_end, &mut effects);
+            state.commit(&effects)
         };
-        self.log.set_high_watermark(durable_end);
+        self.tell(told, &effects);
+    }
+
+    fn carry_out(&self, effects: Vec<Effect>) {
+        let told = self.state.lock().commit(&effects);
+        self.tell(told, &effects);
+    }
+
+    /// Does what a leader wants done, and tells those who waited, without the lock.
+    fn tell(&self, (produces, fetches): Told, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::HighWatermark(committed) => self.log.raise_high_watermark(*committed),
+                Effect::Propose(proposal) => {
+                    self.leading.proposals.propose(self.id, proposal.clone());
+                }
+            }
+        }
         for (wait, slot) in produces {
             wait.done(slot, ErrorCode::None);
         }
@@ -342,6 +437,36 @@ impl Partition {
             wait.wake();
         }
     }
+}
+
+impl State {
+    /// Who waited for what is committed now.
+    fn commit(&mut self, effects: &[Effect]) -> Told {
+        let moved = effects.iter().rev().find_map(|effect| match effect {
+            Effect::HighWatermark(committed) => Some(*committed),
+            Effect::Propose(_) => None,
+        });
+        moved.map_or_else(Told::default, |it| self.waiters.on_high_watermark(it))
+    }
+}
+
+/// Begins a leadership over a log.
+fn begin(
+    leading: &Leading,
+    view: PartitionView,
+    log: &Log,
+    high_watermark: Offset,
+    effects: &mut Vec<Effect>,
+) -> Leader {
+    let offsets = log.offsets();
+    let ends = LogEnds {
+        // After a crash the log may end before what a follower was told.
+        high_watermark: high_watermark.min(offsets.end),
+        durable_end: offsets.durable_end,
+        end: offsets.end,
+    };
+    let now_ms = (leading.now_ms)();
+    Leader::new(leading.id, leading.lag_ms_max, now_ms, view, ends, effects)
 }
 
 /// Carries the log's progress to its partition, without keeping the partition alive.

@@ -97,7 +97,7 @@ async fn where_there_is_nothing_the_epoch_is_the_leaders() {
     let mut broker = TestBroker::start(&[]).await;
     let topic = create(&mut broker, "t", 1).await;
     let led = partition(&broker, topic, 0);
-    led.set_leader_epoch(LeaderEpoch::new(2));
+    led.lead_on(LeaderEpoch::new(2));
     for timestamp in [-1, -2, -4] {
         assert_eq!(of(&mut broker, 11, timestamp).await, (0, -1, 0, 2));
     }
@@ -105,7 +105,7 @@ async fn where_there_is_nothing_the_epoch_is_the_leaders() {
         assert_eq!(of(&mut broker, 11, timestamp).await, (0, -1, -1, -1));
     }
     append(&broker, topic, 0, batch(BatchBuilder::new(), &[1000])).await;
-    led.set_leader_epoch(LeaderEpoch::new(3));
+    led.lead_on(LeaderEpoch::new(3));
     assert_eq!(of(&mut broker, 11, -1).await, (0, -1, 1, 3));
     assert_eq!(of(&mut broker, 11, -2).await, (0, -1, 0, 2));
     assert_eq!(of(&mut broker, 11, -3).await, (0, 1000, 0, 2));

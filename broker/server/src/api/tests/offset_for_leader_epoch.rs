@@ -59,9 +59,9 @@ async fn an_epoch_that_left_no_records_is_answered_with_the_one_before() {
     let topic = create(&mut broker, "t", 1).await;
     let led = partition(&broker, topic, 0);
     append(&broker, topic, 0, batch(BatchBuilder::new(), &[1, 2, 3])).await;
-    led.set_leader_epoch(LeaderEpoch::new(4));
+    led.lead_on(LeaderEpoch::new(4));
     append(&broker, topic, 0, batch(BatchBuilder::new(), &[4, 5])).await;
-    led.set_leader_epoch(LeaderEpoch::new(9));
+    led.lead_on(LeaderEpoch::new(9));
     let at = |epoch: i32| {
         (
             epoch,
@@ -81,7 +81,7 @@ async fn an_epoch_that_left_no_records_is_answered_with_the_one_before() {
 async fn an_epoch_older_than_the_log_ends_where_it_begins() {
     let mut broker = TestBroker::start(&[]).await;
     let topic = create(&mut broker, "t", 1).await;
-    partition(&broker, topic, 0).set_leader_epoch(LeaderEpoch::new(4));
+    partition(&broker, topic, 0).lead_on(LeaderEpoch::new(4));
     assert_eq!(ask(&mut broker, 4, ("t", 0), 4, 2).await, (0, 2, 0));
     append(&broker, topic, 0, batch(BatchBuilder::new(), &[4, 5])).await;
     assert_eq!(ask(&mut broker, 4, ("t", 0), 4, 2).await, (0, 2, 0));
@@ -92,7 +92,7 @@ async fn an_epoch_older_than_the_log_ends_where_it_begins() {
 async fn refusals_are_kafkas() {
     let mut broker = TestBroker::start(&[]).await;
     let topic = create(&mut broker, "t", 1).await;
-    partition(&broker, topic, 0).set_leader_epoch(LeaderEpoch::new(4));
+    partition(&broker, topic, 0).lead_on(LeaderEpoch::new(4));
     let cases = [
         (("t", 0), 5, 75),
         (("t", 0), 3, 74),

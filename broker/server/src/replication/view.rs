@@ -1,0 +1,25 @@
+//! What the metadata says of a partition, for its leader.
+
+use broker_controller::MetadataImage;
+use broker_controller::image::PartitionImage;
+use broker_replication::PartitionView;
+
+/// What an image says. `min_insync_replicas` is as configured; what counts is at most the number of replicas (Kafka's `Partition.effectiveMinIsr`).
+pub fn view_of(
+    image: &MetadataImage,
+    partition: &PartitionImage,
+    min_insync_replicas: i32,
+) -> PartitionView {
+    let replicas = partition.replica_brokers();
+    let alive = replicas.filter_map(|id| image.broker(id).filter(|broker| !broker.fenced));
+    let min = usize::try_from(min_insync_replicas).unwrap_or(0);
+    PartitionView {
+        leader_epoch: partition.leader_epoch,
+        partition_epoch: partition.partition_epoch,
+        isr: partition.isr.clone(),
+        live: alive
+            .map(|broker| (broker.broker_id, broker.broker_epoch))
+            .collect(),
+        min_insync_replicas: min.clamp(1, partition.replicas.len().max(1)),
+    }
+}
