@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use protocol::model::{BrokerId, TopicIdPartition};
+use protocol::model::{BrokerId, Offset, TopicIdPartition};
 use uuid::Uuid;
 
 pub use checkpoint::Checkpoint;
@@ -57,7 +57,7 @@ use crate::journal::{
     WriterConfig,
 };
 use crate::log::{
-    Durability, HashKey, Log, LogConfig, LogEnvironment, SyncFailed, TailBudget, Unsynced,
+    Durability, HashKey, Log, LogConfig, LogEnvironment, NewLog, SyncFailed, TailBudget, Unsynced,
     is_disk_full,
 };
 
@@ -405,21 +405,33 @@ impl DataDir {
         durability: Durability,
         config: LogConfig,
     ) -> Result<Arc<Log>, LogChangeError> {
+        self.create_log_at(partition, topic, durability, config, Offset::ZERO)
+    }
+
+    /// The same, with `start` as the offset of its first record: for a replica whose leader has no record before any more.
+    pub fn create_log_at(
+        &self,
+        partition: TopicIdPartition,
+        topic: &str,
+        durability: Durability,
+        config: LogConfig,
+        start: Offset,
+    ) -> Result<Arc<Log>, LogChangeError> {
         let mut logs = self.logs.write();
         assert!(
             !logs.by_partition.contains_key(&partition),
             "a partition has one log"
         );
         let id = logs.next_id;
-        let log = Arc::new(Log::new(
+        let new = NewLog {
             id,
             partition,
             topic,
             durability,
-            &self.log_dir(topic, partition),
-            config,
-            self.environment.clone(),
-        ));
+            start,
+        };
+        let dir = self.log_dir(topic, partition);
+        let log = Arc::new(Log::new(new, &dir, config, self.environment.clone()));
         let kind = match durability {
             Durability::Fsync => EntryKind::Open,
             Durability::Os => EntryKind::OpenUnjournaled,
@@ -759,8 +771,11 @@ fn life_entry(kind: EntryKind, log: &Log) -> Entry {
         kind,
         log_id: log.id(),
         leader_epoch: None,
-        offset: protocol::model::Offset::ZERO,
-        end: protocol::model::Offset::ZERO,
+        offset: match kind {
+            EntryKind::Drop => Offset::ZERO,
+            _ => log.offsets().start,
+        },
+        end: Offset::ZERO,
         payload: open.encode(),
     }
 }

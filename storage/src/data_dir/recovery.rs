@@ -23,6 +23,7 @@ use crate::journal::{
     BadBytes, EntryKind, JournalFiles, JournalObserver, JournalPosition, JournalQueue,
     JournalWriter, LogId, OpenEntry, ScanStart, ScannedEntry, scan,
 };
+use crate::log::NewLog;
 use crate::log::descriptors::Descriptors;
 use crate::log::{
     BatchBytes, CheckpointCount, DirtyCount, Durability, Log, LogConfig, LogEnvironment, PageCache,
@@ -435,15 +436,14 @@ impl<'a> Replay<'a> {
         }
         let dir = log_dir(self.path, &open.topic, partition);
         let config = (self.config_of)(&open.topic);
-        let log = Log::new(
-            entry.log_id,
+        let new = NewLog {
+            id: entry.log_id,
             partition,
-            &open.topic,
+            topic: &open.topic,
             durability,
-            &dir,
-            config,
-            self.environment.clone(),
-        );
+            start: entry.offset,
+        };
+        let log = Log::new(new, &dir, config, self.environment.clone());
         self.logs.next_id = LogId(entry.log_id.0 + 1);
         self.logs.insert(Arc::new(log));
     }

@@ -59,7 +59,7 @@ pub struct Entry {
     pub log_id: LogId,
     /// The leader epoch of an append.
     pub leader_epoch: Option<LeaderEpoch>,
-    /// Base offset, new end or new start; zero for the other kinds.
+    /// Base offset, new end, or start; zero for `drop`.
     pub offset: Offset,
     /// The offset after an appended batch; zero for the other kinds.
     pub end: Offset,

@@ -9,7 +9,7 @@ use protocol::model::{LeaderEpoch, Offset};
 
 use super::producers::{ProducerBatch, ProducerError, SequenceCheck};
 use super::tail::{BatchBytes, TailBatch};
-use super::{Durability, Log};
+use super::{Durability, Log, State};
 use crate::journal::{DurableListener, Entry, EntryKind, JournalFault};
 
 /// Something to keep for as long as the batch's bytes are in memory, such as the permit that bounds them.
@@ -45,6 +45,30 @@ pub enum AppendError {
     /// The data directory is offline.
     #[error(transparent)]
     Offline(#[from] JournalFault),
+}
+
+/// Why a leader's batch was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplicaError {
+    /// The log ends elsewhere.
+    #[error("a batch for offset {found}, the log ends at {end}")]
+    OutOfPlace {
+        /// Where the batch is.
+        found: Offset,
+        /// Where the log ends.
+        end: Offset,
+    },
+    /// The batch has no epoch, or an older one than what is there.
+    #[error("a batch of epoch {found:?} behind {latest:?}")]
+    Epoch {
+        /// The batch's.
+        found: Option<LeaderEpoch>,
+        /// The log's last.
+        latest: Option<LeaderEpoch>,
+    },
+    /// It does not fit, or the directory is offline.
+    #[error(transparent)]
+    Append(#[from] AppendError),
 }
 
 /// Bytes with what must live as long as they do.
@@ -115,11 +139,68 @@ impl Log {
             ..*header
         };
         let end = header.end_offset();
-        let bytes = batch.freeze();
-        let bytes = match hold {
-            Some(hold) => Bytes::from_owner(Held { bytes, _hold: hold }),
-            None => bytes,
+        let log_start = state.offsets.start;
+        self.push(
+            &mut state,
+            header,
+            epoch,
+            held(batch.freeze(), hold),
+            now_ms,
+        )?;
+        Ok(Appended {
+            base,
+            end,
+            log_start,
+            duplicate: None,
+        })
+    }
+
+    /// Appends a batch that the leader has given its place, as one of its followers; `batch` is the whole of it, with its checksum verified, and `header` its
+    /// header. What the leader has taken is not asked again.
+    ///
+    /// Done means the same as for [`Log::append`]. Copies nothing.
+    pub fn append_replica(
+        self: &Arc<Self>,
+        batch: Bytes,
+        header: &BatchHeader,
+        now_ms: i64,
+        hold: Option<Hold>,
+    ) -> Result<Offset, ReplicaError> {
+        let max = self.environment.journal.entry_bytes_max();
+        if batch.len() > max {
+            let size = batch.len();
+            return Err(AppendError::TooLarge { size, max }.into());
+        }
+        let mut state = self.state();
+        if state.dropped {
+            let error = Arc::new(super::open::deleted());
+            let what = "appending";
+            return Err(AppendError::Offline(JournalFault { what, error }).into());
+        }
+        let end = state.offsets.end;
+        if header.base_offset != end {
+            let found = header.base_offset;
+            return Err(ReplicaError::OutOfPlace { found, end });
+        }
+        let latest = state.leader_epochs.latest();
+        let epoch = match header.partition_leader_epoch {
+            Some(epoch) if latest.is_none_or(|latest| latest <= epoch) => epoch,
+            found => return Err(ReplicaError::Epoch { found, latest }),
         };
+        self.push(&mut state, *header, epoch, held(batch, hold), now_ms)?;
+        Ok(header.end_offset())
+    }
+
+    /// Takes a batch that has its place.
+    fn push(
+        self: &Arc<Self>,
+        state: &mut State,
+        header: BatchHeader,
+        epoch: LeaderEpoch,
+        bytes: Bytes,
+        now_ms: i64,
+    ) -> Result<(), AppendError> {
+        let (base, end) = (header.base_offset, header.end_offset());
         let position = match self.durability {
             Durability::Fsync => {
                 let entry = Entry {
@@ -147,14 +228,17 @@ impl Log {
             appended_ms: now_ms,
             bytes: BatchBytes::Memory(bytes),
         });
-        self.list(&mut state);
+        self.list(state);
         state.offsets.end = end;
         state.check();
-        Ok(Appended {
-            base,
-            end,
-            log_start: state.offsets.start,
-            duplicate: None,
-        })
+        Ok(())
+    }
+}
+
+/// Bytes that keep what must live as long as they do.
+fn held(bytes: Bytes, hold: Option<Hold>) -> Bytes {
+    match hold {
+        Some(hold) => Bytes::from_owner(Held { bytes, _hold: hold }),
+        None => bytes,
     }
 }

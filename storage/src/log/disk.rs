@@ -190,10 +190,10 @@ pub fn is_disk_full(error: &io::Error) -> bool {
 }
 
 impl Disk {
-    pub(super) fn new_log() -> Disk {
+    pub(super) fn new_log(start: Offset) -> Disk {
         Disk::restored(
             Directory::Unmade,
-            Offset::ZERO,
+            start,
             LeaderEpochs::default(),
             Producers::default(),
         )

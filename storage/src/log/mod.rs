@@ -18,7 +18,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
 
-pub use append::{AppendError, Appended, Hold};
+pub use append::{AppendError, Appended, Hold, ReplicaError};
 pub use checkpoint::Unsynced;
 pub use compaction::{CompactError, Compacted, Compaction, Dirtiness, HashKey, Pace, Pass};
 pub use disk::{ActiveSegment, DirtyCount, SyncFailed, is_disk_full};
@@ -365,6 +365,21 @@ impl State {
     }
 }
 
+/// Which log it is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct NewLog<'a> {
+    /// Its number in the data directory.
+    pub id: LogId,
+    /// Whose records.
+    pub partition: TopicIdPartition,
+    /// The topic's name.
+    pub topic: &'a str,
+    /// When a record counts as stored.
+    pub durability: Durability,
+    /// The offset of its first record.
+    pub start: Offset,
+}
+
 /// A partition's log.
 pub struct Log {
     id: LogId,
@@ -397,16 +412,14 @@ impl std::fmt::Debug for Log {
 impl Log {
     /// A new, empty log. Its directory is made when something is first written behind; until a checkpoint covers it, the journal
     /// is where it exists.
-    pub fn new(
-        id: LogId,
-        partition: TopicIdPartition,
-        topic: &str,
-        durability: Durability,
-        dir: &Path,
-        config: LogConfig,
-        environment: LogEnvironment,
-    ) -> Log {
-        let zero = Offset::ZERO;
+    pub fn new(new: NewLog<'_>, dir: &Path, config: LogConfig, environment: LogEnvironment) -> Log {
+        let NewLog {
+            id,
+            partition,
+            topic,
+            durability,
+            start,
+        } = new;
         Log {
             id,
             partition,
@@ -417,10 +430,10 @@ impl Log {
             config: Mutex::new(config),
             state: Mutex::new(State {
                 offsets: LogOffsets {
-                    start: zero,
-                    written_end: zero,
-                    durable_end: zero,
-                    end: zero,
+                    start,
+                    written_end: start,
+                    durable_end: start,
+                    end: start,
                 },
                 leader_epochs: LeaderEpochs::default(),
                 producers: Producers::default(),
@@ -437,10 +450,10 @@ impl Log {
                 start_position: None,
                 dropped: false,
             }),
-            disk: Mutex::new(Disk::new_log()),
+            disk: Mutex::new(Disk::new_log(start)),
             is_open: AtomicBool::new(false),
             unopened_bytes: AtomicU64::new(0),
-            high_watermark: AtomicI64::new(0),
+            high_watermark: AtomicI64::new(start.get()),
             listener: RwLock::new(None),
         }
     }

@@ -9,7 +9,9 @@ use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
 
 use super::disk::{ActiveSegment, Directory, Disk};
 use super::tail::{BatchBytes, TailBatch};
-use super::{DamagedRange, Durability, LeaderEpochs, Log, LogConfig, LogEnvironment, Producers};
+use super::{
+    DamagedRange, Durability, LeaderEpochs, Log, LogConfig, LogEnvironment, NewLog, Producers,
+};
 use crate::journal::{BadBytes, JournalPosition, LogId};
 
 /// What a checkpoint says of a log: what its files hold, synced.
@@ -69,15 +71,14 @@ impl Log {
         config: LogConfig,
         environment: LogEnvironment,
     ) -> Log {
-        let log = Log::new(
-            line.id,
-            line.partition,
-            &line.topic,
-            line.durability,
-            dir,
-            config,
-            environment,
-        );
+        let new = NewLog {
+            id: line.id,
+            partition: line.partition,
+            topic: &line.topic,
+            durability: line.durability,
+            start: line.start,
+        };
+        let log = Log::new(new, dir, config, environment);
         {
             let mut state = log.state();
             state.offsets.start = line.start;

@@ -4,6 +4,7 @@ mod damage;
 mod files;
 mod page_cache;
 mod producers;
+mod replica;
 mod retention;
 mod segments;
 mod timestamps;
