@@ -82,6 +82,8 @@ pub struct TopicRules {
     pub min_insync_replicas: usize,
     /// `unclean.leader.election.enable`: rather lose records than wait for who has them.
     pub unclean_leader_election: bool,
+    /// What a replica has acknowledged is there after any restart: `durability=fsync`.
+    pub survives_restart: bool,
 }
 
 /// What the caller's configuration tables know.

@@ -5,6 +5,7 @@
 //! | is fenced | leaves it, unless it is the last | the rule below |
 //! | has lost the directory of its replica | leaves it, unless it is the last | leaves it |
 //! | begins another life | stays: what it acknowledged is on its disk | stays |
+//! | the same, where the topic's records are not synced | leaves it, unless it is the last | leaves it |
 //! | is fenced no more | comes back by the leader's proposal | stays |
 //!
 //! The rule of KIP-966: while the ISR has fewer members than `min.insync.replicas`, nothing is committed, so that who leaves it then, and who left it on
@@ -64,13 +65,20 @@ pub(crate) fn follow_broker(
             };
             let rules = *rules_of_topic.get_or_insert_with(|| rules(&after, configs, topic.name()));
             let mut next = partition.as_ref().clone();
-            if broker.fenced {
+            let forgot = life == Life::New && !rules.survives_restart;
+            if broker.fenced || forgot {
                 leave_isr(&mut next, broker_id);
+            }
+            if forgot && partition.isr != [broker_id] {
+                next.elr.retain(|member| *member != broker_id);
             }
             if !broker.directories.contains(&directory) {
                 refill(&mut next, broker);
             }
-            let restarted = Some(broker_id).filter(|_| life == Life::New);
+            let restarted = Restarted {
+                led: Some(broker_id).filter(|_| life == Life::New),
+                forgot: Some(broker_id).filter(|_| forgot),
+            };
             let change = settle(&after, rules, partition, next, restarted);
             changes
                 .extend(change.map(|next| record_of((topic.topic_id(), index), partition, next)));
@@ -79,18 +87,26 @@ pub(crate) fn follow_broker(
     changes
 }
 
-/// Gives a partition that has new members or whose brokers changed its ELR, its leader and its epochs; `None` if nothing changes. `restarted` is a broker whose
-/// leadership, if it has it, ends.
+/// A broker that begins another life.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Restarted {
+    /// Its leadership, if it has it, ends.
+    pub(crate) led: Option<BrokerId>,
+    /// It may have lost what it had.
+    pub(crate) forgot: Option<BrokerId>,
+}
+
+/// Gives a partition that has new members or whose brokers changed its ELR, its leader and its epochs; `None` if nothing changes.
 pub(crate) fn settle(
     image: &MetadataImage,
     rules: TopicRules,
     before: &PartitionImage,
     mut next: PartitionImage,
-    restarted: Option<BrokerId>,
+    restarted: Restarted,
 ) -> Option<PartitionImage> {
     let can_lead = |broker: BrokerId, of: &PartitionImage| image.can_lead(broker, of);
     let may_stay = |leader: BrokerId| {
-        next.isr.contains(&leader) && can_lead(leader, &next) && restarted != Some(leader)
+        next.isr.contains(&leader) && can_lead(leader, &next) && restarted.led != Some(leader)
     };
     if !before.leader.is_some_and(may_stay) {
         next.leader = elect(&mut next, can_lead, rules);
@@ -103,12 +119,13 @@ pub(crate) fn settle(
             .replica_brokers()
             .filter(|broker| !next.isr.contains(broker))
             .filter(|broker| before.isr.contains(broker) || before.elr.contains(broker))
+            .filter(|broker| Some(*broker) != restarted.forgot)
             .filter(|broker| before.directory_on(*broker) == next.directory_on(*broker))
             .collect(),
     };
     next.elr = elr;
     let is_new_leadership =
-        next.leader != before.leader || (restarted.is_some() && before.leader == restarted);
+        next.leader != before.leader || (restarted.led.is_some() && before.leader == restarted.led);
     if is_new_leadership {
         next.leader_epoch = LeaderEpoch::new(before.leader_epoch.get() + 1);
     }

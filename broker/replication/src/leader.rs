@@ -60,6 +60,8 @@ pub enum ReportError {
     OtherLife,
     /// It claims to have more than there is.
     BeyondEnd,
+    /// It follows another leadership.
+    OtherLeadership,
 }
 
 /// Who is to be in sync.
@@ -241,6 +243,7 @@ impl Leader {
         });
         self.view = view;
         self.advance(effects);
+        self.consider_all(effects);
     }
 
     /// The controller has refused a proposal for certain, and what it knows has come, or is about to: nobody was added.
@@ -252,6 +255,7 @@ impl Leader {
 
     /// Time has passed: whoever has been behind for too long is to leave the ISR.
     pub fn on_tick(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+        self.consider_all(effects);
         if self.proposal.is_some() {
             return;
         }
@@ -273,6 +277,16 @@ impl Leader {
             Some(follower) if follower.durable_end >= self.ends.end => false,
             Some(follower) => now_ms - follower.caught_up_ms > self.lag_ms_max,
             None => now_ms - self.began_ms > self.lag_ms_max,
+        }
+    }
+
+    /// Whoever has caught up while another proposal was under way.
+    fn consider_all(&mut self, effects: &mut Vec<Effect>) {
+        let ids: Vec<BrokerId> = self.followers.keys().copied().collect();
+        for id in ids {
+            if self.view.live.contains_key(&id) {
+                self.consider_joining(id, effects);
+            }
         }
     }
 

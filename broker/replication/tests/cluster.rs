@@ -41,6 +41,7 @@ impl ConfigValidator for Rules {
         TopicRules {
             min_insync_replicas: MIN_INSYNC,
             unclean_leader_election: false,
+            survives_restart: true,
         }
     }
 

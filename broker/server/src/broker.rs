@@ -1,9 +1,10 @@
 //! What every API handler works with: configuration, metadata, partitions, counters.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use broker_controller::decide::RegisterBroker;
+use broker_controller::image::{PartitionImage, TopicImage};
 use broker_controller::{DirectoryId, MetadataDelta, MetadataImage};
 use parking_lot::{Mutex, RwLock};
 use protocol::ErrorCode;
@@ -20,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::partition::{Home, IsrProposals, Leading, Partition, RecordWorkers, log_config};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{ImageListener, METADATA_TOPIC, Metadata, RaftQuorum, metadata_partition};
-use crate::replication::{LAG_MS_MAX, view_of};
+use crate::replication::{Fetchers, Followed, LAG_MS_MAX, ProgressSink, Stopped, view_of};
 
 /// A running broker.
 pub struct Broker {
@@ -65,6 +66,12 @@ pub struct Partitions {
     settings: Arc<LiveSettings>,
     metrics: Arc<Metrics>,
     by_id: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
+    /// The replicas here that follow.
+    followed: RwLock<HashMap<TopicIdPartition, Arc<Followed>>>,
+    progress: ProgressSink,
+    fetchers: OnceLock<Fetchers>,
+    /// Held while replicas begin to lead or to follow.
+    roles: Mutex<()>,
     /// The configuration of each topic here, resolved.
     configs: RwLock<HashMap<TopicId, Arc<TopicConfig>>>,
     /// Who hears what is led here.
@@ -94,6 +101,10 @@ impl Partitions {
             settings,
             metrics,
             by_id: RwLock::default(),
+            followed: RwLock::default(),
+            progress: ProgressSink::default(),
+            fetchers: OnceLock::new(),
+            roles: Mutex::new(()),
             configs: RwLock::default(),
             leadership: Leadership::default(),
         }
@@ -125,7 +136,7 @@ impl Partitions {
 
     /// Opens every partition of the image that has a replica here and deletes logs of topics that are gone: a start, after the image
     /// was loaded.
-    pub fn open_all(&self, image: &MetadataImage) {
+    fn open_all(&self, image: &MetadataImage) {
         for (directory, log) in self.data_dirs.logs() {
             let id = log.partition();
             if id == metadata_partition() {
@@ -161,7 +172,9 @@ impl Partitions {
         let Some(state) = topic.partition(id.partition) else {
             return;
         };
+        let _roles = self.roles.lock();
         if state.leader != Some(self.node_id) {
+            self.follow(image, topic, id, state);
             return;
         }
         let config = self.config_of(image, topic.topic_id(), topic.name());
@@ -170,34 +183,144 @@ impl Partitions {
             partition.set_view(view);
             return;
         }
-        // Only ever there: in another directory it would be empty.
-        let directory = state.directory_on(self.node_id);
-        let Some(data_dir) = directory.and_then(|id| self.data_dirs.get(id)) else {
-            tracing::error!(topic = %topic.name(), partition = %id.partition, ?directory, "the directory of a partition is offline");
+        if let Some(followed) = self.followed.write().remove(&id) {
+            // From here on it appends nothing.
+            followed.stop();
+        }
+        let Some(home) = self.home(topic, id, state, &config) else {
             return;
         };
-        let log = match data_dir.log(id) {
-            Some(log) => log,
-            None => {
-                match data_dir.create_log(id, topic.name(), config.durability, log_config(&config))
-                {
-                    Ok(log) => log,
-                    Err(error) => {
-                        tracing::error!(topic = %topic.name(), partition = %id.partition, %error, "cannot create the log of a partition");
-                        return;
-                    }
-                }
-            }
-        };
-        log.set_config(log_config(&config));
         let metrics = self.metrics.topics.topic(topic.name());
         let name = Arc::clone(topic.name());
-        let home = Home { data_dir, log };
         let leading = self.leading.clone();
         let partition = Partition::lead(id, name, leading, view, home, config, metrics);
         self.by_id.write().insert(id, Arc::clone(&partition));
         if let Some(listener) = self.leadership.listener() {
             listener.on_led(&partition);
+        }
+    }
+
+    /// Has the replica here, if there is one, follow who leads.
+    fn follow(
+        &self,
+        image: &MetadataImage,
+        topic: &TopicImage,
+        id: TopicIdPartition,
+        state: &PartitionImage,
+    ) {
+        let led = self.by_id.write().remove(&id);
+        if let Some(led) = led {
+            led.close(ErrorCode::NotLeaderOrFollower);
+            self.on_lost(&led);
+        }
+        let Some(directory) = state.directory_on(self.node_id) else {
+            return;
+        };
+        let known = self.followed.read().get(&id).cloned();
+        let followed = match known.filter(|it| it.directory() == directory) {
+            Some(followed) => followed,
+            None => {
+                let config = self.config_of(image, topic.topic_id(), topic.name());
+                let Some(home) = self.home(topic, id, state, &config) else {
+                    return;
+                };
+                let name = Arc::clone(topic.name());
+                let followed = Followed::new(id, name, home, self.progress.clone());
+                self.followed.write().insert(id, Arc::clone(&followed));
+                followed
+            }
+        };
+        followed.follow(state.leader, state.leader_epoch);
+    }
+
+    /// Where the replica here is; its log is made if it is not there.
+    fn home(
+        &self,
+        topic: &TopicImage,
+        id: TopicIdPartition,
+        state: &PartitionImage,
+        config: &TopicConfig,
+    ) -> Option<Home> {
+        // Only ever there: in another directory it would be empty.
+        let directory = state.directory_on(self.node_id);
+        let Some(data_dir) = directory.and_then(|id| self.data_dirs.get(id)) else {
+            tracing::error!(topic = %topic.name(), partition = %id.partition, ?directory, "the directory of a partition is offline");
+            return None;
+        };
+        let log = match data_dir.log(id) {
+            Some(log) => log,
+            None => {
+                match data_dir.create_log(id, topic.name(), config.durability, log_config(config)) {
+                    Ok(log) => log,
+                    Err(error) => {
+                        tracing::error!(topic = %topic.name(), partition = %id.partition, %error, "cannot create the log of a partition");
+                        return None;
+                    }
+                }
+            }
+        };
+        log.set_config(log_config(config));
+        Some(Home { data_dir, log })
+    }
+
+    /// A replica whose leader has no record before some offset any more begins anew there: what it has, the leader has deleted.
+    pub fn begin_anew_if_due(&self, followed: &Arc<Followed>) {
+        let Some(Stopped::BeginAt(start)) = followed.stopped() else {
+            return;
+        };
+        let _roles = self.roles.lock();
+        let id = followed.id();
+        let is_it = |known: &Arc<Followed>| Arc::ptr_eq(known, followed);
+        if !self.followed.read().get(&id).is_some_and(is_it) {
+            return;
+        }
+        let Some(data_dir) = self.data_dirs.get(followed.directory()) else {
+            return;
+        };
+        let (durability, config) = (followed.log().durability(), followed.log().config());
+        let topic = followed.topic();
+        tracing::info!(%topic, partition = %id.partition, %start, "a replica begins anew where its leader's log begins");
+        let log = data_dir
+            .drop_log(id)
+            .and_then(|()| data_dir.create_log_at(id, topic, durability, config, start));
+        let log = match log {
+            Ok(log) => log,
+            Err(error) => {
+                tracing::error!(%topic, partition = %id.partition, %error, "a replica cannot begin anew");
+                return;
+            }
+        };
+        let home = Home { data_dir, log };
+        let anew = Followed::new(id, Arc::clone(topic), home, self.progress.clone());
+        let (leader, leader_epoch) = followed.leadership();
+        anew.follow(leader, leader_epoch);
+        self.followed.write().insert(id, anew);
+    }
+
+    /// A replica here that follows.
+    pub fn followed(&self, id: TopicIdPartition) -> Option<Arc<Followed>> {
+        self.followed.read().get(&id).cloned()
+    }
+
+    /// All of them.
+    pub fn all_followed(&self) -> Vec<Arc<Followed>> {
+        self.followed.read().values().cloned().collect()
+    }
+
+    /// Where replicas here say how far they are durable.
+    pub fn progress(&self) -> &ProgressSink {
+        &self.progress
+    }
+
+    /// Names who fetches for the replicas that follow. Once.
+    pub fn set_fetchers(&self, fetchers: Fetchers) {
+        assert!(self.fetchers.set(fetchers).is_ok(), "there is one set");
+    }
+
+    /// Has leaders asked for what is followed now.
+    pub fn fetch(&self) {
+        if let Some(fetchers) = self.fetchers.get() {
+            fetchers.follow();
         }
     }
 
@@ -252,11 +375,19 @@ impl Partitions {
             self.on_lost(&partition);
             self.drop_log(partition.directory(), id, topic);
         }
+        let followed = self.followed.write().remove(&id);
+        if let Some(followed) = followed {
+            followed.stop();
+            self.drop_log(followed.directory(), id, topic);
+        }
     }
 
     /// Closes the partitions whose directory has gone offline.
     pub fn close_offline(&self) {
         let usable = self.data_dirs.usable();
+        self.followed
+            .write()
+            .retain(|_, it| usable.contains(&it.directory()));
         let closed: Vec<_> = {
             let mut by_id = self.by_id.write();
             let offline = by_id.extract_if(|_, it| !usable.contains(&it.directory()));
@@ -287,6 +418,11 @@ impl Partitions {
 }
 
 impl ImageListener for Partitions {
+    fn begin(&self, image: &Arc<MetadataImage>) {
+        self.open_all(image);
+        self.fetch();
+    }
+
     fn on_image(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
         for id in &delta.partitions {
             self.update(image, *id);
@@ -297,6 +433,7 @@ impl ImageListener for Partitions {
                 self.update(image, partition.id());
             }
         }
+        self.fetch();
         for resource in &delta.configs {
             if resource.resource_type == broker_controller::ResourceType::Topic {
                 self.reconfigure(image, &resource.name);

@@ -97,6 +97,15 @@ struct NodeArgs {
     /// the first holds the metadata.
     #[arg(long, value_name = "DIR")]
     data_dir: Vec<String>,
+    /// The number of this node in its cluster [node.id, default: 1].
+    #[arg(long, value_name = "ID")]
+    node_id: Option<String>,
+    /// The voters of the cluster, this node among them [peers].
+    #[arg(long, value_name = "ID@HOST:PORT,...")]
+    peers: Option<String>,
+    /// Where other nodes reach this one [internal.listen, default: as --peers says].
+    #[arg(long, value_name = "HOST:PORT")]
+    internal_listen: Option<String>,
     /// Where to listen for clients [listeners, default: 127.0.0.1:9092]. May be repeated, with a
     /// name for each: NAME://HOST:PORT.
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_listener)]
@@ -201,6 +210,9 @@ impl NodeArgs {
                 listeners(&self.advertise),
             ),
             single("admin.listen", "--admin-listen", self.admin_listen),
+            single("node.id", "--node-id", self.node_id),
+            single("peers", "--peers", self.peers),
+            single("internal.listen", "--internal-listen", self.internal_listen),
         ];
         Sources {
             file: self.config.or(from_environment),

@@ -30,12 +30,6 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Takes the image up as a whole: at a start.
-    pub fn begin(&self, image: &MetadataImage) {
-        self.follow_settings(image);
-        self.partitions.open_all(image);
-    }
-
     fn follow_settings(&self, image: &MetadataImage) {
         let none = BTreeMap::new();
         let set_for = |name: String| {
@@ -73,6 +67,12 @@ impl Follower {
 }
 
 impl ImageListener for Follower {
+    /// Takes the image up as a whole: at a start, after this broker is registered, since what the image does not know is deleted.
+    fn begin(&self, image: &Arc<MetadataImage>) {
+        self.follow_settings(image);
+        self.partitions.begin(image);
+    }
+
     fn on_image(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
         let mut changed = delta.configs.iter();
         if changed.any(|resource| resource.resource_type == ResourceType::Broker) {

@@ -10,6 +10,7 @@ pub mod coordinator;
 pub mod data_dirs;
 pub mod follow;
 pub mod internal;
+pub mod liveness;
 pub mod logging;
 pub mod metrics;
 pub mod net;
@@ -22,6 +23,7 @@ pub mod producer_ids;
 pub mod quorum;
 pub mod replication;
 pub mod run;
+pub mod together;
 
 #[cfg(test)]
 mod testing;

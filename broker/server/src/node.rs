@@ -2,10 +2,17 @@
 
 use std::sync::{Arc, OnceLock};
 
-use protocol::model::BrokerId;
+use broker_replication::FollowerReport;
+use protocol::model::{BrokerId, TopicIdPartition};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use crate::broker::Partitions;
 use crate::internal::Handler;
-use crate::internal::wire::{BrokerIdentity, NodeStatus, Reply, Request};
+use crate::internal::wire::{BrokerIdentity, NodeStatus, Progress, Reply, Request};
+use crate::liveness::{Sessions, WATCH};
+use crate::net::{Guest, PeerBroker};
 use crate::quorum::{Controller, Metadata, MetadataQuorum, RaftQuorum, SubmitError};
 
 /// Answers other brokers. What it does not have yet it is told as the start goes on.
@@ -15,6 +22,10 @@ pub struct Node {
     peers: Vec<BrokerId>,
     cluster_id: OnceLock<String>,
     metadata: OnceLock<Arc<Metadata<RaftQuorum>>>,
+    partitions: OnceLock<Arc<Partitions>>,
+    /// Where connections go on which followers fetch.
+    guests: OnceLock<mpsc::Sender<Guest>>,
+    sessions: Arc<Sessions>,
 }
 
 impl Node {
@@ -26,6 +37,9 @@ impl Node {
             peers,
             cluster_id: OnceLock::new(),
             metadata: OnceLock::new(),
+            partitions: OnceLock::new(),
+            guests: OnceLock::new(),
+            sessions: Arc::default(),
         }
     }
 
@@ -37,6 +51,42 @@ impl Node {
     /// Its metadata is loaded. Once.
     pub fn set_metadata(&self, metadata: Arc<Metadata<RaftQuorum>>) {
         assert!(self.metadata.set(metadata).is_ok(), "it is loaded once");
+    }
+
+    /// It leads partitions, and serves those who fetch over `guests`. Once.
+    pub fn set_partitions(&self, partitions: Arc<Partitions>, guests: mpsc::Sender<Guest>) {
+        let is_new = self.partitions.set(partitions).is_ok() && self.guests.set(guests).is_ok();
+        assert!(is_new, "they are taken up once");
+    }
+
+    /// A follower's disks have got on. What is of another leadership, or of another life than the metadata knows, does not count.
+    /// Returns what may count later.
+    fn on_progress(&self, from: BrokerId, progress: &Progress) -> Vec<TopicIdPartition> {
+        let mut again = Vec::new();
+        let Some(partitions) = self.partitions.get() else {
+            return progress.durable_ends.iter().map(|(id, ..)| *id).collect();
+        };
+        for (id, leader_epoch, durable_end) in &progress.durable_ends {
+            let Some(partition) = partitions.get(*id) else {
+                again.push(*id);
+                continue;
+            };
+            let report = FollowerReport {
+                broker_id: from,
+                broker_epoch: progress.broker_epoch,
+                durable_end: *durable_end,
+            };
+            if let Err(error) = partition.on_report(*leader_epoch, report) {
+                tracing::debug!(?partition, broker = %from, ?error, "a report of a follower does not count");
+                again.push(*id);
+            }
+        }
+        again
+    }
+
+    /// Who was heard of.
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
     }
 
     async fn status(&self) -> NodeStatus {
@@ -63,15 +113,46 @@ impl Handler for Node {
         }
     }
 
-    async fn handle(&self, _: &BrokerIdentity, request: Request) -> Reply {
+    fn adopt(&self, from: &BrokerIdentity, stream: TcpStream) {
+        let guest = Guest {
+            stream,
+            peer: PeerBroker(Some(from.broker_id)),
+            listener_name: "INTERNAL".into(),
+        };
+        // Where there are too many, or nobody serves yet, the connection ends.
+        if let Some(guests) = self.guests.get() {
+            let _ = guests.try_send(guest);
+        }
+    }
+
+    async fn handle(&self, from: &BrokerIdentity, request: Request) -> Reply {
         let request = match request {
             Request::Status => return Reply::Status(self.status().await),
+            Request::Progress(progress) => {
+                return Reply::Progress(self.on_progress(from.broker_id, &progress));
+            }
+            Request::Watch => {
+                tokio::time::sleep(WATCH).await;
+                return Reply::Heard;
+            }
             other => other,
         };
         let Some(metadata) = self.metadata.get() else {
             return Reply::NotReady;
         };
         match request {
+            Request::Heartbeat(_) if metadata.quorum().controller() != Controller::Here => {
+                Reply::NotReady
+            }
+            Request::Heartbeat(epoch) => {
+                let id = from.broker_id;
+                self.sessions.on_heartbeat(id, epoch, Instant::now());
+                let image = metadata.image();
+                let broker = image.broker(id).filter(|it| it.broker_epoch == epoch);
+                Reply::Heartbeat {
+                    fenced: broker.is_some_and(|broker| broker.fenced),
+                }
+            }
             Request::Submit(command) => Reply::Submitted(match metadata.quorum().controller() {
                 Controller::Here => command.submit(metadata).await,
                 _ => Err(SubmitError::NotController),

@@ -11,6 +11,7 @@ use broker_controller::{
     ApiError, ClusterId, ControllerConfig, DirectoryId, IncarnationId, MetadataImage,
 };
 use parking_lot::Mutex;
+use protocol::ErrorCode;
 use protocol::model::{BrokerId, Uuid};
 use storage::data_dir::{DataDir, Identity, OpenError};
 use storage::io::{Engine, EngineChoice, open_engine, unsynced::Unsynced};
@@ -26,7 +27,8 @@ use crate::config::{BrokerConfig, Config, IoEngine, LiveSettings, group_config};
 use crate::coordinator::Groups;
 use crate::data_dirs::{DataDirs, DirectoryConfigs, Opening, offline};
 use crate::follow::Follower;
-use crate::internal::wire::BrokerIdentity;
+use crate::internal::Handler;
+use crate::liveness::{fence_the_dead, send_heartbeats};
 use crate::logging;
 use crate::metrics::{JournalMetrics, Metrics};
 use crate::net::admission::Admission;
@@ -35,14 +37,18 @@ use crate::observe::{BrokerScrape, NetworkObserver};
 use crate::open_files::OpenFiles;
 use crate::partition::RecordWorkers;
 use crate::producer_ids::ProducerIds;
-use crate::quorum::{Metadata, QuorumError, RaftQuorum, RaftTiming, Voter};
-use crate::replication::Proposals;
+use crate::quorum::{Metadata, QuorumError, RaftQuorum, RaftTiming};
+use crate::replication::{BrokerPeers, Fetchers, Proposals};
+use crate::together::Together;
 
 /// What looking into batches may take beyond `queued.max.request.bytes`, as a part of it.
 const RECORD_WORK_SHARE: usize = 4;
 
 /// How long a start waits until the metadata quorum has a leader.
 const LEADER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two attempts to be registered.
+const REGISTRATION_RETRY: Duration = Duration::from_millis(100);
 
 /// Why a broker did not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +94,14 @@ pub enum RunError {
     /// The metadata.
     #[error("metadata: {0}")]
     Metadata(String),
+    /// The internal listener.
+    #[error("internal.listen: cannot listen on {address}: {source}")]
+    Internal {
+        /// As configured.
+        address: String,
+        /// The system's error.
+        source: std::io::Error,
+    },
     /// A listener.
     #[error(transparent)]
     Bind(#[from] crate::net::BindError),
@@ -148,9 +162,37 @@ pub async fn run(
     }
     let server = Server::bind(&listeners, server_config).await?;
     let bound: Vec<_> = server.addresses().map(|(_, address)| address).collect();
-    let opened = open(&config, &metrics)?;
+    let together = {
+        let engine = open_engine(EngineChoice::Threads);
+        let engine = engine.map_err(|error| RunError::Engine(error.to_string()))?;
+        let broker = &config.broker;
+        let id = BrokerId::new(broker.node_id);
+        let configured = broker.cluster_id.as_deref();
+        let directory = &broker.metadata_dir;
+        Together::start(
+            id,
+            &broker.cluster,
+            configured,
+            engine.io.as_ref(),
+            directory,
+        )
+        .await?
+    };
+    let mut stop = std::pin::pin!(stop);
+    let cluster = tokio::select! {
+        cluster = together.cluster() => cluster,
+        // It waits for others, for as long as it takes.
+        () = &mut stop => return Ok(()),
+    };
+    let opened = open(&config, cluster.as_deref(), &metrics)?;
     let engine = opened.engine;
-    let broker = begin(config, &metrics, opened, &bound, server.admission()).await?;
+    let broker = tokio::select! {
+        broker = begin(config, &metrics, opened, &bound, server.admission(), &together) => broker?,
+        () = &mut stop => return Ok(()),
+    };
+    together
+        .node
+        .set_partitions(Arc::clone(&broker.partitions), server.guests());
     metrics.register(Arc::new(BrokerScrape::new(Arc::clone(&broker))));
     let addresses = Addresses {
         kafka: bound[0],
@@ -187,6 +229,7 @@ pub async fn run(
     let observer = Arc::new(NetworkObserver::new(Arc::clone(&metrics)));
     let budget = broker.budget.clone();
     server.run(dispatcher, observer, budget, stop).await;
+    together.stop();
     broker.metadata.quorum().stop().await;
     tracing::info!("stopping: no more requests; writing the last checkpoint");
     let data_dirs = Arc::clone(&broker.data_dirs);
@@ -218,7 +261,13 @@ pub(crate) struct Opened {
 }
 
 /// Opens the data directories, loads the metadata, and starts the threads.
-pub(crate) fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Opened, RunError> {
+///
+/// `cluster` is the cluster that a new directory is part of, where that is known.
+pub(crate) fn open(
+    config: &Config,
+    cluster: Option<&str>,
+    metrics: &Arc<Metrics>,
+) -> Result<Opened, RunError> {
     let journal = &config.broker.journal;
     let choice = match journal.engine {
         IoEngine::Auto => EngineChoice::Auto,
@@ -248,7 +297,7 @@ pub(crate) fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Opened, Ru
     let configs = DirectoryConfigs::new(config, io.as_ref());
     let open = |path: &Path, cluster_id: Option<&str>| {
         let identity = Identity {
-            cluster_id: configured_id.or(cluster_id).map(str::to_owned),
+            cluster_id: configured_id.or(cluster_id).or(cluster).map(str::to_owned),
             node_id: BrokerId::new(config.broker.node_id),
             new_directory_id: Uuid::new_v4(),
             new_cluster_id: Uuid::new_v4(),
@@ -325,6 +374,7 @@ pub(crate) async fn begin(
     opened: Opened,
     bound: &[std::net::SocketAddr],
     admission: &Arc<Admission>,
+    together: &Together,
 ) -> Result<Arc<Broker>, RunError> {
     let failed = |error: &dyn std::fmt::Display| RunError::Metadata(error.to_string());
     let Opened {
@@ -339,18 +389,13 @@ pub(crate) async fn begin(
         return Err(RunError::ClusterId(cluster_id));
     };
     let refused = |error: ApiError| failed(&format!("{error:?}"));
-    let voter = Voter {
-        broker_id: id,
-        host: String::new(),
-        port: 0,
-    };
-    let says = BrokerIdentity {
-        broker_id: id,
-        cluster_id: Some(cluster_id.clone()),
-    };
-    join_quorum(metadata.quorum(), voter, says)
+    if together.node.identity().cluster_id.is_none() {
+        together.node.set_cluster(cluster_id.clone());
+    }
+    join_quorum(&metadata, id, together)
         .await
         .map_err(|error| failed(&error))?;
+    let is_alone = together.founding.is_none();
     metadata
         .submit(&BootstrapCluster {
             cluster_id: cluster,
@@ -363,23 +408,34 @@ pub(crate) async fn begin(
         broker_id: id,
         incarnation_id: IncarnationId::new(Uuid::new_v4()),
         directories: data_dirs.usable(),
-        listeners: advertised(&config.broker, bound),
+        listeners: advertised(&config.broker, bound)
+            .into_iter()
+            .chain(together.listener.clone())
+            .collect(),
         rack: config.broker.rack.clone(),
         features: FEATURES.iter().copied().map(Into::into).collect(),
-        // It is the controller's own node, and has recovered.
-        fenced: false,
+        // One that is alone has recovered. Another may lead when it is told apart from its former life, and has opened its partitions.
+        fenced: !is_alone,
     };
     if registration.directories.is_empty() {
         return Err(RunError::NoDirectory);
     }
-    fence_former_life(&metadata, &registration)
-        .await
-        .map_err(refused)?;
-    let broker_epoch = metadata
-        .submit(&registration)
-        .await
-        .map_err(refused)?
-        .map_err(refused)?;
+    if is_alone {
+        fence_former_life(&metadata, &registration)
+            .await
+            .map_err(refused)?;
+    }
+    let broker_epoch = loop {
+        match metadata.submit(&registration).await {
+            Ok(Ok(epoch)) => break epoch,
+            // Of its former life, on another disk, the session has to end; or the controller has changed.
+            Ok(Err(error)) | Err(error) if !is_alone && is_to_be_tried_again(&error) => {
+                tracing::info!(%error, "waiting to be registered");
+                tokio::time::sleep(REGISTRATION_RETRY).await;
+            }
+            Ok(Err(error)) | Err(error) => return Err(refused(error)),
+        }
+    };
     let (proposals, inbox) = Proposals::new();
     let partitions = Arc::new(Partitions::new(
         id,
@@ -404,8 +460,25 @@ pub(crate) async fn begin(
         groups: Arc::clone(&groups),
         data_dirs: Arc::clone(&data_dirs),
     };
-    follower.begin(&metadata.image());
+    let node = Arc::clone(&together.node);
+    let says = Arc::new(move || node.identity());
+    let images = Arc::clone(&metadata);
+    let peers = Arc::new(BrokerPeers::new(says, move || images.image()));
+    let weak = Arc::downgrade(&partitions);
+    let life = (id, broker_epoch);
+    partitions.set_fetchers(Fetchers::new(life, Arc::clone(&peers), weak.clone()));
+    let progress = partitions.progress().clone();
+    tokio::spawn(progress.run(broker_epoch, Arc::clone(&peers), weak));
     metadata.set_listener(Arc::new(follower));
+    if let Some(founding) = together.founding.clone() {
+        let sessions = together.node.sessions();
+        let fencing = fence_the_dead(id, Arc::clone(&metadata), peers, Arc::clone(sessions));
+        tokio::spawn(fencing);
+        let heartbeats = send_heartbeats(life, Arc::clone(&metadata), Arc::clone(sessions));
+        tokio::spawn(heartbeats);
+        let quorum = Arc::clone(metadata.quorum());
+        tokio::spawn(async move { founding.tend(&quorum).await });
+    }
     let requests = &config.broker.requests;
     Ok(Arc::new(Broker {
         id,
@@ -430,18 +503,41 @@ pub(crate) async fn begin(
     }))
 }
 
-/// Takes part in the metadata quorum; a new node founds one of its own.
+/// Takes part in the metadata quorum; a new node founds one, of its own or with the others.
 async fn join_quorum(
-    quorum: &RaftQuorum,
-    voter: Voter,
-    says: BrokerIdentity,
+    metadata: &Arc<Metadata<RaftQuorum>>,
+    id: BrokerId,
+    together: &Together,
 ) -> Result<(), QuorumError> {
-    let identity = Arc::new(move || says.clone());
-    quorum.start(&RaftTiming::default(), identity).await?;
-    if !quorum.is_founded().await? {
-        quorum.found(BTreeMap::from([(quorum.id(), voter)])).await?;
+    let quorum = metadata.quorum();
+    let node = Arc::clone(&together.node);
+    let says = Arc::new(move || node.identity());
+    quorum.start(&RaftTiming::default(), says).await?;
+    together.node.set_metadata(Arc::clone(metadata));
+    match &together.founding {
+        Some(founding) => {
+            founding.join(quorum).await?;
+            // For as long as a majority is not there.
+            while quorum.wait_leader(LEADER_PATIENCE).await.is_err() {
+                tracing::info!("waiting for a majority of the voters");
+            }
+            Ok(())
+        }
+        None => {
+            if !quorum.is_founded().await? {
+                let voters = BTreeMap::from([(quorum.id(), together.voter(id))]);
+                quorum.found(voters).await?;
+            }
+            quorum.wait_leader(LEADER_PATIENCE).await
+        }
     }
-    quorum.wait_leader(LEADER_PATIENCE).await
+}
+
+fn is_to_be_tried_again(error: &ApiError) -> bool {
+    matches!(
+        error.code,
+        ErrorCode::DuplicateBrokerRegistration | ErrorCode::RequestTimedOut
+    )
 }
 
 /// A registration that has no directory in common with the one before is taken for another node with the same id. This one holds the metadata:

@@ -22,6 +22,7 @@ use crate::net::admission::Admission;
 use crate::net::{Chunk, ConnectionContext};
 use crate::partition::Partition;
 use crate::run::{JournalObservation, begin, open};
+use crate::together::Together;
 
 const ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 9092);
 
@@ -89,10 +90,17 @@ impl TestBroker {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let config = small(directory.path(), settings);
         let metrics = Arc::new(Metrics::new(&[]));
-        let opened = open(&config, &metrics).expect("an empty directory");
+        let opened = open(&config, None, &metrics).expect("an empty directory");
+        let together = {
+            let engine = open_engine(EngineChoice::Threads).expect("threads");
+            let (id, alone) = (BrokerId::new(1), &config.broker.cluster);
+            Together::start(id, alone, None, engine.io.as_ref(), directory.path())
+                .await
+                .expect("nobody listens")
+        };
         let address = SocketAddr::from(ADDRESS);
         let admission = Admission::new(usize::MAX, usize::MAX, usize::MAX);
-        let broker = begin(config, &metrics, opened, &[address], &admission)
+        let broker = begin(config, &metrics, opened, &[address], &admission, &together)
             .await
             .expect("a new cluster");
         let connection = ConnectionContext::new(1, "PLAINTEXT".into(), address, address, true);

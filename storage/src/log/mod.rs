@@ -595,6 +595,11 @@ impl Log {
         }
     }
 
+    /// The configuration.
+    pub fn config(&self) -> LogConfig {
+        self.config.lock().clone()
+    }
+
     /// Changes the configuration; what is open is measured by it at the next write.
     pub fn set_config(&self, config: LogConfig) {
         *self.config.lock() = config;

@@ -6,6 +6,7 @@
 mod apache;
 mod error;
 mod holdfast;
+mod holdfast_cluster;
 mod jars;
 mod ports;
 mod process;
@@ -15,6 +16,7 @@ mod tools;
 pub use apache::{ApacheKafka, ApacheKafkaConfig};
 pub use error::PeerError;
 pub use holdfast::{Holdfast, HoldfastConfig, holdfast_binary};
+pub use holdfast_cluster::HoldfastCluster;
 pub use jars::{KAFKA_VERSION, ensure_jars};
 pub use tools::{tool, tool_with_jvm};
 

@@ -9,7 +9,7 @@ use protocol::model::{
 use serde::{Deserialize, Serialize};
 
 use super::brokers::check_broker_epoch;
-use crate::election::{record_of, rules, settle};
+use crate::election::{Restarted, record_of, rules, settle};
 use crate::image::PartitionImage;
 use crate::{ApiError, Command, Context, Decision, MetadataRecord};
 
@@ -95,7 +95,7 @@ impl AlterPartition {
         let mut next = before.as_ref().clone();
         next.isr = proposal.isr.iter().map(|(broker, _)| *broker).collect();
         let rules = rules(image, context.configs, topic.name());
-        let Some(next) = settle(image, rules, before, next, None) else {
+        let Some(next) = settle(image, rules, before, next, Restarted::default()) else {
             return Ok(before.partition_epoch);
         };
         let partition_epoch = next.partition_epoch;

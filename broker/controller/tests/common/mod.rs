@@ -31,6 +31,7 @@ impl ConfigValidator for FewConfigs {
         TopicRules {
             min_insync_replicas: min.map_or(1, |min| min.expect("a number")),
             unclean_leader_election: unclean.is_some_and(|it| it == "true"),
+            survives_restart: configs.get("durability").is_none_or(|it| it == "fsync"),
         }
     }
 
@@ -43,7 +44,10 @@ impl ConfigValidator for FewConfigs {
         let refused = |message| Err(ApiError::new(ErrorCode::InvalidConfig, message));
         for (key, value) in configs {
             match key.as_str() {
-                "cleanup.policy" | "min.insync.replicas" | "unclean.leader.election.enable" => {}
+                "cleanup.policy"
+                | "min.insync.replicas"
+                | "unclean.leader.election.enable"
+                | "durability" => {}
                 "retention.ms" if value.parse::<i64>().is_ok() => {}
                 "retention.ms" => {
                     return refused(format!(

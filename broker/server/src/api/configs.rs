@@ -60,6 +60,7 @@ impl ConfigValidator for ConfigTables {
                 Some(text) => text.eq_ignore_ascii_case("true"),
                 None => settings.boolean("unclean.leader.election.enable"),
             },
+            survives_restart: configs.get("durability").is_none_or(|it| it == "fsync"),
         }
     }
 

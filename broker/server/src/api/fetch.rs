@@ -5,7 +5,8 @@
 //! gets the whole batch. The first batch is sent even if it is larger than the limits, so that every consumer can go on (KIP-74).
 //! Incremental sessions (KIP-227); topics by id from version 13 (KIP-516); a diverging epoch is told (KIP-595).
 //!
-//! Not supported: fetching as a replica; this is a client listener.
+//! A follower fetches over a connection that it has made to the internal listener, from version 15 on, with the leadership it follows. It is given all there is, and
+//! what it has on its disks it says elsewhere (`internal::wire::Progress`). Anybody else who pretends to be a replica is refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use protocol::ErrorCode;
 use protocol::messages::{ApiKey, FetchRequest};
-use protocol::model::{LeaderEpoch, Offset};
+use protocol::model::{BrokerId, LeaderEpoch, Offset};
 use protocol::wire::WireError;
 use protocol::wire::fetch_response::{
     EpochEndOffset, FetchPartition, FetchResponse, FetchTopic, Piece,
@@ -29,8 +30,8 @@ use super::topics::{find_partition, id_of, known_id};
 use super::{Answer, Api, Call, Head, Response, decode};
 use crate::broker::Broker;
 use crate::clock::wall_clock_ms;
-use crate::net::{Chunk, MemoryPermit, ResponseBytes};
-use crate::partition::{FetchWait, Partition, PartitionRead};
+use crate::net::{Chunk, MemoryPermit, PeerBroker, ResponseBytes};
+use crate::partition::{FetchWait, Partition, PartitionRead, Reader};
 
 /// The handler.
 pub const API: Api = Api {
@@ -42,6 +43,8 @@ pub const API: Api = Api {
 
 /// The first version that names topics by id.
 const TOPIC_ID_MIN: i16 = 13;
+/// The first version in which a follower says who it is in a field of its own.
+const REPLICA_STATE_MIN: i16 = 15;
 /// `isolation_level` of a consumer that wants committed transactions only.
 const READ_COMMITTED: i8 = 1;
 
@@ -54,12 +57,15 @@ struct Wanted {
     bytes_min: usize,
     bytes_max: usize,
     read_committed: bool,
+    reader: Reader,
 }
 
 /// A partition of the request, as far as it has been read.
 struct PartitionResult {
     partition: Option<Arc<Partition>>,
     error: ErrorCode,
+    /// What the wait goes by: beyond it there was nothing to read.
+    seen: Offset,
     high_watermark: Option<Offset>,
     last_stable: Option<Offset>,
     log_start: Option<Offset>,
@@ -78,9 +84,15 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     } else {
         request.replica_id
     };
-    if i32::from(replica_id) >= 0 {
-        return Ok(Answer::Now(refuse(&head, ErrorCode::InvalidRequest)));
-    }
+    let reader = match i32::from(replica_id) {
+        ..0 => Reader::Consumer,
+        id if call.connection.state::<PeerBroker>().0 == Some(BrokerId::new(id))
+            && version >= REPLICA_STATE_MIN =>
+        {
+            Reader::Follower
+        }
+        _ => return Ok(Answer::Now(refuse(&head, ErrorCode::InvalidRequest))),
+    };
     let wait_max = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0))
         .min(call.broker.config.broker.requests.fetch_wait_max);
     let bytes_max = usize::try_from(request.max_bytes)
@@ -104,6 +116,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         bytes_min,
         bytes_max,
         read_committed,
+        reader,
     };
     let results = read_memory(call.broker, &wanted);
     let in_files = results.iter().any(|result| result.in_files);
@@ -143,8 +156,12 @@ async fn finish(
         }
         let wait = FetchWait::new();
         for result in &results {
-            if let (Some(partition), Some(seen)) = (&result.partition, result.high_watermark) {
-                partition.when_readable(seen, &wait);
+            let Some(partition) = &result.partition else {
+                continue;
+            };
+            match wanted.reader {
+                Reader::Consumer => partition.when_readable(result.seen, &wait),
+                Reader::Follower => partition.when_appended(result.seen, &wait),
             }
         }
         let timed_out = tokio::time::timeout_at(deadline, wait.moved())
@@ -182,7 +199,7 @@ fn read_memory(broker: &Broker, wanted: &Wanted) -> Vec<PartitionResult> {
     let mut is_first = true;
     let mut results = Vec::with_capacity(wanted.plan.partitions.len());
     for (key, fetch) in &wanted.plan.partitions {
-        let mut result = match look_up(broker, key, fetch) {
+        let mut result = match look_up(broker, wanted.reader, key, fetch) {
             Ok(result) => result,
             Err(code) => PartitionResult::error(code),
         };
@@ -191,7 +208,7 @@ fn read_memory(broker: &Broker, wanted: &Wanted) -> Vec<PartitionResult> {
         {
             partition.metrics().fetch_requests.increment();
             if is_first || left > 0 {
-                match partition.read(fetch.offset, fetch.bytes_max.min(left)) {
+                match partition.read(wanted.reader, fetch.offset, fetch.bytes_max.min(left)) {
                     Ok(PartitionRead::Batches(batches)) => {
                         result.take(batches, &mut left, &mut is_first);
                     }
@@ -201,7 +218,7 @@ fn read_memory(broker: &Broker, wanted: &Wanted) -> Vec<PartitionResult> {
                         left = left.saturating_sub(fetch.bytes_max);
                         is_first = false;
                     }
-                    Err(code) => result.fail(code),
+                    Err(code) => result.fail(wanted.reader, code),
                 }
             }
         }
@@ -238,6 +255,7 @@ async fn read_files(
         .await;
     let mut left = left.min(permit.bytes());
     let mut is_first = in_memory == 0;
+    let reader = wanted.reader;
     let outcome = tokio::task::spawn_blocking(move || {
         for (at, fetch) in wishes {
             let result = &mut results[at];
@@ -248,9 +266,9 @@ async fn read_files(
             if left == 0 && !is_first {
                 continue;
             }
-            match partition.read_files(fetch.offset, fetch.bytes_max.min(left)) {
+            match partition.read_files(reader, fetch.offset, fetch.bytes_max.min(left)) {
                 Ok(batches) => result.take(batches, &mut left, &mut is_first),
-                Err(code) => result.fail(code),
+                Err(code) => result.fail(reader, code),
             }
         }
         results
@@ -270,6 +288,7 @@ async fn read_files(
 
 fn look_up(
     broker: &Broker,
+    reader: Reader,
     key: &PartitionKey,
     fetch: &PartitionFetch,
 ) -> Result<PartitionResult, ErrorCode> {
@@ -278,6 +297,9 @@ fn look_up(
         TopicKey::Id(id) => known_id(broker, protocol::model::Uuid::from_u128(*id))?,
     };
     let partition = find_partition(broker, id, key.partition)?;
+    if reader == Reader::Follower && fetch.current_leader_epoch.is_none() {
+        return Err(ErrorCode::UnknownLeaderEpoch);
+    }
     partition.check_epoch(fetch.current_leader_epoch)?;
     let offsets = partition.offsets();
     let diverging = fetch.last_fetched_epoch.and_then(|last| {
@@ -290,6 +312,10 @@ fn look_up(
     });
     Ok(PartitionResult {
         error: ErrorCode::None,
+        seen: match reader {
+            Reader::Consumer => offsets.high_watermark,
+            Reader::Follower => offsets.log_end,
+        },
         high_watermark: Some(offsets.high_watermark),
         last_stable: Some(offsets.last_stable),
         log_start: Some(offsets.log_start),
@@ -305,6 +331,7 @@ impl PartitionResult {
         PartitionResult {
             partition: None,
             error: code,
+            seen: Offset::ZERO,
             high_watermark: None,
             last_stable: None,
             log_start: None,
@@ -314,14 +341,16 @@ impl PartitionResult {
         }
     }
 
-    fn fail(&mut self, code: ErrorCode) {
+    fn fail(&mut self, reader: Reader, code: ErrorCode) {
         if let Some(partition) = &self.partition {
             partition.metrics().failed_fetch_requests.increment();
         }
         self.error = code;
         self.high_watermark = None;
         self.last_stable = None;
-        self.log_start = None;
+        // A follower that is behind the log's start begins anew there.
+        let is_told = reader == Reader::Follower && code == ErrorCode::OffsetOutOfRange;
+        self.log_start = self.log_start.filter(|_| is_told);
     }
 
     /// Takes batches as far as they fit; the very first of an answer always does.

@@ -29,7 +29,7 @@ use super::controller::first_error;
 use super::topics::{find_partition, id_of};
 use super::{Answer, Api, Call, Head, Response, decode};
 use crate::broker::Broker;
-use crate::partition::{Partition, PartitionRead};
+use crate::partition::{Partition, PartitionRead, Reader};
 
 /// The handler.
 pub const API: Api = Api {
@@ -224,9 +224,9 @@ fn first_at(
     found: TimestampedOffset,
     timestamp: i64,
 ) -> Result<Found, ErrorCode> {
-    let bytes = match partition.read(found.batch_base, 1)? {
+    let bytes = match partition.read(Reader::Consumer, found.batch_base, 1)? {
         PartitionRead::Batches(batches) => batches,
-        PartitionRead::Files => partition.read_files(found.batch_base, 1)?,
+        PartitionRead::Files => partition.read_files(Reader::Consumer, found.batch_base, 1)?,
     };
     let Some(batch) = bytes.first().and_then(|bytes| batches(bytes).next()) else {
         return Ok(NOTHING);

@@ -21,7 +21,9 @@ pub(super) async fn make_offsets_topic(broker: &Arc<Broker>) -> Result<(), Error
     let settings = broker.settings.now();
     let segment_bytes: i32 = settings.number("offsets.topic.segment.bytes");
     let replicas: i16 = settings.number("offsets.topic.replication.factor");
-    let brokers = image.brokers().filter(|it| !it.fenced).count();
+    // Some may still be starting: it is not to be born with fewer replicas for that.
+    let alive = image.brokers().filter(|it| !it.fenced).count();
+    let brokers = alive.max(broker.config.broker.cluster.peers.len());
     let brokers = i16::try_from(brokers).unwrap_or(i16::MAX);
     let configs = [
         ("cleanup.policy", "compact".to_owned()),

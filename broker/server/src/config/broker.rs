@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use protocol::model::{Uuid, parse_base64_uuid};
 
+use super::cluster::ClusterConfig;
 use super::error::Problem;
 use super::group_coordinator;
 use super::listener::{Endpoint, advertised_listeners, listeners};
@@ -18,6 +19,8 @@ pub struct BrokerConfig {
     pub node_id: i32,
     /// `cluster.id`: the cluster the data has to belong to, if given.
     pub cluster_id: Option<String>,
+    /// The other nodes of the cluster.
+    pub cluster: ClusterConfig,
     /// `broker.rack`.
     pub rack: Option<String>,
     /// `log.dirs`, else `log.dir`: at least one, none inside another.
@@ -187,6 +190,8 @@ impl BrokerConfig {
         let config = BrokerConfig {
             node_id: settings.number("node.id"),
             cluster_id: settings.text("cluster.id"),
+            cluster: keep(ClusterConfig::from_settings(settings), &mut problems)
+                .unwrap_or_default(),
             rack: settings.text("broker.rack"),
             data_dirs,
             metadata_dir: metadata_dir.unwrap_or_default(),
@@ -371,7 +376,7 @@ impl Settings {
     }
 }
 
-fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+pub(super) fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
     result.map_err(|problem| problems.push(problem)).ok()
 }
 

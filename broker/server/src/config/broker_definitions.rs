@@ -72,6 +72,26 @@ const IDENTITY: &[Definition] = &[
     .check(Check::Id)
     .own(),
     Definition::new(
+        "peers",
+        List,
+        None,
+        "The voters of the metadata quorum, this node among them: `ID@HOST:PORT` of each one's \
+         `internal.listen`, separated by commas. They found a cluster by themselves, in whatever \
+         order they are started. Without any, this node is a cluster of its own.",
+    )
+    .high()
+    .own(),
+    Definition::new(
+        "internal.listen",
+        String,
+        None,
+        "Where other nodes of the cluster reach this one, `HOST:PORT`. By default as `peers` says of \
+         this node. Nobody else should be able to connect to it.",
+    )
+    .check(Check::HostPort)
+    .high()
+    .own(),
+    Definition::new(
         "broker.rack",
         String,
         None,
@@ -273,14 +293,16 @@ const TOPICS: &[Definition] = &[
         "default.replication.factor",
         Int,
         Some("1"),
-        "Replicas of a topic created without a number.",
+        "Replicas of a topic created without a number. With `peers`, by default as many as there are \
+         peers, at most 3.",
     )
     .between(1, i16::MAX as i64),
     Definition::new(
         "min.insync.replicas",
         Int,
         Some("1"),
-        "In-sync replicas that must hold a record before it is acknowledged with acks=all.",
+        "In-sync replicas that must hold a record before it is acknowledged. With `peers`, by default \
+         one less than `default.replication.factor` has by default.",
     )
     .at_least(1)
     .high()

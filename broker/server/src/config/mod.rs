@@ -11,6 +11,7 @@ mod accepted;
 mod broker;
 mod broker_definitions;
 mod client_metrics;
+mod cluster;
 mod compaction;
 mod definition;
 mod describe;
@@ -46,6 +47,7 @@ pub use client_metrics::{
     CLIENT_METRICS_DEFINITIONS, ClientMetricsError, describe_client_metrics,
     validate_client_metrics,
 };
+pub use cluster::ClusterConfig;
 pub use compaction::compaction_settings;
 pub use definition::{Check, ConfigType, Definition, Importance, KafkaDefault, Section, Update};
 pub use describe::{

@@ -2,9 +2,6 @@
 
 /// Names of the broker's and of topics' settings.
 const NOT_YET: &[&str] = &[
-    // Replication: there is one node.
-    "min.insync.replicas",
-    "unclean.leader.election.enable",
     // Transactions.
     "transaction.max.timeout.ms",
     "transactional.id.expiration.ms",

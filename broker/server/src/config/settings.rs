@@ -75,6 +75,9 @@ pub(super) fn broker_definitions() -> impl Iterator<Item = &'static Definition> 
         .flat_map(|section| section.definitions)
 }
 
+/// Replicas of a topic, where there are as many nodes and nobody says otherwise.
+const REPLICAS_DEFAULT: i64 = 3;
+
 impl Settings {
     /// Reads all sources and checks each value by itself; all that is wrong comes back at once.
     pub(super) fn resolve(sources: &Sources) -> Result<Settings, ConfigError> {
@@ -102,10 +105,29 @@ impl Settings {
                 .into_iter()
                 .filter_map(|given| settings.set(given).err()),
         );
+        settings.follow_peers();
         if problems.is_empty() {
             Ok(settings)
         } else {
             Err(ConfigError::Invalid(problems))
+        }
+    }
+
+    /// In a cluster of several nodes the safe choice is another one than on a single node.
+    fn follow_peers(&mut self) {
+        let peers = i64::try_from(self.list("peers").len()).unwrap_or(i64::MAX);
+        if peers == 0 {
+            return;
+        }
+        let replicas = peers.min(REPLICAS_DEFAULT);
+        for (name, value) in [
+            ("default.replication.factor", replicas),
+            ("min.insync.replicas", (replicas - 1).max(1)),
+        ] {
+            let setting = self.known.get_mut(name);
+            if let Some(setting) = setting.filter(|setting| setting.is_default()) {
+                setting.value = Some(Value::Integer(value));
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+mod cluster;
 mod describe;
 mod dynamic;
 mod endpoints;

@@ -6,7 +6,7 @@ use protocol::batch::{batches, records};
 use protocol::model::Offset;
 
 use super::RecordFormat;
-use crate::partition::{Partition, PartitionRead};
+use crate::partition::{Partition, PartitionRead, Reader};
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -25,10 +25,10 @@ pub(super) fn load<C: RecordFormat>(
     let mut at = offsets.log_start;
     let mut count = 0u64;
     while at < end {
-        let read = partition.read(at, READ_BYTES);
+        let read = partition.read(Reader::Consumer, at, READ_BYTES);
         let chunks = match read {
             Ok(PartitionRead::Batches(chunks)) => Ok(chunks),
-            Ok(PartitionRead::Files) => partition.read_files(at, READ_BYTES),
+            Ok(PartitionRead::Files) => partition.read_files(Reader::Consumer, at, READ_BYTES),
             Err(code) => Err(code),
         };
         let chunks = chunks.map_err(|code| format!("reading at offset {at}: {}", code.name()))?;

@@ -14,7 +14,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 
 use super::wire::{
-    BrokerIdentity, FRAME_BYTES_MAX, HELLO_BYTES_MAX, Hello, Reply, Request, frame, read_frame,
+    BrokerIdentity, FRAME_BYTES_MAX, HELLO_BYTES_MAX, Hello, Purpose, Reply, Request, frame,
+    read_frame,
 };
 
 /// Requests that may wait to be written.
@@ -144,13 +145,37 @@ impl Peer {
     }
 
     async fn connect(&self) -> Result<Connection, PeerError> {
+        let (input, output) = self.call(Purpose::Requests).await?;
+        let (queue, queued) = mpsc::channel(QUEUE_MAX);
+        let pending = Arc::new(Mutex::new(Some(HashMap::new())));
+        tokio::spawn(read(input, Arc::clone(&pending)));
+        tokio::spawn(write(output, queued));
+        Ok(Connection {
+            queue,
+            pending,
+            next: AtomicU64::new(1),
+        })
+    }
+
+    /// A connection of its own, on which Kafka's protocol is spoken.
+    pub async fn connect_kafka(&self) -> Result<TcpStream, PeerError> {
+        let (input, output) = self.call(Purpose::Kafka).await?;
+        // Nothing is sent before it is asked for.
+        let stream = input.into_inner().reunite(output);
+        stream.map_err(|error| self.failed(io::Error::other(error)))
+    }
+
+    async fn call(
+        &self,
+        purpose: Purpose,
+    ) -> Result<(BufReader<OwnedReadHalf>, OwnedWriteHalf), PeerError> {
         let failed = |error| self.failed(error);
         let stream = TcpStream::connect(&self.address).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         let (input, mut output) = stream.into_split();
         let mut input = BufReader::new(input);
         let identity = (self.identity)();
-        let hello = frame(0, &Hello::new(identity.clone())).map_err(failed)?;
+        let hello = frame(0, &Hello::new(identity.clone(), purpose)).map_err(failed)?;
         output.write_all(&hello).await.map_err(failed)?;
         let answer = read_frame::<Hello>(&mut input, HELLO_BYTES_MAX).await;
         let (_, answer) = answer
@@ -161,15 +186,7 @@ impl Peer {
             let address = self.address.clone();
             return Err(PeerError::Objection { address, reason });
         }
-        let (queue, queued) = mpsc::channel(QUEUE_MAX);
-        let pending = Arc::new(Mutex::new(Some(HashMap::new())));
-        tokio::spawn(read(input, Arc::clone(&pending)));
-        tokio::spawn(write(output, queued));
-        Ok(Connection {
-            queue,
-            pending,
-            next: AtomicU64::new(1),
-        })
+        Ok((input, output))
     }
 }
 

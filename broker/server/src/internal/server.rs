@@ -12,7 +12,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::wire::{
-    BrokerIdentity, FRAME_BYTES_MAX, HELLO_BYTES_MAX, Hello, Reply, Request, frame, read_frame,
+    BrokerIdentity, FRAME_BYTES_MAX, HELLO_BYTES_MAX, Hello, Purpose, Reply, Request, frame,
+    read_frame,
 };
 
 /// How long somebody who connects may take to say who it is.
@@ -30,6 +31,9 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers `from`.
     fn handle(&self, from: &BrokerIdentity, request: Request)
     -> impl Future<Output = Reply> + Send;
+
+    /// Takes a connection over on which `from` speaks Kafka's protocol.
+    fn adopt(&self, from: &BrokerIdentity, stream: TcpStream);
 }
 
 /// The internal listener.
@@ -94,11 +98,17 @@ async fn converse<H: Handler>(stream: TcpStream, handler: Arc<H>) -> io::Result<
         return Ok(());
     };
     let identity = handler.identity();
-    let mut answer = Hello::new(identity.clone());
+    let mut answer = Hello::new(identity.clone(), hello.purpose);
     answer.refusal = hello.objection(&identity);
     output.write_all(&frame(0, &answer)?).await?;
     if let Some(reason) = answer.refusal {
         tracing::warn!(reason, "internal listener: refused");
+        return Ok(());
+    }
+    if hello.purpose == Purpose::Kafka {
+        // Nothing was sent before the answer.
+        let stream = input.into_inner().reunite(output);
+        handler.adopt(&hello.identity, stream.map_err(io::Error::other)?);
         return Ok(());
     }
     let from = Arc::new(hello.identity);

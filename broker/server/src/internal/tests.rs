@@ -7,8 +7,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 
 use super::wire::{
-    BrokerIdentity, FRAME_BYTES_MAX, HELLO_BYTES_MAX, Hello, NodeStatus, Reply, Request, VERSION,
-    frame, read_frame,
+    BrokerIdentity, FRAME_BYTES_MAX, HELLO_BYTES_MAX, Hello, NodeStatus, Purpose, Reply, Request,
+    VERSION, frame, read_frame,
 };
 use super::{Handler, Internal, Peer, PeerError};
 
@@ -35,6 +35,8 @@ impl Handler for Slow {
     fn identity(&self) -> BrokerIdentity {
         broker(1, Some("c"))
     }
+
+    fn adopt(&self, _: &BrokerIdentity, _: TcpStream) {}
 
     async fn handle(&self, from: &BrokerIdentity, _: Request) -> Reply {
         match from.broker_id.get() {
@@ -143,7 +145,7 @@ async fn what_is_no_hello_ends_the_connection() {
 #[tokio::test]
 async fn a_version_that_is_not_spoken_is_refused_with_what_to_do() {
     let (address, _stop) = listening().await;
-    let mut hello = Hello::new(broker(2, None));
+    let mut hello = Hello::new(broker(2, None), Purpose::Requests);
     (hello.version_min, hello.version_max) = (VERSION + 1, VERSION + 2);
     let frame = frame(0, &hello).expect("small");
     let answer = answer_to(&address, &frame).await;

@@ -17,7 +17,7 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
     VoteRequest, VoteResponse,
 };
-use protocol::model::BrokerId;
+use protocol::model::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, TopicIdPartition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -59,18 +59,30 @@ pub struct Hello {
     pub version_max: u16,
     /// Who it is.
     pub identity: BrokerIdentity,
+    /// What the connection is for, of who calls.
+    pub purpose: Purpose,
     /// Why it will not talk, of who was called.
     pub refusal: Option<String>,
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// Requests and replies of this protocol.
+    Requests,
+    /// Kafka's protocol follows, for a follower.
+    Kafka,
+}
+
 impl Hello {
     /// That of a broker of this version.
-    pub fn new(identity: BrokerIdentity) -> Hello {
+    pub fn new(identity: BrokerIdentity, purpose: Purpose) -> Hello {
         Hello {
             magic: MAGIC,
             version_min: VERSION_MIN,
             version_max: VERSION,
             identity,
+            purpose,
             refusal: None,
         }
     }
@@ -122,6 +134,21 @@ pub enum Request {
     Snapshot(VoterId, InstallSnapshotRequest<RaftTypes>),
     /// To the controller: a command.
     Submit(ControllerRequest),
+    /// To a leader: how far a follower is durable.
+    Progress(Progress),
+    /// To the controller: a life of a broker goes on.
+    Heartbeat(BrokerEpoch),
+    /// To a broker: it is answered after a while, and tells until then that the process is there.
+    Watch,
+}
+
+/// How far the replicas of one broker are durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The life of the broker.
+    pub broker_epoch: BrokerEpoch,
+    /// For each partition: the leadership that the replica follows, and has found its own log to agree with, and its durable end.
+    pub durable_ends: Vec<(TopicIdPartition, LeaderEpoch, Offset)>,
 }
 
 /// An answer.
@@ -141,6 +168,15 @@ pub enum Reply {
     Snapshot(Result<InstallSnapshotResponse<VoterId>, RaftError<VoterId, InstallSnapshotError>>),
     /// To [`Request::Submit`].
     Submitted(Result<Submitted, SubmitError>),
+    /// To [`Request::Watch`].
+    Heard,
+    /// To [`Request::Progress`]: what does not count yet, and may later, when the leader has heard of a leadership or of a life.
+    Progress(Vec<TopicIdPartition>),
+    /// To [`Request::Heartbeat`].
+    Heartbeat {
+        /// Whether the broker may not lead.
+        fenced: bool,
+    },
 }
 
 /// A frame, ready to be written.

@@ -26,8 +26,10 @@ pub const LOGGERS: &[&str] = &[
     "broker.data_dirs",
     "broker.follow",
     "broker.internal",
+    "broker.liveness",
     "broker.logging",
     "broker.net",
+    "broker.node",
     "broker.panics",
     "broker.partition",
     "broker.quorum",
@@ -42,8 +44,8 @@ pub const LOGGERS: &[&str] = &[
     "storage.log",
 ];
 
-/// What tells of its inner life where others tell of what matters: it says less than `root` has, unless it is given a level.
-const QUIET: (&str, LevelFilter) = ("openraft", LevelFilter::WARN);
+/// What tells of its inner life, and calls a voter that is away an error: it says nothing unless it is given a level. What matters of it, this crate says.
+const QUIET: (&str, LevelFilter) = ("openraft", LevelFilter::OFF);
 
 /// Loggers with a level of their own.
 const OWN_LEVELS_MAX: usize = 200;

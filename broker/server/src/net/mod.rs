@@ -43,7 +43,7 @@ pub use config::{ListenerConfig, NetConfig};
 pub use context::ConnectionContext;
 pub use memory_budget::{MemoryBudget, MemoryPermit};
 pub use observer::Observer;
-pub use server::{BindError, Server};
+pub use server::{BindError, Guest, PeerBroker, Server};
 pub use service::{Chunk, LaterReply, PausingReply, Reply, ResponseBytes, Service};
 
 #[cfg(test)]

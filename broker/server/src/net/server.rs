@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use protocol::model::BrokerId;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -51,7 +52,26 @@ pub struct Server {
     listeners: Vec<BoundListener>,
     admission: Arc<Admission>,
     config: NetConfig,
+    guests: (mpsc::Sender<Guest>, mpsc::Receiver<Guest>),
 }
+
+/// A connection that another listener has accepted, and that speaks Kafka's protocol from now on.
+#[derive(Debug)]
+pub struct Guest {
+    /// The connection.
+    pub stream: TcpStream,
+    /// What its requests find as the connection's [`PeerBroker`].
+    pub peer: PeerBroker,
+    /// The listener's name, for counters and logs.
+    pub listener_name: Arc<str>,
+}
+
+/// The broker at the other end of a connection that it has made to the internal listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerBroker(pub Option<BrokerId>);
+
+/// Connections that may wait to be taken over.
+const GUESTS_MAX: usize = 64;
 
 #[derive(Debug)]
 struct BoundListener {
@@ -80,7 +100,13 @@ impl Server {
             listeners: bound,
             admission,
             config,
+            guests: mpsc::channel(GUESTS_MAX),
         })
+    }
+
+    /// Where connections of other listeners are handed over.
+    pub fn guests(&self) -> mpsc::Sender<Guest> {
+        self.guests.0.clone()
     }
 
     /// Who says how many connections there may be.
@@ -126,6 +152,12 @@ impl Server {
             };
             acceptors.spawn(acceptor.run(listener.socket));
         }
+        let host = Host {
+            shared,
+            stopping,
+            connections: JoinSet::new(),
+        };
+        acceptors.spawn(host.run(self.guests.1));
         shutdown.await;
         drop(stop);
         while acceptors.join_next().await.is_some() {}
@@ -275,6 +307,47 @@ impl Acceptor {
         if !is_of_one_connection {
             tokio::time::sleep(ACCEPT_BACKOFF).await;
         }
+    }
+}
+
+/// Owns connections that others have accepted.
+struct Host {
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<()>,
+    connections: JoinSet<()>,
+}
+
+impl Host {
+    async fn run(mut self, mut guests: mpsc::Receiver<Guest>) {
+        let mut stopped = stopping(self.stopping.clone());
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stopped => break,
+                Some(_) = self.connections.join_next() => {}
+                Some(guest) = guests.recv() => self.take_in(guest),
+            }
+        }
+        while self.connections.join_next().await.is_some() {}
+    }
+
+    fn take_in(&mut self, guest: Guest) {
+        let Guest {
+            stream,
+            peer,
+            listener_name,
+        } = guest;
+        let Ok(address) = stream.peer_addr() else {
+            // It is gone already.
+            return;
+        };
+        let local = stream.local_addr().unwrap_or(address);
+        let id = next_connection_id();
+        let mut context = ConnectionContext::new(id, listener_name, address, local, true);
+        *context.state::<PeerBroker>() = peer;
+        let stopping = stopping(self.stopping.clone());
+        let connection = Connection::new(self.shared.clone(), stream, context, stopping);
+        self.connections.spawn(connection.run());
     }
 }
 

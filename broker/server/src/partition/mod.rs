@@ -65,6 +65,15 @@ pub enum PartitionRead {
     Files,
 }
 
+/// Who reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// What is committed.
+    Consumer,
+    /// All there is.
+    Follower,
+}
+
 struct State {
     leader: Leader,
     waiters: Waiters,
@@ -241,12 +250,19 @@ impl Partition {
         self.tell(Told::default(), &effects);
     }
 
-    /// A follower says, with a fetch whose log does not diverge, how far it is durable.
-    pub fn on_report(&self, report: FollowerReport) -> Result<(), ReportError> {
+    /// A follower of this leadership, whose log agrees with this one, says how far it is durable.
+    pub fn on_report(
+        &self,
+        leader_epoch: LeaderEpoch,
+        report: FollowerReport,
+    ) -> Result<(), ReportError> {
         let mut effects = Vec::new();
         let now_ms = (self.leading.now_ms)();
         let told = {
             let mut state = self.state.lock();
+            if state.leader.view().leader_epoch != leader_epoch || state.closed.is_some() {
+                return Err(ReportError::OtherLeadership);
+            }
             state.leader.on_report(now_ms, report, &mut effects)?;
             state.commit(&effects)
         };
@@ -303,12 +319,18 @@ impl Partition {
         if let Some(code) = state.closed {
             return Err(code);
         }
+        if !state.leader.can_commit() {
+            return Err(ErrorCode::NotEnoughReplicas);
+        }
         let leader_epoch = state.leader.view().leader_epoch;
         let appended = self.log.append(batch, header, leader_epoch, now_ms, hold);
         if let Ok(appended) = &appended
             && appended.duplicate.is_none()
         {
             state.leader.on_append(appended.end);
+            for wait in state.waiters.on_append() {
+                wait.wake();
+            }
         }
         appended.map_err(|error| match error {
             AppendError::Producer(ProducerError::Fenced { .. }) => ErrorCode::InvalidProducerEpoch,
@@ -354,14 +376,34 @@ impl Partition {
         }
     }
 
+    /// Tells `wait`, of a follower, once when the log is longer than `seen`.
+    pub fn when_appended(&self, seen: Offset, wait: &Arc<FetchWait>) {
+        let is_there = {
+            let mut state = self.state.lock();
+            let is_there = state.closed.is_some() || self.log.offsets().end > seen;
+            if !is_there {
+                state.waiters.add_replica(Arc::clone(wait));
+            }
+            is_there
+        };
+        if is_there {
+            wait.wake();
+        }
+    }
+
     /// Forgets a fetch that gave up waiting.
     pub fn forget_fetch(&self, wait: &Arc<FetchWait>) {
         self.state.lock().waiters.remove_fetch(wait);
     }
 
-    /// Reads committed batches from `offset` on, from memory. Never blocks.
-    pub fn read(&self, offset: Offset, max_bytes: usize) -> Result<PartitionRead, ErrorCode> {
-        let end = self.readable_end()?;
+    /// Reads batches from `offset` on, as far as `reader` may, from memory. Never blocks.
+    pub fn read(
+        &self,
+        reader: Reader,
+        offset: Offset,
+        max_bytes: usize,
+    ) -> Result<PartitionRead, ErrorCode> {
+        let end = self.readable_end(reader)?;
         match self.log.read_tail(offset, end, max_bytes) {
             Ok(TailRead::Batches(batches)) => Ok(PartitionRead::Batches(batches)),
             Ok(TailRead::Files) => Ok(PartitionRead::Files),
@@ -370,8 +412,13 @@ impl Partition {
     }
 
     /// The same from files. Blocks on the disk.
-    pub fn read_files(&self, offset: Offset, max_bytes: usize) -> Result<Vec<Bytes>, ErrorCode> {
-        let end = self.readable_end()?;
+    pub fn read_files(
+        &self,
+        reader: Reader,
+        offset: Offset,
+        max_bytes: usize,
+    ) -> Result<Vec<Bytes>, ErrorCode> {
+        let end = self.readable_end(reader)?;
         self.log
             .read_files(offset, end, max_bytes)
             .map_err(|error| read_code(&error))
@@ -393,12 +440,13 @@ impl Partition {
     }
 
     /// What bounds a read.
-    fn readable_end(&self) -> Result<Offset, ErrorCode> {
+    fn readable_end(&self, reader: Reader) -> Result<Offset, ErrorCode> {
         let state = self.state.lock();
-        match state.closed {
-            Some(code) => Err(code),
+        match (state.closed, reader) {
+            (Some(code), _) => Err(code),
             // An offset between high watermark and log end is no error: there is nothing to read there yet.
-            None => Ok(state.leader.high_watermark()),
+            (None, Reader::Consumer) => Ok(state.leader.high_watermark()),
+            (None, Reader::Follower) => Ok(self.log.offsets().end),
         }
     }
 

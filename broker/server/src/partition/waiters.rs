@@ -87,6 +87,8 @@ pub(super) struct Waiters {
     /// By the offset waited for, growing.
     produces: VecDeque<(Offset, Arc<PartitionsWait>, usize)>,
     fetches: Vec<Arc<FetchWait>>,
+    /// Followers that wait for more to be appended.
+    replicas: Vec<Arc<FetchWait>>,
 }
 
 /// Those to be told, once no lock is held.
@@ -103,8 +105,17 @@ impl Waiters {
         self.fetches.push(wait);
     }
 
+    pub(super) fn add_replica(&mut self, wait: Arc<FetchWait>) {
+        self.replicas.push(wait);
+    }
+
+    pub(super) fn on_append(&mut self) -> Vec<Arc<FetchWait>> {
+        std::mem::take(&mut self.replicas)
+    }
+
     pub(super) fn remove_fetch(&mut self, wait: &Arc<FetchWait>) {
         self.fetches.retain(|other| !Arc::ptr_eq(other, wait));
+        self.replicas.retain(|other| !Arc::ptr_eq(other, wait));
     }
 
     pub(super) fn on_high_watermark(&mut self, high_watermark: Offset) -> Told {
@@ -125,6 +136,8 @@ impl Waiters {
             .drain(..)
             .map(|(_, wait, slot)| (wait, slot))
             .collect();
-        (produces, std::mem::take(&mut self.fetches))
+        let mut fetches = std::mem::take(&mut self.fetches);
+        fetches.append(&mut self.replicas);
+        (produces, fetches)
     }
 }

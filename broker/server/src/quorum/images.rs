@@ -4,10 +4,14 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use broker_controller::{Applied, MetadataDelta, MetadataImage, MetadataRecord};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// Reacts to a new image before anybody is answered because of it.
 pub trait ImageListener: Send + Sync {
+    /// Begins with this image. The next one it hears of is the one after.
+    fn begin(&self, image: &Arc<MetadataImage>);
+
     /// The image is about to change by `delta`: what is new in it is made.
     fn on_image(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta);
 
@@ -28,6 +32,8 @@ pub struct Version {
 pub struct Images {
     newest: ArcSwap<Version>,
     listener: OnceLock<Arc<dyn ImageListener>>,
+    /// Held from one image to the next.
+    order: Mutex<()>,
     /// The index of the last entry that was applied, whatever it was about.
     applied: watch::Sender<u64>,
 }
@@ -38,12 +44,15 @@ impl Images {
         Images {
             newest: ArcSwap::from_pointee(version),
             listener: OnceLock::new(),
+            order: Mutex::new(()),
             applied: watch::Sender::new(applied),
         }
     }
 
-    /// Names who reacts to new images. Once. What is applied meanwhile it does not hear of: it begins with [`Images::newest`].
+    /// Names who reacts to images from the newest on. Once. Done means: it has begun.
     pub fn set_listener(&self, listener: Arc<dyn ImageListener>) {
+        let _order = self.order.lock();
+        listener.begin(&self.newest().image);
         assert!(
             self.listener.set(listener).is_ok(),
             "images have one listener"
@@ -57,6 +66,7 @@ impl Images {
 
     /// Applies the records of the entry at `index`. Done means: published, and reacted to.
     pub fn apply(&self, index: u64, records: &[MetadataRecord]) {
+        let _order = self.order.lock();
         let Applied { image, delta } = self.newest.load().image.apply(records);
         self.publish(
             Version {
@@ -69,6 +79,7 @@ impl Images {
 
     /// Takes over a snapshot.
     pub fn replace(&self, version: Version) {
+        let _order = self.order.lock();
         let delta = MetadataDelta::between(&self.newest.load().image, &version.image);
         self.publish(version, &delta);
     }

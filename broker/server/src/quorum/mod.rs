@@ -128,7 +128,7 @@ impl<Q: MetadataQuorum> Metadata<Q> {
         &self.quorum
     }
 
-    /// Names who reacts to new images. Once.
+    /// Names who reacts to images from the newest on. Once. Done means: it has begun.
     pub fn set_listener(&self, listener: Arc<dyn ImageListener>) {
         self.images.set_listener(listener);
     }

@@ -1,8 +1,16 @@
-//! Replication: what leaders on this broker propose to the controller.
+//! Replication between brokers: replicas that follow, and what leaders here propose to the controller.
 
+mod fetcher;
+mod followed;
+mod peers;
+mod progress;
 mod proposals;
 mod view;
 
+pub use fetcher::Fetchers;
+pub use followed::{Fetched, Followed, Position, Stopped};
+pub use peers::{BrokerPeers, INTERNAL};
+pub use progress::ProgressSink;
 pub use proposals::{Proposals, ProposalsInbox};
 pub use view::view_of;
 

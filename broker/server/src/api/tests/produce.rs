@@ -19,7 +19,7 @@ use protocol::model::{Offset, Uuid};
 
 use super::super::Answer;
 use super::super::topics::text;
-use crate::partition::PartitionRead;
+use crate::partition::{PartitionRead, Reader};
 use crate::testing::{TestBroker, decoded, finished};
 
 const VERSION: i16 = 13;
@@ -216,7 +216,7 @@ async fn a_codec_counts_for_the_batches_that_come_after_it_was_set() {
         let answer = &produced.responses[0].partition_responses[0];
         assert_eq!(answer.error_code, 0, "{answer:?}");
         let partition = broker.partition(topic, 0).expect("a partition");
-        let read = partition.read(Offset::new(answer.base_offset), 1);
+        let read = partition.read(Reader::Consumer, Offset::new(answer.base_offset), 1);
         let Ok(PartitionRead::Batches(batches)) = read else {
             panic!("it is not in memory: {read:?}");
         };

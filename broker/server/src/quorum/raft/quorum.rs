@@ -37,8 +37,8 @@ pub struct RaftTiming {
 impl Default for RaftTiming {
     fn default() -> RaftTiming {
         RaftTiming {
-            heartbeat: Duration::from_millis(100),
-            election: Duration::from_millis(500),
+            heartbeat: Duration::from_millis(50),
+            election: Duration::from_millis(250),
             snapshot_entries: 5_000,
         }
     }
@@ -208,6 +208,12 @@ impl RaftQuorum {
         changed.map(drop).map_err(|error| failed(&error))
     }
 
+    /// Tells the controller, on another broker, something. `None` if it is not heard.
+    pub async fn tell_controller(&self, request: &Request, patience: Duration) -> Option<Reply> {
+        let peer = self.controller_peer()?;
+        peer.ask(request, patience).await.ok()
+    }
+
     /// Answers another voter.
     pub async fn answer(&self, request: Request) -> Reply {
         let Some(raft) = self.raft.get() else {
@@ -222,7 +228,11 @@ impl RaftQuorum {
             Request::Append(_, request) => Reply::Append(raft.append_entries(request).await),
             Request::Vote(_, request) => Reply::Vote(raft.vote(request).await),
             Request::Snapshot(_, request) => Reply::Snapshot(raft.install_snapshot(request).await),
-            Request::Status | Request::Submit(_) => Reply::NotReady,
+            Request::Status
+            | Request::Submit(_)
+            | Request::Progress(_)
+            | Request::Heartbeat(_)
+            | Request::Watch => Reply::NotReady,
         }
     }
 

@@ -28,6 +28,8 @@ impl Handler for Answering {
         self.1.clone()
     }
 
+    fn adopt(&self, _: &BrokerIdentity, _: tokio::net::TcpStream) {}
+
     async fn handle(&self, _: &BrokerIdentity, request: Request) -> Reply {
         self.0.answer(request).await
     }

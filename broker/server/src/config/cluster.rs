@@ -1,0 +1,52 @@
+//! The other nodes of the cluster: `peers` and `internal.listen`.
+
+use std::collections::BTreeMap;
+
+use super::error::Problem;
+use super::listener::Endpoint;
+use super::settings::Settings;
+
+/// The other nodes of the cluster, and where they reach this one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClusterConfig {
+    /// `peers`: host and port of each voter's internal listener, by `node.id`. Empty for a node that is a cluster of its own.
+    pub peers: BTreeMap<i32, (String, u16)>,
+    /// `internal.listen`, or as `peers` says.
+    pub internal_listen: Option<(String, u16)>,
+}
+
+const PEERS: &str = "peers";
+
+impl ClusterConfig {
+    pub(super) fn from_settings(settings: &Settings) -> Result<ClusterConfig, Problem> {
+        let problem = |message| Problem::new(&settings.get(PEERS).origin, PEERS, message);
+        let mut peers = BTreeMap::new();
+        for text in settings.list(PEERS) {
+            let parsed = parse(text)
+                .ok_or_else(|| problem(format!("expected ID@HOST:PORT, found \"{text}\"")));
+            let (id, address) = parsed?;
+            if peers.insert(id, address).is_some() {
+                return Err(problem(format!("node {id} is there twice")));
+            }
+        }
+        let own: i32 = settings.number("node.id");
+        if !peers.is_empty() && !peers.contains_key(&own) {
+            return Err(problem(format!(
+                "this node, {own} (node.id), is not among them"
+            )));
+        }
+        let listen = settings.text("internal.listen");
+        let listen = listen.and_then(|text| Endpoint::parse_host_port(&text).ok());
+        Ok(ClusterConfig {
+            internal_listen: listen.or_else(|| peers.get(&own).cloned()),
+            peers,
+        })
+    }
+}
+
+fn parse(text: &str) -> Option<(i32, (String, u16))> {
+    let (id, address) = text.split_once('@')?;
+    let id = id.parse().ok().filter(|id| *id >= 0)?;
+    let (host, port) = Endpoint::parse_host_port(address).ok()?;
+    (!host.is_empty() && port > 0).then_some((id, (host, port)))
+}

@@ -1,0 +1,306 @@
+//! Fetching from leaders, over Kafka's protocol: one task and one connection for each broker that leads what is followed here. Kafka's `ReplicaFetcherThread`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use parking_lot::Mutex;
+use protocol::ErrorCode;
+use protocol::messages::fetch_request::{FetchPartition, FetchTopic, ReplicaState};
+use protocol::messages::{ApiKey, BrokerId as WireBrokerId, FetchRequest, FetchResponse};
+use protocol::model::{
+    BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicIdPartition,
+};
+use protocol::wire::{decode_body, encode_request_frame};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::followed::{Fetched, Followed, Position};
+use super::peers::BrokerPeers;
+use crate::broker::Partitions;
+use crate::clock::wall_clock_ms;
+
+/// The version of Fetch that is spoken between brokers.
+const VERSION: i16 = 17;
+/// How long a leader waits for records before it answers that there are none: `replica.fetch.wait.max.ms`.
+const WAIT_MS_MAX: i32 = 500;
+/// `replica.fetch.max.bytes`, and the same for all partitions of an answer.
+const PARTITION_BYTES_MAX: i32 = 1 << 20;
+const ANSWER_BYTES_MAX: i32 = 10 << 20;
+/// One batch may pass the limits; a frame that passes this is no answer.
+const FRAME_BYTES_MAX: usize = 256 << 20;
+/// A leader that is silent for so long, the time it may wait included, is connected to again.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// After an error the leader is left alone for so long, unless the metadata says something new.
+const BACKOFF: Duration = Duration::from_millis(50);
+
+/// The tasks that fetch.
+pub struct Fetchers {
+    id: BrokerId,
+    broker_epoch: BrokerEpoch,
+    peers: Arc<BrokerPeers>,
+    partitions: Weak<Partitions>,
+    by_leader: Mutex<HashMap<BrokerId, Fetcher>>,
+}
+
+struct Fetcher {
+    changed: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Fetcher {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Fetchers {
+    /// None yet.
+    pub fn new(
+        (id, broker_epoch): (BrokerId, BrokerEpoch),
+        peers: Arc<BrokerPeers>,
+        partitions: Weak<Partitions>,
+    ) -> Fetchers {
+        Fetchers {
+            id,
+            broker_epoch,
+            peers,
+            partitions,
+            by_leader: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The metadata has changed what is followed, or whom.
+    pub fn follow(&self) {
+        let Some(partitions) = self.partitions.upgrade() else {
+            return;
+        };
+        let leaders: std::collections::BTreeSet<BrokerId> = partitions
+            .all_followed()
+            .iter()
+            .filter_map(|followed| followed.leader())
+            .collect();
+        let mut by_leader = self.by_leader.lock();
+        by_leader.retain(|leader, _| leaders.contains(leader));
+        for leader in leaders {
+            let fetcher = by_leader.entry(leader).or_insert_with(|| {
+                let changed = Arc::new(Notify::new());
+                let loop_of = FetchLoop {
+                    id: self.id,
+                    broker_epoch: self.broker_epoch,
+                    leader,
+                    peers: Arc::clone(&self.peers),
+                    partitions: Weak::clone(&self.partitions),
+                    changed: Arc::clone(&changed),
+                };
+                Fetcher {
+                    changed,
+                    task: tokio::spawn(loop_of.run()),
+                }
+            });
+            fetcher.changed.notify_one();
+        }
+    }
+}
+
+struct FetchLoop {
+    id: BrokerId,
+    broker_epoch: BrokerEpoch,
+    leader: BrokerId,
+    peers: Arc<BrokerPeers>,
+    partitions: Weak<Partitions>,
+    changed: Arc<Notify>,
+}
+
+type Asked = BTreeMap<TopicIdPartition, (Arc<Followed>, Position)>;
+
+impl FetchLoop {
+    async fn run(self) {
+        loop {
+            if let Err(error) = self.converse().await {
+                tracing::debug!(leader = %self.leader, %error, "fetching from a leader ended");
+            }
+            let _ = tokio::time::timeout(BACKOFF, self.changed.notified()).await;
+        }
+    }
+
+    /// Fetches over one connection until it ends.
+    async fn converse(&self) -> io::Result<()> {
+        let Some(peer) = self.peers.get(self.leader) else {
+            return Ok(());
+        };
+        let connect = tokio::time::timeout(SILENCE_MAX, peer.connect_kafka());
+        let mut stream = connect.await?.map_err(io::Error::other)?;
+        for correlation_id in 0.. {
+            let asked = self.asked();
+            if asked.is_empty() {
+                // Until there is something to ask for.
+                self.changed.notified().await;
+                continue;
+            }
+            let request = self.request(&asked);
+            let frame = encode_request_frame(VERSION, correlation_id, Some("follower"), &request)
+                .map_err(io::Error::other)?;
+            let answer = async {
+                stream.write_all(&frame).await?;
+                read_answer(&mut stream, correlation_id).await
+            };
+            let answer = tokio::time::timeout(SILENCE_MAX, answer).await??;
+            let is_refused = self.take(asked, answer).await?;
+            if is_refused {
+                let _ = tokio::time::timeout(BACKOFF, self.changed.notified()).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be asked of this leader, and where each stands.
+    fn asked(&self) -> Asked {
+        let Some(partitions) = self.partitions.upgrade() else {
+            return Asked::new();
+        };
+        let followed = partitions.all_followed().into_iter();
+        followed
+            .filter_map(|it| {
+                let position = it.position(self.leader)?;
+                Some((it.id(), (it, position)))
+            })
+            .collect()
+    }
+
+    fn request(&self, asked: &Asked) -> FetchRequest {
+        let mut topics: Vec<FetchTopic> = Vec::new();
+        for (id, (_, position)) in asked {
+            let partition = FetchPartition::default()
+                .with_partition(id.partition.get())
+                .with_current_leader_epoch(position.leader_epoch.get())
+                .with_fetch_offset(position.end.get())
+                .with_last_fetched_epoch(position.last_epoch.map_or(-1, LeaderEpoch::get))
+                .with_log_start_offset(position.start.get())
+                .with_partition_max_bytes(PARTITION_BYTES_MAX);
+            match topics.last_mut() {
+                Some(topic) if topic.topic_id == id.topic_id.get() => {
+                    topic.partitions.push(partition)
+                }
+                _ => topics.push(
+                    FetchTopic::default()
+                        .with_topic_id(id.topic_id.get())
+                        .with_partitions(vec![partition]),
+                ),
+            }
+        }
+        let replica = ReplicaState::default()
+            .with_replica_id(WireBrokerId(self.id.get()))
+            .with_replica_epoch(self.broker_epoch.get());
+        FetchRequest::default()
+            .with_replica_state(replica)
+            .with_max_wait_ms(WAIT_MS_MAX)
+            .with_min_bytes(1)
+            .with_max_bytes(ANSWER_BYTES_MAX)
+            .with_session_id(0)
+            .with_session_epoch(-1)
+            .with_topics(topics)
+    }
+
+    /// Gives each its answer. Returns whether some were refused.
+    async fn take(&self, mut asked: Asked, answer: FetchResponse) -> io::Result<bool> {
+        if answer.error_code != ErrorCode::None.code() {
+            return Err(io::Error::other(format!("error {}", answer.error_code)));
+        }
+        let mut is_refused = false;
+        let mut taken = Vec::new();
+        for topic in answer.responses {
+            for mut partition in topic.partitions {
+                let id = TopicId::new(topic.topic_id)
+                    .zip(PartitionIndex::from_wire(partition.partition_index));
+                let id = id.map(|(topic_id, partition)| TopicIdPartition {
+                    topic_id,
+                    partition,
+                });
+                let Some((followed, position)) = id.and_then(|id| asked.remove(&id)) else {
+                    continue;
+                };
+                let diverging = &partition.diverging_epoch;
+                let fetched = match ErrorCode::from_code(partition.error_code) {
+                    Some(ErrorCode::None) if diverging.end_offset >= 0 => {
+                        let epoch = LeaderEpoch::from_wire(diverging.epoch);
+                        let epoch = epoch.unwrap_or(LeaderEpoch::new(0));
+                        Fetched::Diverging(epoch, Offset::new(diverging.end_offset))
+                    }
+                    Some(ErrorCode::None) => Fetched::Records {
+                        records: partition.records.take().unwrap_or_default(),
+                        high_watermark: Offset::new(partition.high_watermark.max(0)),
+                        log_start: Offset::new(partition.log_start_offset.max(0)),
+                    },
+                    Some(ErrorCode::OffsetOutOfRange)
+                        if partition.log_start_offset > position.end.get() =>
+                    {
+                        Fetched::BehindStart(Offset::new(partition.log_start_offset))
+                    }
+                    _ => {
+                        is_refused = true;
+                        continue;
+                    }
+                };
+                taken.push((followed, position, fetched));
+            }
+        }
+        // A log that is cut may block on the disk.
+        let blocking = taken
+            .iter()
+            .any(|(_, _, fetched)| !matches!(fetched, Fetched::Records { .. }));
+        let now_ms = wall_clock_ms();
+        let partitions = Weak::clone(&self.partitions);
+        let apply = move || {
+            for (followed, position, fetched) in taken {
+                followed.on_fetched(&position, fetched, now_ms);
+                if let Some(partitions) = partitions.upgrade() {
+                    partitions.begin_anew_if_due(&followed);
+                }
+            }
+        };
+        match blocking {
+            true => tokio::task::spawn_blocking(apply)
+                .await
+                .map_err(io::Error::other)?,
+            false => apply(),
+        }
+        Ok(is_refused)
+    }
+}
+
+async fn read_answer(stream: &mut TcpStream, correlation_id: i32) -> io::Result<FetchResponse> {
+    let length = usize::try_from(stream.read_u32().await?).map_err(io::Error::other)?;
+    if !(HEADER_BYTES..=FRAME_BYTES_MAX).contains(&length) {
+        return Err(io::Error::other(format!("an answer of {length} bytes")));
+    }
+    let mut frame = BytesMut::with_capacity(length.min(1 << 20));
+    while frame.len() < length {
+        let left = length - frame.len();
+        if (&mut *stream)
+            .take(left as u64)
+            .read_buf(&mut frame)
+            .await?
+            == 0
+        {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    let mut frame = frame.freeze();
+    let header = frame.split_to(HEADER_BYTES);
+    if header[..4] != correlation_id.to_be_bytes() || header[4] != 0 {
+        return Err(io::Error::other("an answer to another question"));
+    }
+    debug_assert_eq!(
+        protocol::wire::response::response_header_version(ApiKey::Fetch, VERSION),
+        1
+    );
+    decode_body(frame, VERSION).map_err(io::Error::other)
+}
+
+/// The correlation id, and no tagged fields.
+const HEADER_BYTES: usize = 5;

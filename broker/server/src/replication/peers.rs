@@ -1,0 +1,55 @@
+//! The ways to other brokers, as the metadata says where they are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use broker_controller::MetadataImage;
+use parking_lot::Mutex;
+use protocol::model::BrokerId;
+
+use crate::config::host_port;
+use crate::internal::Peer;
+use crate::internal::wire::BrokerIdentity;
+
+/// The name of the listener in registrations.
+pub const INTERNAL: &str = "INTERNAL";
+
+type Says = Arc<dyn Fn() -> BrokerIdentity + Send + Sync>;
+
+/// Connections to other brokers' internal listeners, made when they are needed.
+pub struct BrokerPeers {
+    says: Says,
+    image: Box<dyn Fn() -> Arc<MetadataImage> + Send + Sync>,
+    known: Mutex<HashMap<BrokerId, Arc<Peer>>>,
+}
+
+impl BrokerPeers {
+    /// `says` is who calls, and `image` the newest metadata.
+    pub fn new(
+        says: Says,
+        image: impl Fn() -> Arc<MetadataImage> + Send + Sync + 'static,
+    ) -> BrokerPeers {
+        BrokerPeers {
+            says,
+            image: Box::new(image),
+            known: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The way to a broker that is registered, where it says it is.
+    pub fn get(&self, id: BrokerId) -> Option<Arc<Peer>> {
+        let image = (self.image)();
+        let broker = image.broker(id)?;
+        let listener = broker.listeners.iter().find(|it| it.name == INTERNAL)?;
+        let address = host_port(&listener.host, listener.port);
+        let mut known = self.known.lock();
+        if let Some(peer) = known.get(&id)
+            && peer.address() == address
+        {
+            return Some(Arc::clone(peer));
+        }
+        let peer = Arc::new(Peer::new(address, Arc::clone(&self.says)));
+        known.insert(id, Arc::clone(&peer));
+        Some(peer)
+    }
+}

@@ -1,0 +1,112 @@
+//! What is there in the end, and what is wrong with it. The names of anomalies are those of Jepsen's tests of logs.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::Failed;
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+};
+
+use crate::{
+    PARTITIONS, TOPIC,
+    writer::{History, client},
+};
+
+/// How long reading everything may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(100);
+/// Of one kind so many are named.
+const NAMED_MAX: usize = 5;
+
+/// What each partition holds: numbers by offset.
+pub type Logs = BTreeMap<i32, BTreeMap<i64, i64>>;
+
+/// Reads all partitions from the begin to what is committed.
+pub fn read_all(bootstrap: &str) -> Result<Logs, Failed> {
+    let consumer: BaseConsumer = client(bootstrap)
+        .set("group.id", "check")
+        .set("enable.auto.commit", "false")
+        .create()?;
+    let mut list = TopicPartitionList::new();
+    let mut ends = BTreeMap::new();
+    for partition in 0..PARTITIONS {
+        let (_, end) = consumer.fetch_watermarks(TOPIC, partition, PATIENCE)?;
+        ends.insert(partition, end);
+        list.add_partition_offset(TOPIC, partition, Offset::Beginning)?;
+    }
+    consumer.assign(&list)?;
+    let mut logs: Logs = (0..PARTITIONS)
+        .map(|partition| (partition, BTreeMap::new()))
+        .collect();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let is_whole = |(partition, end): (&i32, &i64)| {
+            let last = logs[partition].last_key_value();
+            last.map_or(0, |(offset, _)| offset + 1) >= *end
+        };
+        if ends.iter().all(is_whole) {
+            return Ok(logs);
+        }
+        if Instant::now() > deadline {
+            return Err("what is committed cannot be read".into());
+        }
+        let Some(message) = consumer.poll(POLL) else {
+            continue;
+        };
+        // After an error it goes on by itself.
+        if let Ok(message) = message {
+            let number = message.payload_view::<str>().and_then(Result::ok);
+            let number = number.and_then(|it| it.parse().ok()).ok_or("no number")?;
+            let log = logs.entry(message.partition()).or_default();
+            log.insert(message.offset(), number);
+        }
+    }
+}
+
+/// What is wrong.
+pub fn anomalies(history: &History, logs: &Logs) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut tell = |name: &str, of: Vec<String>| {
+        if !of.is_empty() {
+            let some = of.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>();
+            found.push(format!(
+                "{name}: {} of them, as {}",
+                of.len(),
+                some.join("; ")
+            ));
+        }
+    };
+    let at = |it: &crate::writer::Acknowledged| logs[&it.partition].get(&it.offset).copied();
+    let lost = history.acknowledged.iter().filter(|it| at(it).is_none());
+    tell("lost-write", lost.map(|it| format!("{it:?}")).collect());
+    let other = history
+        .acknowledged
+        .iter()
+        .filter(|it| at(it).is_some_and(|number| number != it.number));
+    let text = |it: &crate::writer::Acknowledged| format!("{it:?} is {:?}", at(it));
+    tell("inconsistent-offsets", other.map(text).collect());
+    let (mut doubled, mut disordered) = (Vec::new(), Vec::new());
+    for (partition, log) in logs {
+        let mut seen = BTreeMap::new();
+        let mut before = -1;
+        for (offset, number) in log {
+            if let Some(first) = seen.insert(*number, *offset) {
+                doubled.push(format!(
+                    "{number} of partition {partition} at {first} and {offset}"
+                ));
+            } else if *number < before {
+                disordered.push(format!(
+                    "{number} of partition {partition} at {offset} behind {before}"
+                ));
+            }
+            before = *number;
+        }
+    }
+    tell("duplicate", doubled);
+    tell("int-nonmonotonic-send", disordered);
+    found
+}

@@ -1,0 +1,70 @@
+//! Several `holdfast` brokers that are one cluster.
+
+use crate::{Cluster, Holdfast, HoldfastConfig, PeerError, ports::Port};
+
+/// Brokers that were told of each other; their processes are killed on drop.
+#[derive(Debug)]
+pub struct HoldfastCluster {
+    nodes: Vec<Holdfast>,
+    // Held for as long as the brokers may come back.
+    _internal: Vec<Port>,
+}
+
+impl HoldfastCluster {
+    /// Starts `count` brokers, numbered from 1, each as `config` says, and waits until all are ready.
+    pub fn start(count: usize, config: &HoldfastConfig) -> Result<HoldfastCluster, PeerError> {
+        let internal = (0..count).map(|_| Port::claim());
+        let internal = internal.collect::<Result<Vec<_>, _>>()?;
+        let peers = internal.iter().zip(1..);
+        let peers: Vec<String> = peers
+            .map(|(port, id)| format!("{id}@{}", port.address()))
+            .collect();
+        let mut nodes = Vec::with_capacity(count);
+        for id in 1..=count {
+            let mut config = config.clone();
+            let of_node = ["--node-id".to_owned(), id.to_string()];
+            config.args.extend(of_node);
+            config.args.extend(["--peers".to_owned(), peers.join(",")]);
+            nodes.push(Holdfast::launch(config)?);
+        }
+        let mut cluster = HoldfastCluster {
+            nodes,
+            _internal: internal,
+        };
+        for node in &mut cluster.nodes {
+            node.wait_ready()?;
+        }
+        Ok(cluster)
+    }
+
+    /// A broker, from 0.
+    pub fn node(&mut self, at: usize) -> &mut Holdfast {
+        &mut self.nodes[at]
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+}
+
+impl Cluster for HoldfastCluster {
+    fn bootstrap(&self) -> String {
+        let addresses = self.nodes.iter().map(Cluster::bootstrap);
+        addresses.collect::<Vec<_>>().join(",")
+    }
+
+    fn name(&self) -> &'static str {
+        "holdfast"
+    }
+
+    fn log_tail(&self) -> String {
+        let tails = self.nodes.iter().map(Cluster::log_tail);
+        tails.collect::<Vec<_>>().join("\n")
+    }
+}
