@@ -8,7 +8,7 @@ use broker_controller::image::{PartitionImage, TopicImage};
 use broker_controller::{DirectoryId, MetadataDelta, MetadataImage};
 use parking_lot::{Mutex, RwLock};
 use protocol::ErrorCode;
-use protocol::model::{BrokerId, TopicId, TopicIdPartition};
+use protocol::model::{BrokerEpoch, BrokerId, TopicId, TopicIdPartition};
 use protocol::wire::versions::ApiVersionTable;
 
 use crate::api::fetch_sessions::FetchSessions;
@@ -31,6 +31,8 @@ pub struct Broker {
     pub settings: Arc<LiveSettings>,
     /// The node.
     pub id: BrokerId,
+    /// This life of it.
+    pub epoch: BrokerEpoch,
     /// The cluster, as Kafka prints its id.
     pub cluster_id: String,
     /// The cluster's metadata.

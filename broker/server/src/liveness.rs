@@ -27,6 +27,8 @@ use crate::replication::BrokerPeers;
 const HEARTBEAT: Duration = Duration::from_millis(200);
 /// `broker.session.timeout.ms`.
 const SESSION: Duration = Duration::from_millis(1_500);
+/// How long a stop waits until its leaderships are handed over.
+const HAND_OVER_MAX: Duration = Duration::from_secs(3);
 /// Between two looks of the controller.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long a broker keeps the question open that only tells the controller that it is there.
@@ -53,6 +55,24 @@ impl Sessions {
 }
 
 type Cluster = Arc<Metadata<RaftQuorum>>;
+
+/// Hands the leaderships of this life on before it ends. Done means: the controller has fenced it; or it did not answer in time, and will notice.
+pub async fn hand_over(
+    (broker_id, broker_epoch): (BrokerId, BrokerEpoch),
+    metadata: &Metadata<RaftQuorum>,
+) {
+    let fence = FenceBroker {
+        broker_id,
+        broker_epoch,
+    };
+    match tokio::time::timeout(HAND_OVER_MAX, metadata.submit(&fence)).await {
+        Ok(Ok(Ok(()))) => tracing::info!("leaderships are handed over"),
+        Ok(Ok(Err(error)) | Err(error)) => {
+            tracing::warn!(%error, "leaderships are not handed over")
+        }
+        Err(_) => tracing::warn!("leaderships are not handed over: no controller answers"),
+    }
+}
 
 /// Sends heartbeats of this life for as long as it is polled.
 pub async fn send_heartbeats(
@@ -117,7 +137,10 @@ pub async fn fence_the_dead(
             });
             continue;
         }
-        let since = *since.get_or_insert(now);
+        let since = *since.get_or_insert_with(|| {
+            tracing::info!("this broker is the controller");
+            now
+        });
         let image = metadata.image();
         watched.retain(|_, task| !task.is_finished());
         for broker in image.brokers().filter(|broker| !broker.fenced) {

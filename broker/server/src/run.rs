@@ -28,7 +28,7 @@ use crate::coordinator::Groups;
 use crate::data_dirs::{DataDirs, DirectoryConfigs, Opening, offline};
 use crate::follow::Follower;
 use crate::internal::Handler;
-use crate::liveness::{fence_the_dead, send_heartbeats};
+use crate::liveness::{fence_the_dead, hand_over, send_heartbeats};
 use crate::logging;
 use crate::metrics::{JournalMetrics, Metrics};
 use crate::net::admission::Admission;
@@ -215,12 +215,16 @@ pub async fn run(
     let stop = {
         let readiness = readiness.clone();
         let broker = Arc::clone(&broker);
+        let together = &together;
         async move {
             tokio::select! {
                 () = stop => {}
                 reason = offline::follow(&broker) => drop(failed.send(reason)),
             }
             readiness.send_replace(Readiness::NotReady("stopping".into()));
+            if together.end_heartbeats().await {
+                hand_over((broker.id, broker.epoch), &broker.metadata).await;
+            }
             // Members that wait for a rebalance would hold the stop up.
             broker.groups.close();
         }
@@ -475,7 +479,7 @@ pub(crate) async fn begin(
         let fencing = fence_the_dead(id, Arc::clone(&metadata), peers, Arc::clone(sessions));
         tokio::spawn(fencing);
         let heartbeats = send_heartbeats(life, Arc::clone(&metadata), Arc::clone(sessions));
-        tokio::spawn(heartbeats);
+        together.set_heartbeats(tokio::spawn(heartbeats));
         let quorum = Arc::clone(metadata.quorum());
         tokio::spawn(async move { founding.tend(&quorum).await });
     }
@@ -496,6 +500,7 @@ pub(crate) async fn begin(
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             requests.queued_bytes_max / RECORD_WORK_SHARE,
         ),
+        epoch: broker_epoch,
         producer_ids: ProducerIds::new(id, broker_epoch),
         settings,
         loggers: logging::loggers(),

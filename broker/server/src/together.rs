@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use broker_controller::ClusterId;
 use broker_controller::record::Listener;
+use parking_lot::Mutex;
 use protocol::model::{BrokerId, Uuid};
 use storage::data_dir::Meta;
 use storage::io::Io;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::config::{ClusterConfig, host_port};
 use crate::internal::{Handler, Internal, Peer};
@@ -27,6 +29,8 @@ pub struct Together {
     /// Where others reach it, if anybody does.
     pub listener: Option<Listener>,
     stop: watch::Sender<bool>,
+    /// Ends with this life of the broker, before it hands over what it leads.
+    heartbeats: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Together {
@@ -78,6 +82,7 @@ impl Together {
             founding,
             listener,
             stop,
+            heartbeats: Mutex::new(None),
         })
     }
 
@@ -101,6 +106,22 @@ impl Together {
             host: listener.map_or_else(String::new, |it| it.host.clone()),
             port: listener.map_or(0, |it| it.port),
         }
+    }
+
+    /// Heartbeats are sent from now on, by this task.
+    pub fn set_heartbeats(&self, task: JoinHandle<()>) {
+        *self.heartbeats.lock() = Some(task);
+    }
+
+    /// Sends no more heartbeats. False if there were none: nobody is there to take over.
+    pub async fn end_heartbeats(&self) -> bool {
+        let task = self.heartbeats.lock().take();
+        let Some(task) = task else {
+            return false;
+        };
+        task.abort();
+        let _ = task.await;
+        true
     }
 
     /// Answers nobody any more.

@@ -2,10 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     time::{Duration, Instant},
 };
 
 use libtest_mimic::Failed;
+use peer::HoldfastCluster;
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -19,6 +21,10 @@ use crate::{
 /// How long reading everything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
+/// Of a batch's header as much as is looked at: base offset, length, and the last record's place.
+const BATCH_HEADER_BYTES: usize = 27;
+/// The length counts what follows it.
+const LENGTH_END: usize = 12;
 /// Of one kind so many are named.
 const NAMED_MAX: usize = 5;
 
@@ -109,4 +115,65 @@ pub fn anomalies(history: &History, logs: &Logs) -> Vec<String> {
     tell("duplicate", doubled);
     tell("int-nonmonotonic-send", disordered);
     found
+}
+
+/// Replicas whose bytes differ where everything is committed: stops all brokers, and looks into their files.
+pub fn differing_replicas(
+    cluster: &mut HoldfastCluster,
+    logs: &Logs,
+) -> Result<Vec<String>, Failed> {
+    for at in 0..cluster.len() {
+        cluster.node(at).stop()?;
+    }
+    let mut found = Vec::new();
+    for (partition, log) in logs {
+        let mut first: Option<Vec<u8>> = None;
+        for at in 0..cluster.len() {
+            let directory = cluster
+                .node(at)
+                .data_dir()
+                .join(format!("{TOPIC}-{partition}"));
+            let committed = committed_bytes(&directory, log.len())?;
+            let of = format!("partition {partition} of broker {}", at + 1);
+            match (&first, committed) {
+                (_, None) => found.push(format!("unseen: {of} has not all that is committed")),
+                (None, committed) => first = committed,
+                (Some(first), Some(other)) if *first != other => {
+                    found.push(format!("replicas that differ: {of}"));
+                }
+                (Some(_), Some(_)) => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The bytes of the batches before an offset, from all segments; `None` if they end before.
+fn committed_bytes(directory: &Path, end: usize) -> Result<Option<Vec<u8>>, Failed> {
+    let mut segments = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|it| it == "log") {
+            segments.push(path);
+        }
+    }
+    segments.sort();
+    let mut bytes = Vec::new();
+    for segment in segments {
+        bytes.extend(std::fs::read(segment)?);
+    }
+    let mut at = 0;
+    loop {
+        let Some(header) = bytes.get(at..at + BATCH_HEADER_BYTES) else {
+            return Ok(None);
+        };
+        let length = u32::from_be_bytes(header[8..12].try_into()?);
+        let last = u32::from_be_bytes(header[23..27].try_into()?);
+        let base = i64::from_be_bytes(header[..8].try_into()?);
+        at += LENGTH_END + usize::try_from(length)?;
+        if usize::try_from(base + i64::from(last) + 1)? >= end {
+            bytes.truncate(at);
+            return Ok(Some(bytes));
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Three brokers under faults, and a history of what was acknowledged: nothing of it is lost, doubled, or in another order.
 //!
-//! `HOLDFAST_FAULTS_SECONDS` says for how long (default 30), `HOLDFAST_FAULTS_SEED` repeats the choices of a run, though not its timing.
+//! `HOLDFAST_FAULTS_SECONDS` says for how long (default 30), `HOLDFAST_FAULTS_SEED` repeats the choices of a run, though not its timing, and
+//! `HOLDFAST_FAULTS_ONLY` is the name of the one fault that happens.
 
 mod check;
 mod schedule;
@@ -71,8 +72,12 @@ fn run(cluster: &mut HoldfastCluster, seconds: u64, seed: u64) -> Result<(), Fai
         let deadline = Instant::now() + Duration::from_secs(seconds);
         let mut counts = Vec::new();
         let mut outcome = Ok(());
+        let only = env::var("HOLDFAST_FAULTS_ONLY").ok();
         while Instant::now() < deadline && outcome.is_ok() {
             let fault = Fault::draw(&mut random);
+            if only.as_ref().is_some_and(|only| *only != fault.name()) {
+                continue;
+            }
             counts.push(fault.name());
             outcome = fault.happen(cluster, &mut random);
         }
@@ -87,7 +92,8 @@ fn run(cluster: &mut HoldfastCluster, seconds: u64, seed: u64) -> Result<(), Fai
     let history = history?;
     counts_of(&counts);
     let read = check::read_all(&bootstrap)?;
-    let anomalies = check::anomalies(&history, &read);
+    let mut anomalies = check::anomalies(&history, &read);
+    anomalies.extend(check::differing_replicas(cluster, &read)?);
     eprintln!(
         "faults: {} acknowledged of {} sent, longest wait {:.1} s",
         history.acknowledged.len(),

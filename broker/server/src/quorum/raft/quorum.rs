@@ -38,7 +38,7 @@ impl Default for RaftTiming {
     fn default() -> RaftTiming {
         RaftTiming {
             heartbeat: Duration::from_millis(50),
-            election: Duration::from_millis(250),
+            election: Duration::from_millis(150),
             snapshot_entries: 5_000,
         }
     }
