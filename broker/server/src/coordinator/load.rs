@@ -20,15 +20,16 @@ pub(super) fn load<C: RecordFormat>(
     mut coordinator: C,
 ) -> Result<(C, Offset), String> {
     let offsets = partition.offsets();
-    // What is in the log when the leadership begins is committed, or will be: nothing of it can be taken back here.
-    let end = offsets.high_watermark;
+    // What is in the log when the leadership begins is committed, whether this broker has heard so or not, or will be: nothing of it can be taken back here.
+    // Nobody is answered before it is.
+    let end = offsets.log_end;
     let mut at = offsets.log_start;
     let mut count = 0u64;
     while at < end {
-        let read = partition.read(Reader::Consumer, at, READ_BYTES);
+        let read = partition.read(Reader::Follower, at, READ_BYTES);
         let chunks = match read {
             Ok(PartitionRead::Batches(chunks)) => Ok(chunks),
-            Ok(PartitionRead::Files) => partition.read_files(Reader::Consumer, at, READ_BYTES),
+            Ok(PartitionRead::Files) => partition.read_files(Reader::Follower, at, READ_BYTES),
             Err(code) => Err(code),
         };
         let chunks = chunks.map_err(|code| format!("reading at offset {at}: {}", code.name()))?;

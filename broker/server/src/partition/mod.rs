@@ -70,7 +70,7 @@ pub enum PartitionRead {
 pub enum Reader {
     /// What is committed.
     Consumer,
-    /// All there is.
+    /// All there is; also for a coordinator that is loaded, whose answers wait until that is committed.
     Follower,
 }
 
