@@ -139,6 +139,12 @@ impl Leader {
         self.ends.high_watermark
     }
 
+    /// Whether all that was there when the leadership began is committed: until then the high watermark may lie behind what consumers have seen of the leader before
+    /// (KIP-207).
+    pub fn is_settled(&self) -> bool {
+        self.ends.high_watermark >= self.start
+    }
+
     /// What is on the disk here.
     pub fn durable_end(&self) -> Offset {
         self.ends.durable_end

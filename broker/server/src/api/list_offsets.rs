@@ -8,6 +8,9 @@
 //! | -5, -6 | none: there is no tier (KIP-1005, KIP-1023) |
 //! | 0 and above | the first record at or after that time |
 //!
+//! Right after an election the high watermark may be behind what consumers have seen: until it is not, its end, and a time that nothing before it has, are not told
+//! (KIP-207).
+//!
 //! A partition that is asked for more than once is refused, and answered once.
 
 use std::collections::BTreeMap;
@@ -41,6 +44,9 @@ pub const API: Api = Api {
 
 /// The first version that tells the leader epoch.
 const LEADER_EPOCH_MIN: i16 = 4;
+
+/// The first version of OFFSET_NOT_AVAILABLE.
+const NOT_AVAILABLE_MIN: i16 = 5;
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -128,7 +134,13 @@ fn respond(broker: &Broker, head: &Head, request: &ListOffsetsRequest) -> Respon
                     let partition = find_partition(broker, id, wanted.partition_index)?;
                     partition.check_epoch(LeaderEpoch::from_wire(wanted.current_leader_epoch))?;
                     let end = visible_end(&partition, request.isolation_level)?;
-                    find(&partition, end, wanted.timestamp, head.version)
+                    // Looked at first: it does not become unsettled again.
+                    let is_settled = partition.is_settled();
+                    let found = find(&partition, end, wanted.timestamp, head.version)?;
+                    match is_settled || is_certain(wanted.timestamp, &found) {
+                        true => Ok(found),
+                        false => Err(not_available(head.version)),
+                    }
                 }),
                 Some(_) => Err(ErrorCode::InvalidRequest),
             };
@@ -171,6 +183,23 @@ fn visible_end(partition: &Partition, isolation_level: i8) -> Result<Offset, Err
         READ_UNCOMMITTED => Ok(offsets.high_watermark),
         READ_COMMITTED => Ok(offsets.last_stable),
         _ => Err(ErrorCode::InvalidRequest),
+    }
+}
+
+/// Whether an answer is right whatever else is committed already.
+fn is_certain(timestamp: i64, found: &Found) -> bool {
+    match timestamp {
+        EARLIEST | EARLIEST_LOCAL | LATEST_TIERED | EARLIEST_PENDING_UPLOAD => true,
+        LATEST | MAX_TIMESTAMP => false,
+        _ => found.offset >= 0,
+    }
+}
+
+/// Old clients do not know the code.
+fn not_available(version: i16) -> ErrorCode {
+    match version >= NOT_AVAILABLE_MIN {
+        true => ErrorCode::OffsetNotAvailable,
+        false => ErrorCode::LeaderNotAvailable,
     }
 }
 

@@ -237,6 +237,17 @@ impl Partition {
         });
     }
 
+    /// The same, with another broker in the ISR.
+    #[cfg(test)]
+    pub(crate) fn lead_with(&self, leader_epoch: LeaderEpoch, other: BrokerId) {
+        let mut view = self.state.lock().leader.view().clone();
+        view.leader_epoch = leader_epoch;
+        view.isr = vec![self.leading.id, other];
+        view.live
+            .insert(other, protocol::model::BrokerEpoch::new(0));
+        self.set_view(view);
+    }
+
     /// The controller has refused a proposal.
     pub fn on_refused(&self, refused: &ProposedIsr) {
         self.state.lock().leader.on_refused(refused);
@@ -268,6 +279,11 @@ impl Partition {
         };
         self.tell(told, &effects);
         Ok(())
+    }
+
+    /// Whether the high watermark is not behind that of the leader before.
+    pub fn is_settled(&self) -> bool {
+        self.state.lock().leader.is_settled()
     }
 
     /// Whether the ISR is large enough to commit anything.

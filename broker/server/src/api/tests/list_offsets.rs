@@ -1,13 +1,15 @@
 //! ListOffsets. What is expected here is what Apache Kafka 4.3.1 answers.
 
-use protocol::batch::BatchBuilder;
+use broker_replication::FollowerReport;
+use protocol::batch::{BatchBuilder, BatchHeader};
 use protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
-use protocol::model::LeaderEpoch;
+use protocol::model::{BrokerEpoch, BrokerId, LeaderEpoch, Offset};
 
 use super::super::topics::text;
 use super::create;
 use super::produced::{append, batch, partition};
+use crate::partition::PartitionsWait;
 use crate::testing::TestBroker;
 
 /// Partition, code, timestamp, offset and epoch of each partition.
@@ -109,6 +111,39 @@ async fn where_there_is_nothing_the_epoch_is_the_leaders() {
     assert_eq!(of(&mut broker, 11, -1).await, (0, -1, 1, 3));
     assert_eq!(of(&mut broker, 11, -2).await, (0, -1, 0, 2));
     assert_eq!(of(&mut broker, 11, -3).await, (0, 1000, 0, 2));
+}
+
+#[tokio::test]
+async fn right_after_an_election_the_end_is_not_told() {
+    let mut broker = TestBroker::start(&[]).await;
+    let topic = create(&mut broker, "t", 1).await;
+    let led = partition(&broker, topic, 0);
+    append(&broker, topic, 0, batch(BatchBuilder::new(), &[1000])).await;
+    // Another broker is in the ISR, and has not said yet what it has.
+    led.lead_with(LeaderEpoch::new(2), BrokerId::new(9));
+    let second = batch(BatchBuilder::new(), &[2000]);
+    let header = BatchHeader::parse(&second).expect("well-formed");
+    led.append(second, &header, 0, None)
+        .expect("it is appended");
+    // What is appended is on disk here, and counts when the other has it too.
+    led.lead_with(LeaderEpoch::new(3), BrokerId::new(9));
+    for (version, code) in [(4, 5), (5, 78), (11, 78)] {
+        assert_eq!(of(&mut broker, version, -1).await.0, code);
+        assert_eq!(of(&mut broker, version, 1500).await.0, code);
+        assert_eq!(of(&mut broker, version, -2).await.0, 0);
+        assert_eq!(of(&mut broker, version, 500).await.2, 0);
+    }
+    let report = FollowerReport {
+        broker_id: BrokerId::new(9),
+        broker_epoch: BrokerEpoch::new(0),
+        durable_end: Offset::new(2),
+    };
+    led.on_report(LeaderEpoch::new(3), report)
+        .expect("it is in the ISR");
+    let wait = PartitionsWait::new(1);
+    led.when_committed(Offset::new(2), &wait, 0);
+    wait.all().await;
+    assert_eq!(of(&mut broker, 11, -1).await, (0, -1, 2, 3));
 }
 
 #[tokio::test]
