@@ -11,13 +11,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker_controller::record::Listener;
 use bytes::{Bytes, BytesMut};
 use protocol::ErrorCode;
 use protocol::messages::{ApiKey, FetchRequest};
-use protocol::model::{BrokerId, LeaderEpoch, Offset};
+use protocol::model::{BrokerId, LeaderEpoch, Offset, TopicId};
 use protocol::wire::WireError;
 use protocol::wire::fetch_response::{
-    EpochEndOffset, FetchPartition, FetchResponse, FetchTopic, Piece,
+    EpochEndOffset, FetchPartition, FetchResponse, FetchTopic, LeaderIdAndEpoch, NodeEndpoint,
+    Piece,
 };
 use protocol::wire::produce::TopicRef;
 use protocol::wire::versions::VersionRange;
@@ -26,7 +28,9 @@ use tokio::time::Instant;
 use super::fetch_sessions::{
     PartitionFetch, PartitionKey, PartitionNews, SessionPlan, SessionRequest, TopicKey,
 };
+use super::leader_hints::LeaderHints;
 use super::topics::{find_partition, id_of, known_id};
+use super::view::View;
 use super::{Answer, Api, Call, Head, Response, decode};
 use crate::broker::Broker;
 use crate::clock::wall_clock_ms;
@@ -43,6 +47,8 @@ pub const API: Api = Api {
 
 /// The first version that names topics by id.
 const TOPIC_ID_MIN: i16 = 13;
+/// The first version that names the leader to who asks another (KIP-951).
+const LEADER_HINT_MIN: i16 = 16;
 /// The first version in which a follower says who it is in a field of its own.
 const REPLICA_STATE_MIN: i16 = 15;
 /// `isolation_level` of a consumer that wants committed transactions only.
@@ -58,6 +64,8 @@ struct Wanted {
     bytes_max: usize,
     read_committed: bool,
     reader: Reader,
+    /// The listener that the request came in through.
+    listener: Box<str>,
 }
 
 /// A partition of the request, as far as it has been read.
@@ -117,6 +125,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         bytes_max,
         read_committed,
         reader,
+        listener: call.connection.listener_name().into(),
     };
     let results = read_memory(call.broker, &wanted);
     let in_files = results.iter().any(|result| result.in_files);
@@ -442,13 +451,29 @@ fn respond(
         .map(|result| result.error)
         .find(|code| *code != ErrorCode::None)
         .unwrap_or(ErrorCode::None);
+    let image = broker.metadata.image();
+    let mut hints = LeaderHints::new(View {
+        image: &image,
+        listener: &wanted.listener,
+    });
     let mut topics: Vec<FetchTopic<Bytes>> = Vec::new();
     let parts = wanted.plan.partitions.iter().zip(results).zip(told);
     for (((key, _), result), told) in parts {
         if !told {
             continue;
         }
-        let partition = result.into_response(key.partition, wanted.read_committed);
+        let mut partition = result.into_response(key.partition, wanted.read_committed);
+        if head.version >= LEADER_HINT_MIN {
+            let topic_id = match &key.topic {
+                TopicKey::Name(name) => image.topic_named(name).map(|topic| topic.topic_id()),
+                TopicKey::Id(id) => TopicId::new(protocol::model::Uuid::from_u128(*id)),
+            };
+            let hint = hints.of(topic_id, key.partition, partition.error_code);
+            partition.current_leader = hint.map(|(leader, leader_epoch)| LeaderIdAndEpoch {
+                leader_id: Some(leader),
+                leader_epoch,
+            });
+        }
         let is_same = topics
             .last()
             .is_some_and(|last| TopicKey::from(&last.topic) == key.topic);
@@ -468,9 +493,18 @@ fn respond(
         error_code: ErrorCode::None,
         session_id: wanted.plan.session_id,
         topics,
-        node_endpoints: Vec::new(),
+        node_endpoints: hints.brokers().map(node_endpoint).collect(),
     };
     encode(head, response, error, permit)
+}
+
+fn node_endpoint((node_id, listener, rack): (BrokerId, &Listener, Option<&str>)) -> NodeEndpoint {
+    NodeEndpoint {
+        node_id,
+        host: listener.host.clone(),
+        port: listener.port,
+        rack: rack.map(str::to_owned),
+    }
 }
 
 impl PartitionResult {

@@ -21,21 +21,28 @@ use broker_controller::DirectoryId;
 use bytes::BytesMut;
 use protocol::ErrorCode;
 use protocol::messages::produce_response::{
-    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
+    TopicProduceResponse,
 };
 use protocol::messages::{ApiKey, ProduceResponse, TopicName};
+use protocol::model::TopicId;
 use protocol::wire::WireError;
 use protocol::wire::produce::{ProducePartition, ProduceRequest, ProduceTopic, TopicRef};
 use protocol::wire::versions::VersionRange;
 use storage::data_dir::produce_delay;
 use storage::log::Hold;
 
+use super::leader_hints::LeaderHints;
 use super::topics::{find_partition, id_of, known_id, text};
+use super::view::View;
 use super::{Answer, Api, Call, Head, Response};
 use crate::broker::Broker;
 use crate::clock::wall_clock_ms;
 use crate::panics;
 use crate::partition::{Looked, Partition, PartitionsWait, ProducedBatch, RecordRefusal, Refusal};
+
+/// The first version that names the leader to who asks another (KIP-951).
+const LEADER_HINT_MIN: i16 = 10;
 
 /// The handler.
 pub const API: Api = Api {
@@ -64,6 +71,14 @@ struct TopicOutcome {
 struct Asked {
     acks: i16,
     wait_max: Duration,
+}
+
+/// Whom an answer goes to.
+struct Answering {
+    broker: Arc<Broker>,
+    /// The listener that it came in through.
+    listener: Box<str>,
+    head: Head,
 }
 
 /// What became of a request's batches.
@@ -96,24 +111,25 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         pressed: Pressed::default(),
     };
     let mut appended = Box::pin(appends.all(request.topics));
-    let broker = Arc::clone(call.broker);
+    let answering = Answering {
+        broker: Arc::clone(call.broker),
+        listener: call.connection.listener_name().into(),
+        head: call.head,
+    };
     // Up to here and now the request keeps its place in the order of arrival. It is pending only if records have to be worked on.
     match appended
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()))
     {
-        Poll::Ready(appended) => Ok(answer(&broker, call.head, asked, appended)),
-        Poll::Pending => {
-            let head = call.head;
-            Ok(Answer::pausing(async move {
-                answer(&broker, head, asked, appended.await)
-            }))
-        }
+        Poll::Ready(appended) => Ok(answer(answering, asked, appended)),
+        Poll::Pending => Ok(Answer::pausing(async move {
+            answer(answering, asked, appended.await)
+        })),
     }
 }
 
 /// Waits, if that is asked for, until what was appended is committed.
-fn answer(broker: &Broker, head: Head, asked: Asked, appended: Appended) -> Answer {
+fn answer(answering: Answering, asked: Asked, appended: Appended) -> Answer {
     let Asked { acks, wait_max } = asked;
     let Appended {
         topics: outcomes,
@@ -143,11 +159,11 @@ fn answer(broker: &Broker, head: Head, asked: Asked, appended: Appended) -> Answ
     let waiting = outcomes.iter().flat_map(|topic| &topic.partitions);
     let waiting = waiting.filter(|outcome| outcome.result.is_ok()).count();
     if waiting == 0 {
-        return Answer::Now(respond(&head, outcomes, Vec::new()));
+        return Answer::Now(answering.respond(outcomes, Vec::new()));
     }
     let wait = PartitionsWait::new(waiting);
-    register(broker, &outcomes, &wait);
-    let journal = Arc::clone(&broker.metrics.journal);
+    register(&answering.broker, &outcomes, &wait);
+    let journal = Arc::clone(&answering.broker.metrics.journal);
     let appended = Instant::now();
     Answer::later(async move {
         // On a timeout the records may still be committed later, as with Kafka.
@@ -157,7 +173,7 @@ fn answer(broker: &Broker, head: Head, asked: Asked, appended: Appended) -> Answ
         if !delay.is_zero() {
             tokio::time::sleep_until((appended + delay).into()).await;
         }
-        respond(&head, outcomes, wait.codes())
+        answering.respond(outcomes, wait.codes())
     })
 }
 
@@ -318,34 +334,63 @@ fn first_error(outcomes: &[TopicOutcome]) -> Option<ErrorCode> {
         .find_map(|outcome| outcome.result.as_ref().err().map(|refusal| refusal.code))
 }
 
-/// Encodes the answer. `codes` are those of the partitions that took a batch, in order.
-fn respond(head: &Head, outcomes: Vec<TopicOutcome>, codes: Vec<ErrorCode>) -> Response {
-    let mut codes = codes.into_iter();
-    let mut error = ErrorCode::None;
-    let mut responses = Vec::with_capacity(outcomes.len());
-    for topic in outcomes {
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for outcome in topic.partitions {
-            let part = match outcome.result {
-                Ok(produced) => match codes.next().unwrap_or(ErrorCode::UnknownServerError) {
-                    ErrorCode::None => appended(&produced),
-                    code => refused(&code.into()),
-                },
-                Err(refusal) => refused(&refusal),
-            };
-            if error == ErrorCode::None {
-                error =
-                    ErrorCode::from_code(part.error_code).unwrap_or(ErrorCode::UnknownServerError);
-            }
-            partitions.push(part.with_index(outcome.index));
-        }
-        let response = TopicProduceResponse::default().with_partition_responses(partitions);
-        responses.push(match topic.topic {
-            TopicRef::Name(name) => response.with_name(TopicName(text(&*name))),
-            TopicRef::Id(id) => response.with_topic_id(id),
+impl Answering {
+    /// Encodes the answer. `codes` are those of the partitions that took a batch, in order.
+    fn respond(&self, outcomes: Vec<TopicOutcome>, codes: Vec<ErrorCode>) -> Response {
+        let mut codes = codes.into_iter();
+        let mut error = ErrorCode::None;
+        let image = self.broker.metadata.image();
+        let mut hints = LeaderHints::new(View {
+            image: &image,
+            listener: &self.listener,
         });
+        let mut responses = Vec::with_capacity(outcomes.len());
+        for topic in outcomes {
+            let topic_id = match &topic.topic {
+                TopicRef::Name(name) => image.topic_named(name).map(|topic| topic.topic_id()),
+                TopicRef::Id(id) => TopicId::new(*id),
+            };
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for outcome in topic.partitions {
+                let mut part = match outcome.result {
+                    Ok(produced) => match codes.next().unwrap_or(ErrorCode::UnknownServerError) {
+                        ErrorCode::None => appended(&produced),
+                        code => refused(&code.into()),
+                    },
+                    Err(refusal) => refused(&refusal),
+                };
+                let code = ErrorCode::from_code(part.error_code);
+                let code = code.unwrap_or(ErrorCode::UnknownServerError);
+                if error == ErrorCode::None {
+                    error = code;
+                }
+                if self.head.version >= LEADER_HINT_MIN
+                    && let Some((leader, epoch)) = hints.of(topic_id, outcome.index, code)
+                {
+                    part.current_leader = LeaderIdAndEpoch::default()
+                        .with_leader_id(leader.get().into())
+                        .with_leader_epoch(epoch.get());
+                }
+                partitions.push(part.with_index(outcome.index));
+            }
+            let response = TopicProduceResponse::default().with_partition_responses(partitions);
+            responses.push(match topic.topic {
+                TopicRef::Name(name) => response.with_name(TopicName(text(&*name))),
+                TopicRef::Id(id) => response.with_topic_id(id),
+            });
+        }
+        let brokers = hints.brokers().map(|(id, listener, rack)| {
+            NodeEndpoint::default()
+                .with_node_id(id.get().into())
+                .with_host(text(&*listener.host))
+                .with_port(listener.port.into())
+                .with_rack(rack.map(text))
+        });
+        let response = ProduceResponse::default()
+            .with_responses(responses)
+            .with_node_endpoints(brokers.collect());
+        self.head.respond(&response, error)
     }
-    head.respond(&ProduceResponse::default().with_responses(responses), error)
 }
 
 fn appended(produced: &ProducedBatch) -> PartitionProduceResponse {
