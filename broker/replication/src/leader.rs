@@ -40,7 +40,7 @@ pub struct LogEnds {
     pub end: Offset,
 }
 
-/// What a follower says with a fetch that does not diverge from the leader's log.
+/// What a follower says once a fetch has shown that its log agrees with the leader's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FollowerReport {
     /// Who.

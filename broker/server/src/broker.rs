@@ -362,6 +362,8 @@ impl Partitions {
             if let Some(partition) = self.get(id) {
                 partition.set_config(Arc::clone(&config));
                 self.update(image, id);
+            } else if let Some(followed) = self.followed(id) {
+                followed.log().set_config(log_config(&config));
             }
         }
     }

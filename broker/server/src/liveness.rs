@@ -3,9 +3,11 @@
 //! | what the controller sees | what it does |
 //! |---|---|
 //! | a heartbeat of the life that is registered | the session goes on |
-//! | none for [`SESSION`] | fences; not within the first [`SESSION`] of its own being controller, in which nobody could know of it |
+//! | none for [`SESSION`] | fences; not within the first [`SESSION`] of its own being controller, in which nobody could know of it, or of going on after it stood still |
 //! | the connection is lost | connects again; a reset alone proves nothing |
 //! | that is refused, twice | the process is gone: fences at once |
+//!
+//! It fences by its own decision only: one that was deposed while it stood still has no say, and does not ask its successor either.
 //!
 //! A broker that is told that it is fenced, and lives, asks to be so no more.
 
@@ -20,7 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::internal::wire::{Reply, Request};
 use crate::internal::{Peer, PeerError};
-use crate::quorum::{Controller, Metadata, MetadataQuorum, RaftQuorum};
+use crate::quorum::{Controller, Metadata, MetadataQuorum, RaftQuorum, SubmitError};
 use crate::replication::BrokerPeers;
 
 /// `broker.heartbeat.interval.ms`.
@@ -31,6 +33,8 @@ const SESSION: Duration = Duration::from_millis(1_500);
 const HAND_OVER_MAX: Duration = Duration::from_secs(3);
 /// Between two looks of the controller.
 const LOOK: Duration = Duration::from_millis(50);
+/// A controller that did not look for so long cannot tell who was silent.
+const STANDSTILL: Duration = Duration::from_millis(500);
 /// How long a broker keeps the question open that only tells the controller that it is there.
 pub const WATCH: Duration = Duration::from_secs(5);
 
@@ -123,12 +127,14 @@ pub async fn fence_the_dead(
     sessions: Arc<Sessions>,
 ) {
     let mut since = None;
+    let mut looked = Instant::now();
     let mut watched: BTreeMap<BrokerId, tokio::task::JoinHandle<()>> = BTreeMap::new();
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let now = Instant::now();
+        let stood_still = now - std::mem::replace(&mut looked, now) > STANDSTILL;
         if metadata.quorum().controller() != Controller::Here {
             since = None;
             watched.retain(|_, task| {
@@ -137,10 +143,13 @@ pub async fn fence_the_dead(
             });
             continue;
         }
-        let since = *since.get_or_insert_with(|| {
+        if since.is_none() {
             tracing::info!("this broker is the controller");
-            now
-        });
+        } else if stood_still {
+            // It has heard nobody, which says nothing of the others.
+            since = None;
+        }
+        let since = *since.get_or_insert(now);
         let image = metadata.image();
         watched.retain(|_, task| !task.is_finished());
         for broker in image.brokers().filter(|broker| !broker.fenced) {
@@ -167,15 +176,18 @@ async fn watch(
     metadata: Weak<Metadata<RaftQuorum>>,
 ) {
     let mut refused = 0;
+    let mut was_lost = false;
     while refused < 2 {
         match peer.ask(&Request::Watch, WATCH * 2).await {
+            Ok(_) => (refused, was_lost) = (0, false),
             Err(PeerError::Refused { .. }) => refused += 1,
-            // It may be starting, or cut off: its session says.
-            Err(PeerError::Silent { .. } | PeerError::Objection { .. }) => {
+            // The connection is gone. Whether the process is too, another attempt says at once.
+            Err(PeerError::Io { .. }) if !was_lost => (refused, was_lost) = (0, true),
+            // It may be starting, or cannot be reached: its session says.
+            Err(_) => {
                 tokio::time::sleep(HEARTBEAT).await;
-                refused = 0;
+                (refused, was_lost) = (0, false);
             }
-            Err(_) | Ok(_) => refused = 0,
         }
     }
     if let Some(metadata) = metadata.upgrade() {
@@ -183,19 +195,26 @@ async fn watch(
     }
 }
 
-async fn fence(
+/// Fences by this broker's own decision, if it is the controller.
+pub(crate) async fn fence(
     metadata: &Metadata<RaftQuorum>,
     (broker_id, broker_epoch): (BrokerId, BrokerEpoch),
     reason: &str,
 ) {
-    tracing::warn!(broker = %broker_id, epoch = %broker_epoch, reason, "a broker is fenced");
     let fence = FenceBroker {
         broker_id,
         broker_epoch,
     };
-    match metadata.submit(&fence).await {
-        Ok(Ok(())) => {}
-        // Another life has begun meanwhile, or another controller has.
-        Ok(Err(error)) | Err(error) => tracing::warn!(%error, "a broker is not fenced"),
+    match metadata.submit_here(&fence).await {
+        Ok((_, Ok(()))) => {
+            tracing::warn!(broker = %broker_id, epoch = %broker_epoch, reason, "a broker is fenced");
+        }
+        Err(SubmitError::NotController) => {
+            tracing::info!(broker = %broker_id, "another controller says whether a broker is fenced");
+        }
+        // Another life has begun meanwhile.
+        Ok((_, Err(error))) | Err(SubmitError::Failed(error)) => {
+            tracing::warn!(broker = %broker_id, %error, "a broker is not fenced");
+        }
     }
 }

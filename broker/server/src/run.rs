@@ -429,12 +429,16 @@ pub(crate) async fn begin(
             .await
             .map_err(refused)?;
     }
+    let mut last_told = None;
     let broker_epoch = loop {
         match metadata.submit(&registration).await {
             Ok(Ok(epoch)) => break epoch,
             // Of its former life, on another disk, the session has to end; or the controller has changed.
             Ok(Err(error)) | Err(error) if !is_alone && is_to_be_tried_again(&error) => {
-                tracing::info!(%error, "waiting to be registered");
+                if last_told.as_ref() != Some(&error) {
+                    tracing::info!(%error, "waiting to be registered");
+                    last_told = Some(error);
+                }
                 tokio::time::sleep(REGISTRATION_RETRY).await;
             }
             Ok(Err(error)) | Err(error) => return Err(refused(error)),

@@ -314,3 +314,19 @@ async fn a_node_that_lost_its_disk_founds_nothing_beside_the_others() {
     nodes.set(first, "50009").await;
     nodes.stop_all().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_controller_fences() {
+    let mut nodes = Nodes::new().await;
+    nodes.start_all().await;
+    let controller = nodes.controller().expect("one of them");
+    let mut others = nodes.voters.keys().filter(|id| **id != controller);
+    let (deposed, healthy) = (others.next().expect("three"), others.next().expect("three"));
+    let seen = |by: BrokerId| nodes.metadata(by).image().broker(*healthy).cloned();
+    let epoch = seen(controller).expect("it is registered").broker_epoch;
+    for (by, is_fenced) in [(*deposed, false), (controller, true)] {
+        crate::liveness::fence(nodes.metadata(by), (*healthy, epoch), "a test").await;
+        assert_eq!(seen(controller).map(|it| it.fenced), Some(is_fenced));
+    }
+    nodes.stop_all().await;
+}

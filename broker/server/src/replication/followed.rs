@@ -6,7 +6,7 @@ use broker_controller::DirectoryId;
 use broker_replication::{OwnLog, Truncation, truncation};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use protocol::batch::{batches, verify_crc};
+use protocol::batch::{BatchHeader, batches, empty_batch, verify_crc};
 use protocol::model::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
 use storage::data_dir::DataDir;
 use storage::journal::{DurableListener, JournalFault, JournalPosition};
@@ -258,7 +258,8 @@ impl Followed {
                 tracing::warn!(topic = %self.topic, partition = %self.id.partition, "a batch of the leader is damaged: it is asked for again");
                 return Ok(());
             }
-            let batch = records.slice_ref(bytes);
+            let (header, batch) = behind(&header, self.log.offsets().end)
+                .unwrap_or_else(|| (header, records.slice_ref(bytes)));
             match self.log.append_replica(batch, &header, now_ms, None) {
                 Ok(_) => {}
                 Err(ReplicaError::Append(error)) => {
@@ -304,6 +305,18 @@ impl Followed {
     }
 }
 
+/// What lies behind `end` of a batch without records that spans it. A leader's compaction leaves one of them for many, and a replica that was away may have
+/// had some of those.
+fn behind(header: &BatchHeader, end: Offset) -> Option<(BatchHeader, Bytes)> {
+    let spans_it = header.base_offset < end && end < header.end_offset();
+    if header.record_count > 0 || !spans_it {
+        return None;
+    }
+    let batch = empty_batch(end, header.last_offset(), header.partition_leader_epoch);
+    let header = BatchHeader::parse(&batch).ok()?;
+    Some((header, Bytes::copy_from_slice(&batch)))
+}
+
 struct NobodyWaits;
 
 impl DurableListener for NobodyWaits {
@@ -328,3 +341,6 @@ impl LogListener for Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,8 +13,8 @@ use super::produced::batch;
 use crate::api::topics::new_topic_id;
 use crate::testing::TestBroker;
 
-/// A topic that another broker leads, which is in rack `r2` and reached at `other:9093`.
-async fn led_elsewhere(broker: &TestBroker) -> Uuid {
+/// A topic `t` that another broker leads, number 2, which is in rack `r2` and reached at `other:9093`. `replicas` begins with it.
+pub(super) async fn led_elsewhere(broker: &TestBroker, replicas: &[i32]) -> Uuid {
     let metadata = &broker.broker.metadata;
     let other = RegisterBroker {
         broker_id: BrokerId::new(2),
@@ -38,7 +38,7 @@ async fn led_elsewhere(broker: &TestBroker) -> Uuid {
         replication_factor: None,
         assignments: vec![ReplicaAssignment {
             partition: 0,
-            brokers: vec![BrokerId::new(2)],
+            brokers: replicas.iter().copied().map(BrokerId::new).collect(),
         }],
         configs: Vec::new(),
     };
@@ -54,7 +54,7 @@ async fn led_elsewhere(broker: &TestBroker) -> Uuid {
 #[tokio::test]
 async fn a_producer_learns_who_leads() {
     let mut broker = TestBroker::start(&[]).await;
-    let topic = led_elsewhere(&broker).await;
+    let topic = led_elsewhere(&broker, &[2]).await;
     for version in [9, 10, 13] {
         let records = batch(BatchBuilder::new(), &[1]).freeze();
         let partition = PartitionProduceData::default().with_records(Some(records));
@@ -91,7 +91,7 @@ async fn a_producer_learns_who_leads() {
 #[tokio::test]
 async fn a_consumer_learns_who_leads() {
     let mut broker = TestBroker::start(&[]).await;
-    let topic = led_elsewhere(&broker).await;
+    let topic = led_elsewhere(&broker, &[2]).await;
     for version in [15, 16, 18] {
         let asked = FetchTopic::default()
             .with_topic_id(topic)

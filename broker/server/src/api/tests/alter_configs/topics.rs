@@ -1,6 +1,9 @@
 //! The settings of topics.
 
+use protocol::model::{PartitionIndex, TopicId, TopicIdPartition};
+
 use super::super::create;
+use super::super::leader_hints::led_elsewhere;
 use super::{
     APPEND, Asked, DELETE, SET, SUBTRACT, TOPIC, Told, alter, described, max_message_bytes, ok,
     refused, takes, value,
@@ -20,6 +23,23 @@ async fn a_topics_setting_takes_effect_at_once_and_is_told() {
         let told = described(&mut broker, TOPIC, "a", "max.message.bytes").await;
         let source = if op == SET { 1 } else { 5 };
         assert_eq!(told, value(&limit.to_string(), source));
+    }
+}
+
+/// It deletes for itself what is too old, and may lead tomorrow.
+#[tokio::test]
+async fn a_replica_that_follows_goes_by_its_topics_settings() {
+    let mut broker = TestBroker::start(&[]).await;
+    let id = TopicIdPartition {
+        topic_id: TopicId::new(led_elsewhere(&broker, &[2, 1]).await).expect("not zero"),
+        partition: PartitionIndex::new(0),
+    };
+    for ms in [1_000, -1] {
+        let change: &[_] = &[("retention.ms", SET, Some(&*ms.to_string()))];
+        assert_eq!(alter(&mut broker, (TOPIC, "t", change)).await, ok());
+        let followed = broker.broker.partitions.followed(id).expect("it follows");
+        let retention = followed.log().config().retention.expect("it deletes");
+        assert_eq!(retention.ms, (ms >= 0).then_some(ms));
     }
 }
 
