@@ -17,22 +17,11 @@ use crate::data_dir::{
 use crate::io::sim::{SimConfig, SimDisk};
 use crate::io::{BLOCK, OpenOptions};
 use crate::journal::format::{CommitHeader, FIRST_COMMIT, FileHeader};
-use crate::journal::{
-    DurableListener, JournalFault, JournalObserver, JournalPosition, JournalWriter, WriterConfig,
-    WriterStep,
-};
+use crate::journal::{JournalObserver, JournalWriter, WriterConfig, WriterStep};
 use crate::log::{AppendError, Appended, Durability, Log, LogConfig, ReadError, TailRead};
 
 /// Where the data directory is.
 pub const ROOT: &str = "/data";
-
-/// Who does not care.
-pub struct Nobody;
-
-impl DurableListener for Nobody {
-    fn on_durable(&self, _: JournalPosition) {}
-    fn on_fault(&self, _: &JournalFault) {}
-}
 
 pub struct NoObserver;
 

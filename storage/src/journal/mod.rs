@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 pub use entry::{Entry, EntryKind, OpenEntry};
 pub use files::{JournalFiles, JournalUsage};
-pub use queue::{DurableListener, JournalFault, JournalQueue, OfflineListener};
+pub use queue::{DurableListener, JournalFault, JournalQueue, NobodyWaits, OfflineListener};
 pub use scan::{Scan, ScanError, ScanStart, ScannedEntry, scan};
 pub use writer::{JournalEnd, JournalObserver, JournalWriter, RunStart, WriterConfig, WriterStep};
 

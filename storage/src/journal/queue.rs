@@ -29,6 +29,14 @@ pub trait DurableListener: Send + Sync {
     fn on_fault(&self, fault: &JournalFault);
 }
 
+/// NobodyWaits waits for it.
+pub struct NobodyWaits;
+
+impl DurableListener for NobodyWaits {
+    fn on_durable(&self, _: JournalPosition) {}
+    fn on_fault(&self, _: &JournalFault) {}
+}
+
 /// An entry with its place and who waits for it.
 pub struct Queued {
     pub(super) position: JournalPosition,

@@ -8,7 +8,7 @@
 //! | 1 | `s` is the successor's first sequence | go on there | Everything in this file from here on is dead (a newer run cut it) or was never written. |
 //! | 2 | the commit is whole | replay it | Its header follows the one before it, its table and every payload have their checksums. |
 //! | 3 | last file, a clean stop recorded `s - 1` as the last commit | the end | The journal was sealed and closed; nothing was in flight. |
-//! | 4 | last file, `s > D` | cut here | Nobody could know this commit durable, so nothing in it was acknowledged: a torn or missing write of a crash, and so is what lies beyond. |
+//! | 4 | last file, `s > D` | cut here | NobodyWaits could know this commit durable, so nothing in it was acknowledged: a torn or missing write of a crash, and so is what lies beyond. |
 //! | 5 | below the durable mark, a table is readable (at either end) | replay what is intact, report the rest | The commit was acknowledged and is damaged; the table says which logs lost what. |
 //! | 6 | below the durable mark, no table is readable | refuse to start | Acknowledged records of unknown logs are gone: never passed over in silence. |
 //!

@@ -165,7 +165,7 @@ impl JournalWriter {
             match self.step() {
                 WriterStep::Progress => {}
                 WriterStep::Failed => return None,
-                // Nobody frees files for a journal that is closed.
+                // NobodyWaits frees files for a journal that is closed.
                 WriterStep::Stalled if self.queue.is_closed() => return self.finish(),
                 WriterStep::Stalled => {
                     self.queue.sleep_for_wake();

@@ -89,6 +89,7 @@ pub fn anomalies(history: &History, logs: &Logs) -> Vec<String> {
     let at = |it: &crate::writer::Acknowledged| logs[&it.partition].get(&it.offset).copied();
     let lost = history.acknowledged.iter().filter(|it| at(it).is_none());
     tell("lost-write", lost.map(|it| format!("{it:?}")).collect());
+    tell("failed", history.failed.clone());
     let other = history
         .acknowledged
         .iter()

@@ -13,6 +13,7 @@ use client::Connection;
 use libtest_mimic::Failed;
 use rdkafka::{
     ClientConfig, ClientContext, Message,
+    error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
 };
 
@@ -39,8 +40,8 @@ pub struct History {
     pub sent: i64,
     /// Those that were acknowledged, as their answers came.
     pub acknowledged: Vec<Acknowledged>,
-    /// Those of which nothing is known, or that were refused for certain.
-    pub failed: u64,
+    /// What came of those that were not. Every fault is over long before a producer gives up: there should be none.
+    pub failed: Vec<String>,
     /// From sending a record to its acknowledgement.
     pub longest_wait: Duration,
 }
@@ -65,7 +66,7 @@ impl ProducerContext for Notes {
                 });
                 history.longest_wait = history.longest_wait.max(sent.elapsed());
             }
-            Err(_) => history.failed += 1,
+            Err((error, _)) => history.failed.push(error.to_string()),
         }
     }
 }
@@ -102,9 +103,11 @@ pub fn write(bootstrap: &str, stop: &AtomicBool) -> Result<History, Failed> {
         let record = BaseRecord::<(), str, _>::with_opaque_to(TOPIC, Box::new(Instant::now()))
             .partition(partition)
             .payload(&value);
-        // A full queue empties itself.
-        if producer.send(record).is_ok() {
-            number += 1;
+        match producer.send(record) {
+            Ok(()) => number += 1,
+            // It empties itself.
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {}
+            Err((error, _)) => return Err(format!("the producer has given up: {error}").into()),
         }
         thread::sleep(INTERVAL);
     }

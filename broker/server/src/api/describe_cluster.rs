@@ -44,7 +44,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         OPERATIONS_OMITTED
     };
     let image = broker.metadata.image();
-    let listener = call.connection.listener_name();
+    let listener: &str = call.connection.listener_name();
     let brokers = image
         .brokers()
         .filter(|registration| !registration.fenced || request.include_fenced_brokers)

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker_controller::MetadataImage;
 use broker_controller::record::Listener;
 use bytes::{Bytes, BytesMut};
 use protocol::ErrorCode;
@@ -65,7 +66,7 @@ struct Wanted {
     read_committed: bool,
     reader: Reader,
     /// The listener that the request came in through.
-    listener: Box<str>,
+    listener: Arc<str>,
 }
 
 /// A partition of the request, as far as it has been read.
@@ -125,7 +126,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         bytes_max,
         read_committed,
         reader,
-        listener: call.connection.listener_name().into(),
+        listener: Arc::clone(call.connection.listener_name()),
     };
     let results = read_memory(call.broker, &wanted);
     let in_files = results.iter().any(|result| result.in_files);
@@ -464,11 +465,11 @@ fn respond(
         }
         let mut partition = result.into_response(key.partition, wanted.read_committed);
         if head.version >= LEADER_HINT_MIN {
-            let topic_id = match &key.topic {
+            let id_in = |image: &MetadataImage| match &key.topic {
                 TopicKey::Name(name) => image.topic_named(name).map(|topic| topic.topic_id()),
                 TopicKey::Id(id) => TopicId::new(protocol::model::Uuid::from_u128(*id)),
             };
-            let hint = hints.of(topic_id, key.partition, partition.error_code);
+            let hint = hints.of(id_in, key.partition, partition.error_code);
             partition.current_leader = hint.map(|(leader, leader_epoch)| LeaderIdAndEpoch {
                 leader_id: Some(leader),
                 leader_epoch,

@@ -44,7 +44,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: FindCoordinatorRequest = decode(body, call.head.version)?;
     let head = call.head;
     let broker = Arc::clone(call.broker);
-    let listener = call.connection.listener_name().to_owned();
+    let listener = Arc::clone(call.connection.listener_name());
     Ok(Answer::later(async move {
         let keys = match head.version >= MANY_MIN {
             true => request.coordinator_keys,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use broker_controller::MetadataImage;
 use broker_controller::record::Listener;
 use protocol::ErrorCode;
 use protocol::model::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
@@ -22,10 +23,10 @@ impl<'a> LeaderHints<'a> {
         }
     }
 
-    /// Who leads a partition whose answer is `code`, if that is why.
+    /// Who leads a partition whose answer is `code`, if that is why. Only then is the topic looked for.
     pub(super) fn of(
         &mut self,
-        topic: Option<TopicId>,
+        topic: impl FnOnce(&MetadataImage) -> Option<TopicId>,
         partition: i32,
         code: ErrorCode,
     ) -> Option<(BrokerId, LeaderEpoch)> {
@@ -34,7 +35,10 @@ impl<'a> LeaderHints<'a> {
             ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch
         );
         let partition = PartitionIndex::from_wire(partition).filter(|_| is_why)?;
-        let state = self.view.image.partition(topic?, partition)?;
+        let state = self
+            .view
+            .image
+            .partition(topic(self.view.image)?, partition)?;
         let leader = state.leader?;
         let listener = self.view.image.endpoint(leader, self.view.listener)?;
         let rack = self.view.image.broker(leader)?.rack.as_deref();

@@ -68,7 +68,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let Some(wanted) = Wanted::of(&request, version) else {
         return Ok(Answer::Now(invalid(&call.head, &request)));
     };
-    let listener: Arc<str> = call.connection.listener_name().into();
+    let listener = Arc::clone(call.connection.listener_name());
     let may_create = (version < 4 || request.allow_auto_topic_creation)
         && call.broker.config.broker.topics.auto_create;
     let missing = match &wanted {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use broker_controller::DirectoryId;
+use broker_controller::{DirectoryId, MetadataImage};
 use bytes::BytesMut;
 use protocol::ErrorCode;
 use protocol::messages::produce_response::{
@@ -77,7 +77,7 @@ struct Asked {
 struct Answering {
     broker: Arc<Broker>,
     /// The listener that it came in through.
-    listener: Box<str>,
+    listener: Arc<str>,
     head: Head,
 }
 
@@ -113,7 +113,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let mut appended = Box::pin(appends.all(request.topics));
     let answering = Answering {
         broker: Arc::clone(call.broker),
-        listener: call.connection.listener_name().into(),
+        listener: Arc::clone(call.connection.listener_name()),
         head: call.head,
     };
     // Up to here and now the request keeps its place in the order of arrival. It is pending only if records have to be worked on.
@@ -346,10 +346,6 @@ impl Answering {
         });
         let mut responses = Vec::with_capacity(outcomes.len());
         for topic in outcomes {
-            let topic_id = match &topic.topic {
-                TopicRef::Name(name) => image.topic_named(name).map(|topic| topic.topic_id()),
-                TopicRef::Id(id) => TopicId::new(*id),
-            };
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for outcome in topic.partitions {
                 let mut part = match outcome.result {
@@ -364,8 +360,12 @@ impl Answering {
                 if error == ErrorCode::None {
                     error = code;
                 }
+                let id_in = |image: &MetadataImage| match &topic.topic {
+                    TopicRef::Name(name) => image.topic_named(name).map(|topic| topic.topic_id()),
+                    TopicRef::Id(id) => TopicId::new(*id),
+                };
                 if self.head.version >= LEADER_HINT_MIN
-                    && let Some((leader, epoch)) = hints.of(topic_id, outcome.index, code)
+                    && let Some((leader, epoch)) = hints.of(id_in, outcome.index, code)
                 {
                     part.current_leader = LeaderIdAndEpoch::default()
                         .with_leader_id(leader.get().into())

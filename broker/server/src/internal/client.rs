@@ -13,9 +13,10 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 
+use super::prepare;
 use super::wire::{
     BrokerIdentity, FRAME_BYTES_MAX, HELLO_BYTES_MAX, Hello, Purpose, Reply, Request, frame,
-    read_frame,
+    read_frame, write_frames,
 };
 
 /// Requests that may wait to be written.
@@ -149,7 +150,7 @@ impl Peer {
         let (queue, queued) = mpsc::channel(QUEUE_MAX);
         let pending = Arc::new(Mutex::new(Some(HashMap::new())));
         tokio::spawn(read(input, Arc::clone(&pending)));
-        tokio::spawn(write(output, queued));
+        tokio::spawn(write_frames(output, queued));
         Ok(Connection {
             queue,
             pending,
@@ -171,7 +172,7 @@ impl Peer {
     ) -> Result<(BufReader<OwnedReadHalf>, OwnedWriteHalf), PeerError> {
         let failed = |error| self.failed(error);
         let stream = TcpStream::connect(&self.address).await.map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
+        prepare(&stream).map_err(failed)?;
         let (input, mut output) = stream.into_split();
         let mut input = BufReader::new(input);
         let identity = (self.identity)();
@@ -213,13 +214,4 @@ async fn read(mut input: BufReader<OwnedReadHalf>, pending: Arc<Pending>) {
     }
     // Everybody hears that there will be no answer.
     pending.lock().take();
-}
-
-async fn write(mut output: OwnedWriteHalf, mut queued: mpsc::Receiver<Bytes>) {
-    while let Some(frame) = queued.recv().await {
-        if output.write_all(&frame).await.is_err() {
-            // The other half hears of it.
-            return;
-        }
-    }
 }

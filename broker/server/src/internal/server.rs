@@ -4,16 +4,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::prepare;
 use super::wire::{
     BrokerIdentity, FRAME_BYTES_MAX, HELLO_BYTES_MAX, Hello, Purpose, Reply, Request, frame,
-    read_frame,
+    read_frame, write_frames,
 };
 
 /// How long somebody who connects may take to say who it is.
@@ -89,7 +88,7 @@ impl Internal {
 }
 
 async fn converse<H: Handler>(stream: TcpStream, handler: Arc<H>) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+    prepare(&stream)?;
     let (input, mut output) = stream.into_split();
     let mut input = BufReader::new(input);
     let hello = read_frame::<Hello>(&mut input, HELLO_BYTES_MAX);
@@ -113,7 +112,7 @@ async fn converse<H: Handler>(stream: TcpStream, handler: Arc<H>) -> io::Result<
     }
     let from = Arc::new(hello.identity);
     let (replies, replied) = mpsc::channel(REQUESTS_MAX);
-    let writer = tokio::spawn(write(output, replied));
+    let writer = tokio::spawn(write_frames(output, replied));
     let room = Arc::new(Semaphore::new(REQUESTS_MAX));
     let mut answering = JoinSet::new();
     loop {
@@ -137,12 +136,4 @@ async fn converse<H: Handler>(stream: TcpStream, handler: Arc<H>) -> io::Result<
     drop(replies);
     let _ = writer.await;
     Ok(())
-}
-
-async fn write(mut output: OwnedWriteHalf, mut replied: mpsc::Receiver<Bytes>) {
-    while let Some(frame) = replied.recv().await {
-        if output.write_all(&frame).await.is_err() {
-            return;
-        }
-    }
 }

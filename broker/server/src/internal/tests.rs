@@ -2,9 +2,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::model::BrokerId;
+use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::wire::{
     BrokerIdentity, FRAME_BYTES_MAX, HELLO_BYTES_MAX, Hello, NodeStatus, Purpose, Reply, Request,
@@ -167,4 +168,39 @@ async fn a_frame_is_bounded_before_it_is_read() {
     let cut_off = [&announced[..], &[0; 100]].concat();
     let read = read_frame::<Reply>(&mut &*cut_off, FRAME_BYTES_MAX).await;
     read.expect_err("it is cut off");
+}
+
+struct Adopting(mpsc::UnboundedSender<TcpStream>);
+
+impl Handler for Adopting {
+    fn identity(&self) -> BrokerIdentity {
+        broker(1, Some("c"))
+    }
+
+    fn adopt(&self, _: &BrokerIdentity, stream: TcpStream) {
+        self.0.send(stream).expect("the test waits for it");
+    }
+
+    async fn handle(&self, _: &BrokerIdentity, _: Request) -> Reply {
+        Reply::NotReady
+    }
+}
+
+/// That it does needs a network that can be cut; here, that both ends ask the system for it.
+#[tokio::test]
+async fn a_connection_ends_when_the_other_machine_is_out_of_reach() {
+    let internal = Internal::bind("127.0.0.1:0").await.expect("a free port");
+    let address = internal.address().expect("it is bound").to_string();
+    let (_stop, stopping) = watch::channel(false);
+    let (adopted, mut streams) = mpsc::unbounded_channel();
+    tokio::spawn(internal.serve(Arc::new(Adopting(adopted)), stopping));
+    let caller = peer(&address, broker(2, None));
+    let called = caller.connect_kafka().await.expect("it is answered");
+    let answered = streams.recv().await.expect("it is adopted");
+    for stream in [called, answered] {
+        assert_eq!(sockopt::tcp_user_timeout(&stream), Ok(2_000));
+        assert_eq!(sockopt::socket_keepalive(&stream), Ok(true));
+        let idle = sockopt::tcp_keepidle(&stream);
+        assert_eq!(idle, Ok(Duration::from_secs(1)));
+    }
 }

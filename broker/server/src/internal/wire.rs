@@ -11,7 +11,7 @@
 
 use std::io;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use openraft::error::{InstallSnapshotError, RaftError};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
@@ -20,7 +20,9 @@ use openraft::raft::{
 use protocol::model::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, TopicIdPartition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::mpsc;
 
 use crate::quorum::raft::{RaftTypes, VoterId};
 use crate::quorum::{ControllerRequest, SubmitError, Submitted};
@@ -38,6 +40,7 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 /// The largest first frame.
 pub const HELLO_BYTES_MAX: usize = 4 << 10;
 
+const LENGTH_BYTES: usize = 4;
 const NUMBER_BYTES: usize = 8;
 
 /// Who somebody is.
@@ -181,17 +184,17 @@ pub enum Reply {
 
 /// A frame, ready to be written.
 pub fn frame<T: Serialize>(number: u64, body: &T) -> io::Result<Bytes> {
-    let body = postcard::to_stdvec(body).map_err(io::Error::other)?;
-    let length = NUMBER_BYTES + body.len();
+    let frame = postcard::to_extend(body, vec![0; LENGTH_BYTES + NUMBER_BYTES]);
+    let mut frame = frame.map_err(io::Error::other)?;
+    let length = frame.len() - LENGTH_BYTES;
     if length > FRAME_BYTES_MAX {
         let message = format!("a frame of {length} bytes, at most {FRAME_BYTES_MAX} are sent");
         return Err(io::Error::other(message));
     }
-    let mut frame = BytesMut::with_capacity(4 + length);
-    frame.put_u32(u32::try_from(length).map_err(io::Error::other)?);
-    frame.put_u64(number);
-    frame.put_slice(&body);
-    Ok(frame.freeze())
+    let mut head = &mut frame[..];
+    head.put_u32(u32::try_from(length).map_err(io::Error::other)?);
+    head.put_u64(number);
+    Ok(frame.into())
 }
 
 /// Reads a frame of at most `bytes_max`; `None` when the connection ends before one.
@@ -220,4 +223,13 @@ pub async fn read_frame<T: DeserializeOwned>(
     let body = postcard::from_bytes(&body)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok(Some((number, body)))
+}
+
+/// Writes frames as they come, until there are no more or the connection is gone, of which the other half hears.
+pub(super) async fn write_frames(mut output: OwnedWriteHalf, mut frames: mpsc::Receiver<Bytes>) {
+    while let Some(frame) = frames.recv().await {
+        if output.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
 }

@@ -99,7 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
             .connection_opened(self.context.listener_name());
         let mut guard = ClosedGuard {
             shared: &shared,
-            listener_name: self.context.listener_name().to_owned(),
+            listener_name: self.context.listener_name().to_string(),
             reason: CloseReason::Shutdown,
         };
         let close = std::future::poll_fn(|cx| self.poll(cx)).await;

@@ -53,7 +53,7 @@ impl ConnectionContext {
     }
 
     /// The listener it came in through.
-    pub fn listener_name(&self) -> &str {
+    pub fn listener_name(&self) -> &Arc<str> {
         &self.listener_name
     }
 

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use protocol::batch::{BatchHeader, batches, empty_batch, verify_crc};
 use protocol::model::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
 use storage::data_dir::DataDir;
-use storage::journal::{DurableListener, JournalFault, JournalPosition};
+use storage::journal::{JournalFault, NobodyWaits};
 use storage::log::{Log, LogListener, ReplicaError};
 
 use super::progress::ProgressSink;
@@ -315,14 +315,6 @@ fn behind(header: &BatchHeader, end: Offset) -> Option<(BatchHeader, Bytes)> {
     let batch = empty_batch(end, header.last_offset(), header.partition_leader_epoch);
     let header = BatchHeader::parse(&batch).ok()?;
     Some((header, Bytes::copy_from_slice(&batch)))
-}
-
-struct NobodyWaits;
-
-impl DurableListener for NobodyWaits {
-    fn on_durable(&self, _: JournalPosition) {}
-
-    fn on_fault(&self, _: &JournalFault) {}
 }
 
 /// Carries the log's progress to the leader.

@@ -8,7 +8,8 @@ use protocol::batch::{set_base_offset, set_partition_leader_epoch};
 use protocol::model::{LeaderEpoch, Offset};
 
 use crate::data_dir::{PRODUCE_DELAY_MAX, produce_delay};
-use crate::fixture::{Nobody, ROOT, append, batch_at, node, read_from, values};
+use crate::fixture::{ROOT, append, batch_at, node, read_from, values};
+use crate::journal::NobodyWaits;
 use crate::journal::{Entry, EntryKind};
 
 #[test]
@@ -260,7 +261,7 @@ fn entries_that_do_not_continue_their_log_cost_no_others() {
             payload: batch.freeze(),
         };
         let journal = &running.dir.environment.journal;
-        journal.push(entry, Arc::new(Nobody)).expect("online");
+        journal.push(entry, Arc::new(NobodyWaits)).expect("online");
     };
     queue(5, 3, b"behind a gap");
     queue(6, 2, b"of an older leader");

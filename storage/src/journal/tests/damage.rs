@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::data_dir::OpenError;
-use crate::fixture::{Nobody, Node, ROOT, Running, append, node, read_all, read_from, values};
+use crate::fixture::{Node, ROOT, Running, append, node, read_all, read_from, values};
 use crate::io::OpenOptions;
+use crate::journal::NobodyWaits;
 use crate::journal::format::{COMMIT_HEADER, FileHeader, TABLE_ENTRY};
 use crate::journal::{BadBytes, ScanError};
 use crate::log::ReadError;
@@ -433,7 +434,7 @@ fn records_behind_damage_are_served_when_the_log_begins_there() {
     running.dir.checkpoint(None).expect("a checkpoint");
     let a = running.log("a");
     assert_eq!(a.damaged().len(), 1);
-    a.advance_start(Offset::new(2), Arc::new(Nobody))
+    a.advance_start(Offset::new(2), Arc::new(NobodyWaits))
         .expect("online");
     running.commit();
     for _ in 0..3 {

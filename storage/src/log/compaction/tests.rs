@@ -7,8 +7,9 @@ use protocol::batch::{
 use protocol::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
 use super::{CompactError, Compacted, Compaction, Pass};
-use crate::fixture::{Nobody, Node, Running, node};
+use crate::fixture::{Node, Running, node};
 use crate::io::OpenOptions;
+use crate::journal::NobodyWaits;
 use crate::log::{Log, LogConfig, TailRead};
 
 const DELETE_RETENTION: i64 = 1_000;
@@ -615,7 +616,7 @@ fn a_segment_before_the_start_takes_nothing_for_its_own() {
     let log = running.log("a");
     let bases: Vec<Offset> = log.state().segments.iter().map(|it| it.base()).collect();
     log.set_high_watermark(log.offsets().durable_end);
-    log.advance_start(bases[1], Arc::new(Nobody))
+    log.advance_start(bases[1], Arc::new(NobodyWaits))
         .expect("it advances");
     running.commit();
     running.dir.checkpoint(None).expect("a checkpoint");

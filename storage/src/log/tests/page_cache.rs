@@ -7,8 +7,9 @@ use protocol::batch::BatchProducer;
 use protocol::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
 use super::{log_path, small_segments};
-use crate::fixture::{Nobody, Node, Running, append_as, append_at, values};
+use crate::fixture::{Node, Running, append_as, append_at, values};
 use crate::journal::JournalFault;
+use crate::journal::NobodyWaits;
 use crate::log::{Durability, Log, LogListener};
 
 /// Remembers what it was told.
@@ -236,7 +237,7 @@ fn a_start_behind_what_the_power_took_is_where_the_log_goes_on() {
     let node = small_segments();
     let (mut running, log, _) = start(&node);
     fill(&mut running, &log, 10);
-    log.advance_start(Offset::new(9), Arc::new(Nobody))
+    log.advance_start(Offset::new(9), Arc::new(NobodyWaits))
         .expect("online");
     while running.writer.step() == crate::journal::WriterStep::Progress {}
     let mut running = node.crash(running);
@@ -254,7 +255,7 @@ fn records_after_a_jump_to_the_start_have_a_segment_of_their_own() {
     let node = small_segments();
     let (mut running, log, _) = start(&node);
     fill(&mut running, &log, 10);
-    log.advance_start(Offset::new(9), Arc::new(Nobody))
+    log.advance_start(Offset::new(9), Arc::new(NobodyWaits))
         .expect("online");
     while running.writer.step() == crate::journal::WriterStep::Progress {}
     drop(running);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use protocol::model::Offset;
 
 use super::{fill, log_path, small_segments};
-use crate::fixture::{Nobody, Node, Running, append, append_as, append_at, node, values};
+use crate::fixture::{Node, Running, append, append_as, append_at, node, values};
+use crate::journal::NobodyWaits;
 use crate::log::{Log, LogConfig, ReadError, Retained, Retention, RetentionTime, TailRead};
 
 const DELAY: i64 = 1000;
@@ -125,7 +126,7 @@ fn what_lies_before_a_new_start_goes_without_any_limit() {
     let node = small_segments();
     let mut running = filled(&node, 12);
     let log = running.log("a");
-    log.advance_start(Offset::new(9), Arc::new(Nobody))
+    log.advance_start(Offset::new(9), Arc::new(NobodyWaits))
         .expect("online");
     assert_eq!(retain(&log, TIMELESS).segments, 2, "those that end by it");
     running.commit();
@@ -381,7 +382,7 @@ fn a_start_behind_what_the_files_hold_is_left_to_the_journal() {
     append(&log, b"0");
     append(&log, b"1");
     running.commit();
-    log.advance_start(Offset::new(2), Arc::new(Nobody))
+    log.advance_start(Offset::new(2), Arc::new(NobodyWaits))
         .expect("online");
     let (line, unsynced) = log.checkpoint(false).expect("space").expect("it is there");
     assert_eq!((line.start.get(), line.written_end.get()), (0, 0));

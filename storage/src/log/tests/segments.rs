@@ -5,7 +5,8 @@ use std::sync::Arc;
 use protocol::model::Offset;
 
 use super::{fill, log_path, small_segments};
-use crate::fixture::{Nobody, append_at, node, read_all, values};
+use crate::fixture::{append_at, node, read_all, values};
+use crate::journal::NobodyWaits;
 use crate::log::{LogConfig, ReadError, TailRead};
 
 #[test]
@@ -166,7 +167,7 @@ fn records_before_the_start_are_gone() {
     fill(&mut running, "a", 10);
     running
         .log("a")
-        .advance_start(Offset::new(4), Arc::new(Nobody))
+        .advance_start(Offset::new(4), Arc::new(NobodyWaits))
         .expect("online");
     running.commit();
     let running = node.crash(running);

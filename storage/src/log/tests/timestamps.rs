@@ -5,7 +5,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use protocol::model::Offset;
 
-use crate::fixture::{Nobody, append_at, node};
+use crate::fixture::{append_at, node};
+use crate::journal::NobodyWaits;
 use crate::log::{LogConfig, TimestampedOffset};
 
 #[derive(Clone, Debug)]
@@ -72,7 +73,7 @@ proptest! {
         running.commit();
         let log = running.log("a");
         let start = start.min(log.offsets().end.get());
-        log.advance_start(Offset::new(start), Arc::new(Nobody)).expect("online");
+        log.advance_start(Offset::new(start), Arc::new(NobodyWaits)).expect("online");
         for end in [log.offsets().end.get(), log.offsets().end.get() / 2] {
             let end_offset = Offset::new(end);
             for time in (-1..62).map(|time| time * 10 - 5) {

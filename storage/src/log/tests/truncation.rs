@@ -6,7 +6,8 @@ use protocol::batch::BatchProducer;
 use protocol::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence};
 
 use super::{fill, small_segments};
-use crate::fixture::{Nobody, append_as, append_at, node, read_all, values};
+use crate::fixture::{append_as, append_at, node, read_all, values};
+use crate::journal::NobodyWaits;
 use crate::log::{Log, Producers};
 
 fn ends(log: &Log) -> (i64, i64, i64) {
@@ -217,7 +218,7 @@ fn a_log_that_lost_all_its_records_takes_those_of_an_older_leader() {
     append_at(&log, 0, 5, &[b"0", b"1"]).expect("it is appended");
     running.commit();
     running.dir.checkpoint(None).expect("a checkpoint");
-    log.advance_start(Offset::new(2), Arc::new(Nobody))
+    log.advance_start(Offset::new(2), Arc::new(NobodyWaits))
         .expect("online");
     append_at(&log, 0, 5, &[b"gone"]).expect("it is appended");
     running.commit();

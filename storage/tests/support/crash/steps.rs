@@ -9,19 +9,11 @@ use protocol::model::{
 };
 use rand::Rng;
 use storage::data_dir::DataDir;
-use storage::journal::{DurableListener, JournalFault, JournalPosition};
+use storage::journal::NobodyWaits;
 use storage::log::{Appended, CompactError, Durability, Log, Pass, RetentionTime};
 
 use super::super::model::{Batch, Expected, key_of};
 use super::Life;
-
-/// Who does not care.
-struct Nobody;
-
-impl DurableListener for Nobody {
-    fn on_durable(&self, _: JournalPosition) {}
-    fn on_fault(&self, _: &JournalFault) {}
-}
 
 impl Life {
     pub(super) fn append(&mut self) -> std::io::Result<()> {
@@ -155,7 +147,7 @@ impl Life {
             .random
             .random_range(expected.start()..=durable_end.max(expected.start()));
         let moved = log
-            .advance_start(Offset::new(start as i64), Arc::new(Nobody))
+            .advance_start(Offset::new(start as i64), Arc::new(NobodyWaits))
             .map_err(std::io::Error::other)?;
         if moved.is_some() {
             expected.starts_at(start);

@@ -190,7 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
 
     pub(super) fn log(&self, close: &Close) {
         let unanswered = self.in_flight();
-        let listener = self.context.listener_name();
+        let listener: &str = self.context.listener_name();
         let peer = self.context.peer();
         let client_id = self.context.client_id.as_deref();
         let reason = close.reason.label();

@@ -18,7 +18,7 @@ use protocol::batch::{BatchBuilder, BatchHeader, NewRecord, batches, records};
 use protocol::model::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicIdPartition, Uuid};
 use serde::{Deserialize, Serialize};
 use storage::data_dir::DataDir;
-use storage::journal::{DurableListener, JournalFault, JournalPosition};
+use storage::journal::{JournalFault, NobodyWaits};
 use storage::log::{Durability, Log, LogConfig, LogListener, TailRead};
 
 use super::entry::{decode, encode};
@@ -303,14 +303,6 @@ impl RaftLog {
             .map(drop)
             .map_err(|fault| io::Error::other(fault.to_string()))
     }
-}
-
-struct NobodyWaits;
-
-impl DurableListener for NobodyWaits {
-    fn on_durable(&self, _: JournalPosition) {}
-
-    fn on_fault(&self, _: &JournalFault) {}
 }
 
 fn write_state(data_dir: &DataDir, state: &HardState) -> io::Result<()> {
