@@ -16,6 +16,7 @@ use crate::clock::monotonic_ms;
 use crate::config::{Config, LiveSettings, TopicConfig};
 use crate::coordinator::{Groups, Leadership, LeadershipListener};
 use crate::data_dirs::DataDirs;
+use crate::listed::ListedBrokers;
 use crate::logging::Loggers;
 use crate::metrics::Metrics;
 use crate::partition::{Home, IsrProposals, Leading, Partition, RecordWorkers, log_config};
@@ -41,6 +42,8 @@ pub struct Broker {
     pub partitions: Arc<Partitions>,
     /// The consumer groups coordinated here.
     pub groups: Arc<Groups>,
+    /// Which brokers clients are told of.
+    pub listed: Arc<ListedBrokers>,
     /// The data directories.
     pub data_dirs: Arc<DataDirs>,
     /// How it is registered, as long as no directory goes offline.

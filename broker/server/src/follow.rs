@@ -7,9 +7,11 @@ use broker_controller::{ConfigResource, MetadataDelta, MetadataImage, ResourceTy
 use protocol::model::BrokerId;
 
 use crate::broker::Partitions;
+use crate::clock::monotonic_ms;
 use crate::config::{LiveSettings, compaction_settings, group_config};
 use crate::coordinator::Groups;
 use crate::data_dirs::DataDirs;
+use crate::listed::ListedBrokers;
 use crate::net::admission::Admission;
 use crate::quorum::ImageListener;
 
@@ -27,6 +29,8 @@ pub struct Follower {
     pub groups: Arc<Groups>,
     /// Where their data is.
     pub data_dirs: Arc<DataDirs>,
+    /// Which brokers clients are told of.
+    pub listed: Arc<ListedBrokers>,
 }
 
 impl Follower {
@@ -70,6 +74,7 @@ impl ImageListener for Follower {
     /// Takes the image up as a whole: at a start, after this broker is registered, since what the image does not know is deleted.
     fn begin(&self, image: &Arc<MetadataImage>) {
         self.follow_settings(image);
+        self.listed.on_image(monotonic_ms(), image);
         self.partitions.begin(image);
     }
 
@@ -78,6 +83,9 @@ impl ImageListener for Follower {
         if changed.any(|resource| resource.resource_type == ResourceType::Broker) {
             self.follow_settings(image);
             self.partitions.reconfigure_all(image);
+        }
+        if !delta.brokers.is_empty() {
+            self.listed.on_image(monotonic_ms(), image);
         }
         self.partitions.on_image(image, delta);
     }

@@ -10,6 +10,7 @@ pub mod coordinator;
 pub mod data_dirs;
 pub mod follow;
 pub mod internal;
+pub mod listed;
 pub mod liveness;
 pub mod logging;
 pub mod metrics;

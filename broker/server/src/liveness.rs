@@ -3,7 +3,7 @@
 //! | what the controller sees | what it does |
 //! |---|---|
 //! | a heartbeat of the life that is registered | the session goes on |
-//! | none for [`SESSION`] | fences; not within the first [`SESSION`] of its own being controller, in which nobody could know of it, or of going on after it stood still |
+//! | none for [`SESSION`] | fences; not within the first [`SESSION`] of that life, of its own being controller, in which nobody could know of it, or of going on after it stood still |
 //! | the connection is lost | connects again; a reset alone proves nothing |
 //! | that is refused, twice | the process is gone: fences at once |
 //!
@@ -50,11 +50,14 @@ impl Sessions {
         self.heard.lock().insert(id, (epoch, now));
     }
 
-    /// Whether a life of a broker has been silent for too long, as seen by a controller that has been one `since`.
+    /// Whether a life of a broker has been silent for too long, as seen by a controller that has been one `since`. Its session begins when it is asked for first.
     fn is_over(&self, id: BrokerId, epoch: BrokerEpoch, since: Instant, now: Instant) -> bool {
-        let heard = self.heard.lock().get(&id).copied();
-        let heard = heard.filter(|(known, _)| *known == epoch).map(|(_, at)| at);
-        now - heard.unwrap_or(since).max(since) > SESSION
+        let mut sessions = self.heard.lock();
+        let (known, heard) = sessions.entry(id).or_insert((epoch, now));
+        if *known != epoch {
+            (*known, *heard) = (epoch, now);
+        }
+        now - (*heard).max(since) > SESSION
     }
 }
 
@@ -218,3 +221,6 @@ pub(crate) async fn fence(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

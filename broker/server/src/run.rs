@@ -28,6 +28,7 @@ use crate::coordinator::Groups;
 use crate::data_dirs::{DataDirs, DirectoryConfigs, Opening, offline};
 use crate::follow::Follower;
 use crate::internal::Handler;
+use crate::listed::ListedBrokers;
 use crate::liveness::{fence_the_dead, hand_over, send_heartbeats};
 use crate::logging;
 use crate::metrics::{JournalMetrics, Metrics};
@@ -418,8 +419,9 @@ pub(crate) async fn begin(
             .collect(),
         rack: config.broker.rack.clone(),
         features: FEATURES.iter().copied().map(Into::into).collect(),
-        // One that is alone has recovered. Another may lead when it is told apart from its former life, and has opened its partitions.
-        fenced: !is_alone,
+        // It has recovered: what it led before, and nobody else does yet, it leads on, under new epochs. After the power came back for all of them, leaderships
+        // stay where they are.
+        fenced: false,
     };
     if registration.directories.is_empty() {
         return Err(RunError::NoDirectory);
@@ -460,6 +462,7 @@ pub(crate) async fn begin(
     let groups = Arc::new(Groups::new(group_config(&settings.now())));
     let listener: Weak<Groups> = Arc::downgrade(&groups);
     partitions.set_leadership_listener(listener);
+    let listed = Arc::<ListedBrokers>::default();
     let follower = Follower {
         node_id: id,
         settings: Arc::clone(&settings),
@@ -467,6 +470,7 @@ pub(crate) async fn begin(
         partitions: Arc::clone(&partitions),
         groups: Arc::clone(&groups),
         data_dirs: Arc::clone(&data_dirs),
+        listed: Arc::clone(&listed),
     };
     let node = Arc::clone(&together.node);
     let says = Arc::new(move || node.identity());
@@ -477,13 +481,16 @@ pub(crate) async fn begin(
     partitions.set_fetchers(Fetchers::new(life, Arc::clone(&peers), weak.clone()));
     let progress = partitions.progress().clone();
     tokio::spawn(progress.run(broker_epoch, Arc::clone(&peers), weak));
-    metadata.set_listener(Arc::new(follower));
-    if let Some(founding) = together.founding.clone() {
-        let sessions = together.node.sessions();
-        let fencing = fence_the_dead(id, Arc::clone(&metadata), peers, Arc::clone(sessions));
-        tokio::spawn(fencing);
+    let sessions = together.node.sessions();
+    if together.founding.is_some() {
+        // Before the partitions are opened, which may take its time.
         let heartbeats = send_heartbeats(life, Arc::clone(&metadata), Arc::clone(sessions));
         together.set_heartbeats(tokio::spawn(heartbeats));
+    }
+    metadata.set_listener(Arc::new(follower));
+    if let Some(founding) = together.founding.clone() {
+        let fencing = fence_the_dead(id, Arc::clone(&metadata), peers, Arc::clone(sessions));
+        tokio::spawn(fencing);
         let quorum = Arc::clone(metadata.quorum());
         tokio::spawn(async move { founding.tend(&quorum).await });
     }
@@ -495,6 +502,7 @@ pub(crate) async fn begin(
         metadata,
         partitions,
         groups,
+        listed,
         data_dirs,
         metrics: Arc::clone(metrics),
         apis: api::table(),

@@ -1,7 +1,7 @@
 //! What is there in the end, and what is wrong with it. The names of anomalies are those of Jepsen's tests of logs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     time::{Duration, Instant},
 };
@@ -14,8 +14,9 @@ use rdkafka::{
 };
 
 use crate::{
-    PARTITIONS, TOPIC,
-    writer::{History, client},
+    PARTITIONS, RECOVERY_MAX, TOPIC,
+    schedule::Happened,
+    writer::{Acknowledged, History, client},
 };
 
 /// How long reading everything may take.
@@ -86,15 +87,20 @@ pub fn anomalies(history: &History, logs: &Logs) -> Vec<String> {
             ));
         }
     };
-    let at = |it: &crate::writer::Acknowledged| logs[&it.partition].get(&it.offset).copied();
-    let lost = history.acknowledged.iter().filter(|it| at(it).is_none());
+    let mut numbers: BTreeMap<i32, BTreeSet<i64>> = BTreeMap::new();
+    for (partition, log) in logs {
+        numbers.insert(*partition, log.values().copied().collect());
+    }
+    let is_there = |it: &&Acknowledged| numbers[&it.partition].contains(&it.number);
+    let lost = history.acknowledged.iter().filter(|it| !is_there(it));
     tell("lost-write", lost.map(|it| format!("{it:?}")).collect());
     tell("failed", history.failed.clone());
+    let at = |it: &Acknowledged| logs[&it.partition].get(&it.offset?).copied();
     let other = history
         .acknowledged
         .iter()
-        .filter(|it| at(it).is_some_and(|number| number != it.number));
-    let text = |it: &crate::writer::Acknowledged| format!("{it:?} is {:?}", at(it));
+        .filter(|it| it.offset.is_some() && at(it) != Some(it.number));
+    let text = |it: &Acknowledged| format!("{it:?} is {:?}", at(it));
     tell("inconsistent-offsets", other.map(text).collect());
     let (mut doubled, mut disordered) = (Vec::new(), Vec::new());
     for (partition, log) in logs {
@@ -115,6 +121,33 @@ pub fn anomalies(history: &History, logs: &Logs) -> Vec<String> {
     }
     tell("duplicate", doubled);
     tell("int-nonmonotonic-send", disordered);
+    found
+}
+
+/// How long it took from the end of each fault until every partition had a write acknowledged, the longest first.
+pub fn recoveries(history: &History, happened: &[Happened]) -> Vec<(Duration, String)> {
+    let mut times: BTreeMap<i32, Vec<Instant>> = BTreeMap::new();
+    for it in &history.acknowledged {
+        times.entry(it.partition).or_default().push(it.at);
+    }
+    let mut found = Vec::new();
+    for (at, fault) in happened.iter().enumerate() {
+        let next = happened.get(at + 1).map(|next| next.began);
+        for partition in 0..PARTITIONS {
+            let times = times.get(&partition).map_or(&[][..], Vec::as_slice);
+            let first = times.partition_point(|time| *time < fault.healed);
+            let first = times.get(first).copied();
+            let until = first.or(next).unwrap_or(fault.healed + RECOVERY_MAX);
+            let is_cut_short = next.is_some_and(|next| next < until);
+            let lasted = until - fault.healed;
+            let end = if is_cut_short { ", until the next" } else { "" };
+            found.push((
+                lasted,
+                format!("partition {partition} after {:?}{end}", fault.fault),
+            ));
+        }
+    }
+    found.sort_by_key(|(lasted, _)| std::cmp::Reverse(*lasted));
     found
 }
 

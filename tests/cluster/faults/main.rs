@@ -5,6 +5,7 @@
 
 mod check;
 mod schedule;
+mod state;
 mod writer;
 
 use std::{
@@ -17,15 +18,16 @@ use std::{
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use peer::{Cluster, HoldfastCluster, HoldfastConfig};
-use rand::{SeedableRng, rngs::SmallRng};
+use rand::{Rng, SeedableRng, rngs::SmallRng};
 
-use schedule::Fault;
+use schedule::{Fault, Happened};
+use writer::Notes;
 
 const TOPIC: &str = "history";
 const PARTITIONS: i32 = 6;
 const NODES: usize = 3;
 /// How long it may take until writes succeed again, once all is well.
-const RECOVERY_MAX: Duration = Duration::from_secs(30);
+const RECOVERY_MAX: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
@@ -58,7 +60,9 @@ fn faults(engine: &str) -> Result<(), Failed> {
     let outcome = run(&mut cluster, seconds, seed);
     outcome.map_err(|error| {
         let message = error.message().unwrap_or_default();
-        format!("seed {seed}: {message}\n{}", cluster.log_tail()).into()
+        // Once more in the end, since who shows a long text cuts it anywhere.
+        let reason = format!("seed {seed}: {message}");
+        format!("{reason}\n{}\n{reason}", cluster.log_tail()).into()
     })
 }
 
@@ -67,49 +71,82 @@ fn run(cluster: &mut HoldfastCluster, seconds: u64, seed: u64) -> Result<(), Fai
     let bootstrap = cluster.bootstrap();
     writer::create_topic(&bootstrap)?;
     let stop = AtomicBool::new(false);
-    let (history, counts) = thread::scope(|scope| {
-        let writing = scope.spawn(|| writer::write(&bootstrap, &stop));
+    let notes = Notes::default();
+    let (history, happened) = thread::scope(|scope| {
+        let writing = scope.spawn(|| writer::write(&bootstrap, &notes, &stop));
         let deadline = Instant::now() + Duration::from_secs(seconds);
-        let mut counts = Vec::new();
+        let mut happened = Vec::new();
         let mut outcome = Ok(());
         let only = env::var("HOLDFAST_FAULTS_ONLY").ok();
+        let only = only.filter(|only| !only.is_empty());
         while Instant::now() < deadline && outcome.is_ok() {
             let fault = Fault::draw(&mut random);
             if only.as_ref().is_some_and(|only| *only != fault.name()) {
                 continue;
             }
-            counts.push(fault.name());
-            outcome = fault.happen(cluster, &mut random);
+            outcome = fault.happen(cluster, &mut random).and_then(|it| {
+                happened.push(it);
+                rest(cluster, &notes, &it, &mut random)
+            });
         }
         // All is well: everything that is under way has to come through.
-        if outcome.is_ok() {
-            thread::sleep(Duration::from_secs(2));
-        }
+        outcome = outcome.and_then(|()| {
+            let all_is_well = Instant::now();
+            let overcome = notes.wait_progress(all_is_well, RECOVERY_MAX);
+            overcome.map_err(|partitions| {
+                let state = state::of(cluster);
+                format!("{RECOVERY_MAX:?} after the last fault nothing is written to {partitions:?}\n{state}").into()
+            })
+        });
         stop.store(true, Ordering::SeqCst);
         let history = writing.join().expect("the writer does not panic");
-        outcome.map(|()| (history, counts))
+        outcome.map(|()| (history, happened))
     })?;
     let history = history?;
-    counts_of(&counts);
-    let read = check::read_all(&bootstrap)?;
-    let mut anomalies = check::anomalies(&history, &read);
-    anomalies.extend(check::differing_replicas(cluster, &read)?);
+    counts_of(&happened);
+    for (lasted, what) in check::recoveries(&history, &happened).iter().take(3) {
+        eprintln!("faults: {:.1} s: {what}", lasted.as_secs_f64());
+    }
     eprintln!(
         "faults: {} acknowledged of {} sent, longest wait {:.1} s",
         history.acknowledged.len(),
         history.sent,
         history.longest_wait.as_secs_f64()
     );
+    let read = check::read_all(&bootstrap)?;
+    let mut anomalies = check::anomalies(&history, &read);
+    anomalies.extend(check::differing_replicas(cluster, &read)?);
     match anomalies.is_empty() {
         true => Ok(()),
         false => Err(anomalies.join("\n").into()),
     }
 }
 
-fn counts_of(names: &[&'static str]) {
+/// The time until the next fault. Half of them wait until this one is overcome.
+fn rest(
+    cluster: &mut HoldfastCluster,
+    notes: &Notes,
+    happened: &Happened,
+    random: &mut SmallRng,
+) -> Result<(), Failed> {
+    if random.random() {
+        let overcome = notes.wait_progress(happened.healed, RECOVERY_MAX);
+        overcome.map_err(|partitions| {
+            let fault = happened.fault;
+            let state = state::of(cluster);
+            format!(
+                "{RECOVERY_MAX:?} after {fault:?} nothing is written to {partitions:?}\n{state}"
+            )
+        })?;
+    }
+    thread::sleep(Duration::from_millis(random.random_range(500..3_000)));
+    Ok(())
+}
+
+fn counts_of(happened: &[Happened]) {
     let mut counts = std::collections::BTreeMap::new();
-    for name in names {
-        *counts.entry(*name).or_insert(0) += 1;
+    for it in happened {
+        *counts.entry(it.fault.name()).or_insert(0) += 1;
     }
     eprintln!("faults: {counts:?}");
 }

@@ -1,6 +1,9 @@
 //! What happens to the brokers, one thing at a time; each is well again when its time is over.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use libtest_mimic::Failed;
 use peer::HoldfastCluster;
@@ -20,6 +23,17 @@ pub enum Fault {
     KillMajority,
     /// One is stopped as it should be, and started again.
     Restart,
+}
+
+/// A fault that is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Happened {
+    /// Which.
+    pub fault: Fault,
+    /// When it began.
+    pub began: Instant,
+    /// When all brokers were well again.
+    pub healed: Instant,
 }
 
 impl Fault {
@@ -45,12 +59,13 @@ impl Fault {
         }
     }
 
-    /// Done means: all brokers run and are ready.
+    /// Lets it happen and heals it: all brokers are ready.
     pub fn happen(
         self,
         cluster: &mut HoldfastCluster,
         random: &mut SmallRng,
-    ) -> Result<(), Failed> {
+    ) -> Result<Happened, Failed> {
+        let began = Instant::now();
         let count = cluster.len();
         let at = random.random_range(0..count);
         let away = Duration::from_millis(random.random_range(100..4_000));
@@ -86,7 +101,10 @@ impl Fault {
         for at in &killed {
             cluster.node(*at).wait_ready()?;
         }
-        thread::sleep(Duration::from_millis(random.random_range(500..3_000)));
-        Ok(())
+        Ok(Happened {
+            fault: self,
+            began,
+            healed: Instant::now(),
+        })
     }
 }

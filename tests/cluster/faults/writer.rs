@@ -1,8 +1,9 @@
 //! A producer that writes numbers, each once, and notes what became of them.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -27,10 +28,12 @@ const INTERVAL: Duration = Duration::from_millis(1);
 pub struct Acknowledged {
     /// Where.
     pub partition: i32,
-    /// At which offset.
-    pub offset: i64,
+    /// At which offset. `None`: a later one was acknowledged, from which the producer knows that this one is there too.
+    pub offset: Option<i64>,
     /// What it says.
     pub number: i64,
+    /// When.
+    pub at: Instant,
 }
 
 /// What a writer knows.
@@ -44,10 +47,38 @@ pub struct History {
     pub failed: Vec<String>,
     /// From sending a record to its acknowledgement.
     pub longest_wait: Duration,
+    /// Of each partition that has had one: when the last acknowledgement came.
+    last: BTreeMap<i32, Instant>,
 }
 
+/// What becomes of what is written, while it is written.
 #[derive(Clone, Default)]
-struct Notes(Arc<Mutex<History>>);
+pub struct Notes(Arc<(Mutex<History>, Condvar)>);
+
+impl Notes {
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a write to each partition was acknowledged after `since`; which had none when `patience` ends.
+    pub fn wait_progress(&self, since: Instant, patience: Duration) -> Result<(), Vec<i32>> {
+        let is_without = |history: &History, partition: &i32| {
+            history.last.get(partition).is_none_or(|at| *at < since)
+        };
+        let (history, _) = self
+            .0
+            .1
+            .wait_timeout_while(self.history(), patience, |history| {
+                (0..PARTITIONS).any(|partition| is_without(history, &partition))
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        let without = (0..PARTITIONS).filter(|partition| is_without(&history, partition));
+        match without.collect::<Vec<_>>() {
+            without if without.is_empty() => Ok(()),
+            without => Err(without),
+        }
+    }
+}
 
 impl ClientContext for Notes {}
 
@@ -55,14 +86,18 @@ impl ProducerContext for Notes {
     type DeliveryOpaque = Box<Instant>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Instant>) {
-        let mut history = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut history = self.history();
         match result {
             Ok(message) => {
+                let now = Instant::now();
+                history.last.insert(message.partition(), now);
+                self.0.1.notify_all();
                 let number = message.payload_view::<str>().and_then(Result::ok);
                 history.acknowledged.push(Acknowledged {
                     partition: message.partition(),
-                    offset: message.offset(),
+                    offset: Some(message.offset()).filter(|offset| *offset >= 0),
                     number: number.and_then(|it| it.parse().ok()).expect("a number"),
+                    at: now,
                 });
                 history.longest_wait = history.longest_wait.max(sent.elapsed());
             }
@@ -77,6 +112,9 @@ pub fn client(bootstrap: &str) -> ClientConfig {
     config.set("bootstrap.servers", bootstrap);
     config.set("reconnect.backoff.max.ms", "200");
     config.set("topic.metadata.refresh.fast.interval.ms", "50");
+    // Without these it would wait for itself when the brokers are long well again.
+    config.set("retry.backoff.ms", "50");
+    config.set("retry.backoff.max.ms", "100");
     config
 }
 
@@ -89,8 +127,7 @@ pub fn create_topic(bootstrap: &str) -> Result<(), Failed> {
 }
 
 /// Writes numbers to all partitions in turn until it is told to stop, and waits for what is under way.
-pub fn write(bootstrap: &str, stop: &AtomicBool) -> Result<History, Failed> {
-    let notes = Notes::default();
+pub fn write(bootstrap: &str, notes: &Notes, stop: &AtomicBool) -> Result<History, Failed> {
     let mut config = client(bootstrap);
     config.set("enable.idempotence", "true");
     config.set("linger.ms", "2");
@@ -114,7 +151,7 @@ pub fn write(bootstrap: &str, stop: &AtomicBool) -> Result<History, Failed> {
     producer.flush(RECOVERY_MAX).map_err(|error| {
         format!("once all was well, writes did not succeed within {RECOVERY_MAX:?}: {error}")
     })?;
-    let mut history = std::mem::take(&mut *notes.0.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut history = std::mem::take(&mut *notes.history());
     history.sent = number;
     Ok(history)
 }

@@ -1,6 +1,6 @@
 //! Metadata (key 3), versions 0-13.
 //!
-//! Brokers as this listener advertises them, and topics by name, by id (version 12), or all (null; in version 0 an empty list). A topic
+//! Brokers as this listener advertises them ([`ListedBrokers`](crate::listed::ListedBrokers)), and topics by name, by id (version 12), or all (null; in version 0 an empty list). A topic
 //! is answered once, however often it is asked for; where there are ids, names do not count.
 //!
 //! A topic that is asked for by name and does not exist is created where the request and `auto.create.topics.enable` allow it. Kafka
@@ -31,6 +31,7 @@ use super::topics::{new_topic_id, text};
 use super::view::{View, on_wire};
 use super::{Answer, Api, Call, Head, Response, decode};
 use crate::broker::{Broker, is_private};
+use crate::clock::monotonic_ms;
 
 /// The handler.
 pub const API: Api = Api {
@@ -237,7 +238,7 @@ fn respond(
         OPERATIONS_OMITTED
     };
     let body = MetadataResponse::default()
-        .with_brokers(brokers(&image, listener))
+        .with_brokers(brokers(broker, &image, listener))
         .with_cluster_id(Some(text(&*broker.cluster_id)))
         .with_controller_id(broker.id.get().into())
         .with_cluster_authorized_operations(cluster_operations)
@@ -245,18 +246,19 @@ fn respond(
     head.respond(&body, error)
 }
 
-fn brokers(image: &MetadataImage, listener: &str) -> Vec<MetadataResponseBroker> {
-    image
-        .brokers()
-        .filter(|broker| !broker.fenced)
-        .filter_map(|broker| {
-            let endpoint = image.endpoint(broker.broker_id, listener)?;
+fn brokers(broker: &Broker, image: &MetadataImage, listener: &str) -> Vec<MetadataResponseBroker> {
+    let listed = broker.listed.of(monotonic_ms(), image);
+    listed
+        .into_iter()
+        .filter_map(|registration| {
+            let mut listeners = registration.listeners.iter();
+            let endpoint = listeners.find(|it| it.name == listener)?;
             Some(
                 MetadataResponseBroker::default()
-                    .with_node_id(broker.broker_id.get().into())
+                    .with_node_id(registration.broker_id.get().into())
                     .with_host(text(&*endpoint.host))
                     .with_port(i32::from(endpoint.port))
-                    .with_rack(broker.rack.as_deref().map(text)),
+                    .with_rack(registration.rack.as_deref().map(text)),
             )
         })
         .collect()

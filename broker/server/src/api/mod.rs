@@ -62,6 +62,7 @@ pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 mod offsets_topic;
 pub mod produce;
+mod refused_batches;
 pub mod sync_group;
 mod topics;
 mod view;

@@ -7,6 +7,7 @@
 //! most 1000 in one answer.
 //! Retries of an idempotent producer are answered with their first offset, once that is durable (KIP-98).
 //! Topics by name up to version 12, by id in 13 (KIP-516). Topics that only the broker writes are refused.
+//! What is behind a refused batch of an idempotent producer is refused for the same reason ([`super::refused_batches`]), not as out of order as by Kafka.
 //! While there is too little space on the disk nothing is taken, with an error that clients retry; and when the disk does not keep up,
 //! answers are delayed before the journal is full, so that producers slow down.
 //!
@@ -19,7 +20,9 @@ use std::time::{Duration, Instant};
 
 use broker_controller::{DirectoryId, MetadataImage};
 use bytes::BytesMut;
+use parking_lot::Mutex;
 use protocol::ErrorCode;
+use protocol::batch::{BatchHeader, BatchProducer};
 use protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
     TopicProduceResponse,
@@ -33,11 +36,12 @@ use storage::data_dir::produce_delay;
 use storage::log::Hold;
 
 use super::leader_hints::LeaderHints;
+use super::refused_batches::RefusedBatches;
 use super::topics::{find_partition, id_of, known_id, text};
 use super::view::View;
 use super::{Answer, Api, Call, Head, Response};
 use crate::broker::Broker;
-use crate::clock::wall_clock_ms;
+use crate::clock::{monotonic_ms, wall_clock_ms};
 use crate::panics;
 use crate::partition::{Looked, Partition, PartitionsWait, ProducedBatch, RecordRefusal, Refusal};
 
@@ -59,6 +63,8 @@ const RECORDS_LISTED_MAX: usize = 1000;
 struct Outcome {
     index: i32,
     result: Result<ProducedBatch, Refusal>,
+    /// Whose batch it was, where it is one of an idempotent producer.
+    producer: Option<BatchProducer>,
 }
 
 struct TopicOutcome {
@@ -79,6 +85,7 @@ struct Answering {
     /// The listener that it came in through.
     listener: Arc<str>,
     head: Head,
+    refused_before: Arc<Mutex<RefusedBatches>>,
 }
 
 /// What became of a request's batches.
@@ -101,8 +108,11 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         .connection
         .take_permit()
         .map(|permit| Arc::new(permit) as Hold);
+    let refused_before: &Arc<Mutex<RefusedBatches>> = call.connection.state();
+    let refused_before = Arc::clone(refused_before);
     let appends = Appends {
         broker: Arc::clone(call.broker),
+        refused_before: Arc::clone(&refused_before),
         refused: refuse_whole(&request),
         version,
         hold,
@@ -115,6 +125,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         broker: Arc::clone(call.broker),
         listener: Arc::clone(call.connection.listener_name()),
         head: call.head,
+        refused_before,
     };
     // Up to here and now the request keeps its place in the order of arrival. It is pending only if records have to be worked on.
     match appended
@@ -222,6 +233,8 @@ struct Appends {
     broker: Arc<Broker>,
     /// Nothing is taken, for this reason.
     refused: Option<Refusal>,
+    /// By earlier requests of the connection.
+    refused_before: Arc<Mutex<RefusedBatches>>,
     version: i16,
     hold: Option<Hold>,
     now_ms: i64,
@@ -242,6 +255,8 @@ impl Appends {
             let mut parts = Vec::with_capacity(partitions.len());
             for produced in partitions {
                 let index = produced.partition_index;
+                let header = produced.records.as_deref().map(BatchHeader::parse);
+                let producer = header.and_then(|header| header.ok()?.producer);
                 let found = match (&self.refused, id) {
                     (Some(refused), _) => Err(refused.clone()),
                     (None, Err(code)) => Err(code.into()),
@@ -253,7 +268,15 @@ impl Appends {
                     Ok(partition) => self.one(&partition, produced).await,
                     Err(refusal) => Err(refusal),
                 };
-                parts.push(Outcome { index, result });
+                let result = match (id, &producer) {
+                    (Ok(id), Some(producer)) => self.in_order((id, index), producer, result),
+                    _ => result,
+                };
+                parts.push(Outcome {
+                    index,
+                    result,
+                    producer,
+                });
             }
             outcomes.push(TopicOutcome {
                 topic,
@@ -285,6 +308,26 @@ impl Appends {
             log_start: Some(partition.log().offsets().start),
             ..refusal
         })
+    }
+
+    /// Notes what became of a batch of an idempotent producer, for those behind it.
+    fn in_order(
+        &self,
+        partition: (TopicId, i32),
+        producer: &BatchProducer,
+        result: Result<ProducedBatch, Refusal>,
+    ) -> Result<ProducedBatch, Refusal> {
+        let mut before = self.refused_before.lock();
+        match result {
+            Ok(produced) => {
+                before.on_taken(partition, producer);
+                Ok(produced)
+            }
+            Err(refusal) => {
+                let code = before.on_refused(partition, producer, refusal.code, monotonic_ms());
+                Err(Refusal { code, ..refusal })
+            }
+        }
     }
 
     async fn append(
@@ -347,11 +390,23 @@ impl Answering {
         let mut responses = Vec::with_capacity(outcomes.len());
         for topic in outcomes {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
+            let id_in = |image: &MetadataImage| match &topic.topic {
+                TopicRef::Name(name) => image.topic_named(name).map(|topic| topic.topic_id()),
+                TopicRef::Id(id) => TopicId::new(*id),
+            };
             for outcome in topic.partitions {
                 let mut part = match outcome.result {
                     Ok(produced) => match codes.next().unwrap_or(ErrorCode::UnknownServerError) {
                         ErrorCode::None => appended(&produced),
-                        code => refused(&code.into()),
+                        code => {
+                            // It may be cut off by another leader, and this one may lead again.
+                            if let (Some(id), Some(producer)) = (id_in(&image), outcome.producer) {
+                                let partition = (id, outcome.index);
+                                let mut before = self.refused_before.lock();
+                                before.on_refused(partition, &producer, code, monotonic_ms());
+                            }
+                            refused(&code.into())
+                        }
                     },
                     Err(refusal) => refused(&refusal),
                 };
@@ -360,10 +415,6 @@ impl Answering {
                 if error == ErrorCode::None {
                     error = code;
                 }
-                let id_in = |image: &MetadataImage| match &topic.topic {
-                    TopicRef::Name(name) => image.topic_named(name).map(|topic| topic.topic_id()),
-                    TopicRef::Id(id) => TopicId::new(*id),
-                };
                 if self.head.version >= LEADER_HINT_MIN
                     && let Some((leader, epoch)) = hints.of(id_in, outcome.index, code)
                 {

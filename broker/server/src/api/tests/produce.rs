@@ -5,20 +5,24 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use protocol::ErrorCode;
 use protocol::batch::{BatchBuilder, BatchHeader, Compression, NewRecord, compress};
+use protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use protocol::messages::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig,
 };
 use protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use protocol::messages::{
-    CreateTopicsRequest, CreateTopicsResponse, IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse, ProduceRequest, ProduceResponse,
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, ProduceRequest,
+    ProduceResponse,
 };
 use protocol::model::{Offset, Uuid};
 
 use super::super::Answer;
 use super::super::topics::text;
+use super::produced::idempotent;
 use crate::partition::{PartitionRead, Reader};
 use crate::testing::{TestBroker, decoded, finished};
 
@@ -257,4 +261,39 @@ async fn batches_pass_that_take_more_memory_than_there_is() {
             assert_eq!(answer.error_code, 0, "{answer:?}");
         }
     }
+}
+
+/// The error of each batch, sent one after the other.
+async fn codes(broker: &mut TestBroker, topic: Uuid, sequences: &[i32]) -> Vec<ErrorCode> {
+    let mut codes = Vec::new();
+    for sequence in sequences {
+        let batch = idempotent(7, 0, *sequence, &[crate::clock::wall_clock_ms()]);
+        let response: ProduceResponse = broker.ask(VERSION, &request(topic, &[(2, batch)])).await;
+        let code = response.responses[0].partition_responses[0].error_code;
+        codes.push(ErrorCode::from_code(code).expect("a known code"));
+    }
+    codes
+}
+
+#[tokio::test]
+async fn what_was_under_way_behind_a_refused_batch_comes_again_in_order() {
+    let mut broker = TestBroker::start(&[]).await;
+    let topic = topic(&mut broker, "ordered", &[]).await;
+    let missing = ErrorCode::UnknownTopicOrPartition;
+    assert_eq!(codes(&mut broker, topic, &[0]).await, [missing]);
+    let grown = CreatePartitionsTopic::default()
+        .with_name(text("ordered").into())
+        .with_count(3)
+        .with_assignments(None);
+    let grown = CreatePartitionsRequest::default()
+        .with_topics(vec![grown])
+        .with_timeout_ms(10_000);
+    let grown: CreatePartitionsResponse = broker.ask(3, &grown).await;
+    assert_eq!(grown.results[0].error_code, 0);
+    // The partition is there now, but it does not have what comes first.
+    assert_eq!(codes(&mut broker, topic, &[1, 2]).await, [missing, missing]);
+    let none = ErrorCode::None;
+    assert_eq!(codes(&mut broker, topic, &[0, 1]).await, [none, none]);
+    let gap = ErrorCode::OutOfOrderSequenceNumber;
+    assert_eq!(codes(&mut broker, topic, &[9, 2]).await, [gap, none]);
 }
