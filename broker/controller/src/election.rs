@@ -11,6 +11,9 @@
 //! The rule of KIP-966: while the ISR has fewer members than `min.insync.replicas`, nothing is committed, so that who leaves it then, and who left it on
 //! the way there, has all that is: they are the ELR. As soon as the ISR has enough, it is empty.
 //!
+//! A replica that is being added counts when it is in the ISR. As soon as all of them are, and enough of those that stay, the ones that are being removed are gone
+//! (KIP-455): at no time has a partition fewer members in sync for that.
+//!
 //! A leader comes from the ISR, in the order of the replicas, else from the ELR; else, where the topic allows it, it is any replica that is alive, and what only
 //! the others had is lost.
 
@@ -20,7 +23,7 @@ use protocol::model::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, Top
 
 use crate::configs::{ConfigValidator, TopicRules};
 use crate::image::{BrokerRegistration, PartitionImage};
-use crate::record::{PartitionChangeRecord, Replica};
+use crate::record::{PartitionChangeRecord, ReassignmentRecord, Replica};
 use crate::{MetadataImage, MetadataRecord};
 
 /// Whether a broker's registration is the beginning of another life of it.
@@ -79,9 +82,9 @@ pub(crate) fn follow_broker(
                 led: Some(broker_id).filter(|_| life == Life::New),
                 forgot: Some(broker_id).filter(|_| forgot),
             };
-            let change = settle(&after, rules, partition, next, restarted);
-            changes
-                .extend(change.map(|next| record_of((topic.topic_id(), index), partition, next)));
+            if let Some(next) = settle(&after, rules, partition, next, restarted) {
+                changes.extend(records_of((topic.topic_id(), index), partition, next));
+            }
         }
     }
     changes
@@ -105,13 +108,14 @@ pub(crate) fn settle(
     restarted: Restarted,
 ) -> Option<PartitionImage> {
     let can_lead = |broker: BrokerId, of: &PartitionImage| image.can_lead(broker, of);
+    complete_reassignment(&mut next, rules, can_lead);
     let may_stay = |leader: BrokerId| {
         next.isr.contains(&leader) && can_lead(leader, &next) && restarted.led != Some(leader)
     };
     if !before.leader.is_some_and(may_stay) {
         next.leader = elect(&mut next, can_lead, rules);
     }
-    let enough = rules.min_insync_replicas.min(next.replicas.len());
+    let enough = next.enough_in_sync(rules.min_insync_replicas);
     let elr: Vec<BrokerId> = match next.isr.len() >= enough {
         true => Vec::new(),
         // Who is in another directory than before has nothing.
@@ -134,6 +138,30 @@ pub(crate) fn settle(
     }
     next.partition_epoch = PartitionEpoch::new(before.partition_epoch.get() + 1);
     Some(next)
+}
+
+/// Lets the replicas go that are being removed, if all that come have come.
+fn complete_reassignment(
+    next: &mut PartitionImage,
+    rules: TopicRules,
+    can_lead: impl Fn(BrokerId, &PartitionImage) -> bool,
+) {
+    if !next.is_reassigning() {
+        return;
+    }
+    let stays = |broker: &BrokerId| !next.removing.contains(broker);
+    let isr: Vec<BrokerId> = next.isr.iter().copied().filter(stays).collect();
+    let replicas = next.replicas.iter().copied();
+    let replicas: Vec<Replica> = replicas.filter(|it| stays(&it.broker_id)).collect();
+    let enough = rules.min_insync_replicas.clamp(1, replicas.len());
+    let is_complete = next.adding.iter().all(|broker| isr.contains(broker))
+        && isr.len() >= enough
+        && isr.iter().any(|broker| can_lead(*broker, next));
+    if is_complete {
+        (next.isr, next.replicas) = (isr, replicas);
+        next.elr.retain(|broker| !next.removing.contains(broker));
+        (next.adding, next.removing) = (Vec::new(), Vec::new());
+    }
 }
 
 /// The next leader. From beyond the ISR it is the only member of the next one.
@@ -186,12 +214,20 @@ fn refill(partition: &mut PartitionImage, broker: &BrokerRegistration) {
 }
 
 /// What leads from one state of a partition to the next.
-pub(crate) fn record_of(
+pub(crate) fn records_of(
     (topic_id, partition): (TopicId, PartitionIndex),
     before: &PartitionImage,
     next: PartitionImage,
-) -> MetadataRecord {
-    MetadataRecord::PartitionChange(PartitionChangeRecord {
+) -> impl Iterator<Item = MetadataRecord> + use<> {
+    let is_moved = (&next.adding, &next.removing) != (&before.adding, &before.removing);
+    let (adding, removing) = (next.adding, next.removing);
+    let reassignment = is_moved.then_some(MetadataRecord::Reassignment(ReassignmentRecord {
+        topic_id,
+        partition,
+        adding,
+        removing,
+    }));
+    let change = MetadataRecord::PartitionChange(PartitionChangeRecord {
         topic_id,
         partition,
         replicas: (next.replicas != before.replicas).then_some(next.replicas),
@@ -200,5 +236,6 @@ pub(crate) fn record_of(
         leader: next.leader,
         leader_epoch: next.leader_epoch,
         partition_epoch: next.partition_epoch,
-    })
+    });
+    std::iter::once(change).chain(reassignment)
 }

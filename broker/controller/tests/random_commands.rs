@@ -61,6 +61,21 @@ enum Event {
     Features {
         level: i16,
     },
+    /// To those brokers, or back.
+    Reassign {
+        name: u8,
+        partition: i32,
+        brokers: Option<Vec<i32>>,
+        same_factor: bool,
+    },
+    /// The leader of a topic's first partition proposes all that are alive, or itself alone.
+    Propose {
+        name: u8,
+        alone: bool,
+    },
+    Elect {
+        unclean: bool,
+    },
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -91,6 +106,12 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0..8u8, value).prop_map(|(name, value)| Event::Replace { name, value }),
         1 => (1..6i32).prop_map(|broker| Event::ProducerIds { broker }),
         1 => (28..32i16).prop_map(|level| Event::Features { level }),
+        4 => (0..8u8, 0..3i32, proptest::option::weighted(0.8, vec(1..5i32, 0..4)), any::<bool>())
+            .prop_map(|(name, partition, brokers, same_factor)| {
+                Event::Reassign { name, partition, brokers, same_factor }
+            }),
+        6 => (0..8u8, any::<bool>()).prop_map(|(name, alone)| Event::Propose { name, alone }),
+        1 => proptest::bool::weighted(0.3).prop_map(|unclean| Event::Elect { unclean }),
     ]
 }
 
@@ -317,7 +338,65 @@ impl Driver {
                 };
                 self.cluster.run(&command).1
             }
+            Event::Reassign {
+                name: number,
+                partition,
+                brokers,
+                same_factor,
+            } => {
+                let brokers = brokers.map(|ids| ids.into_iter().map(BrokerId::new).collect());
+                let command = AlterPartitionReassignments {
+                    allow_replication_factor_change: !same_factor,
+                    partitions: vec![NewReplicas {
+                        topic: name(number),
+                        partition,
+                        brokers,
+                    }],
+                };
+                self.cluster.run(&command).1
+            }
+            Event::Propose {
+                name: number,
+                alone,
+            } => match self.proposal(&name(number), alone) {
+                Some(command) => self.cluster.run(&command).1,
+                None => Vec::new(),
+            },
+            Event::Elect { unclean } => {
+                let command = ElectLeaders {
+                    election: match unclean {
+                        true => ElectionType::Unclean,
+                        false => ElectionType::Preferred,
+                    },
+                    partitions: None,
+                    elections_max: 3,
+                };
+                self.cluster.run(&command).1
+            }
         }
+    }
+
+    fn proposal(&self, topic: &str, alone: bool) -> Option<AlterPartition> {
+        let image = &self.cluster.image;
+        let topic = image.topic_named(topic)?;
+        let (partition, state) = topic.partitions().next()?;
+        let leader = image.broker(state.leader?)?;
+        let epoch = |id: BrokerId| image.broker(id).map(|broker| (id, broker.broker_epoch));
+        let members = state.replica_brokers().filter(|id| match alone {
+            true => *id == leader.broker_id,
+            false => image.can_lead(*id, state),
+        });
+        Some(AlterPartition {
+            broker_id: leader.broker_id,
+            broker_epoch: leader.broker_epoch,
+            proposals: vec![IsrProposal {
+                topic_id: topic.topic_id(),
+                partition,
+                leader_epoch: state.leader_epoch,
+                partition_epoch: state.partition_epoch,
+                isr: members.filter_map(epoch).collect(),
+            }],
+        })
     }
 }
 
@@ -341,6 +420,28 @@ fn leaderships(
         }
     }
     leaderships
+}
+
+/// Who leads next has all that is committed: a leader proposes others only when they have.
+fn check_leaders(
+    before: &MetadataImage,
+    after: &MetadataImage,
+    proposed: &[BrokerId],
+) -> Result<(), TestCaseError> {
+    for topic in before.topics() {
+        for (index, old) in topic.partitions() {
+            let Some(new) = after.partition(topic.topic_id(), index) else {
+                continue;
+            };
+            if new.leader != old.leader
+                && let Some(leader) = new.leader
+            {
+                let mut had_all = old.isr.iter().chain(&old.elr).chain(proposed);
+                prop_assert!(had_all.any(|broker| *broker == leader), "{old:?} {new:?}");
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_epochs(before: &MetadataImage, after: &MetadataImage) -> Result<(), TestCaseError> {
@@ -369,11 +470,21 @@ proptest! {
         let mut led = leaderships(&driver.cluster.image);
         for event in events {
             let before = driver.cluster.image.clone();
+            let may_lose = matches!(event, Event::Elect { unclean: true });
+            let proposed = match &event {
+                Event::Propose { name: number, alone } => driver.proposal(&name(*number), *alone),
+                _ => None,
+            };
+            let proposed = proposed.iter().flat_map(|it| &it.proposals[0].isr);
+            let proposed: Vec<BrokerId> = proposed.map(|(broker, _)| *broker).collect();
             let records = driver.on(event);
             let after = &driver.cluster.image;
             prop_assert_eq!(after.check_invariants(), Ok(()));
             prop_assert_eq!(before.check_invariants(), Ok(()));
             check_epochs(&before, after)?;
+            if !may_lose {
+                check_leaders(&before, after, &proposed)?;
+            }
             prop_assert!(!records.is_empty() || before == *after);
             for (epoch, leadership) in leaderships(after) {
                 prop_assert_eq!(*led.entry(epoch).or_insert(leadership), leadership);

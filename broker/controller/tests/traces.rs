@@ -31,6 +31,8 @@ traces! {
     brokers "brokers.txt"
     features "features.txt"
     isr "isr.txt"
+    reassignments "reassignments.txt"
+    elections "elections.txt"
 }
 
 fn replay(file: &str) {
@@ -238,6 +240,38 @@ impl Run {
                     Err(error) => error.to_string(),
                 });
             }
+            "reassign" => {
+                let command = AlterPartitionReassignments {
+                    allow_replication_factor_change: !args.has("same-factor"),
+                    partitions: parts().map(|args| new_replicas(&args)).collect(),
+                };
+                self.answer(&command, |answers| {
+                    answers.iter().map(result).collect::<Vec<_>>().join("\n")
+                });
+            }
+            "replicate-internal" => {
+                let command = ReplicateInternalTopics {
+                    replication_factor: args.number("factor").unwrap(),
+                };
+                self.answer(&command, |count| format!("{count} partitions"));
+            }
+            "elect" => {
+                let command = ElectLeaders {
+                    election: match args.word(0).as_str() {
+                        "preferred" => ElectionType::Preferred,
+                        _ => ElectionType::Unclean,
+                    },
+                    partitions: (!args.has("all"))
+                        .then(|| args.0[1..].iter().filter_map(|it| place(it)).collect()),
+                    elections_max: args.number("max").unwrap_or(usize::MAX),
+                };
+                self.answer(&command, |answers| {
+                    let answer = |it: &ElectLeadersResult| {
+                        format!("{}-{}: {}", it.topic, it.partition, result(&it.result))
+                    };
+                    answers.iter().map(answer).collect::<Vec<_>>().join("\n")
+                });
+            }
             "alter-configs" => {
                 let resources = parts().map(|args| alterations(&args)).collect();
                 let command = IncrementalAlterConfigs {
@@ -343,6 +377,22 @@ fn proposal(args: &Args<'_>) -> IsrProposal {
         leader_epoch: LeaderEpoch::new(args.number("leader-epoch").unwrap()),
         partition_epoch: PartitionEpoch::new(args.number("partition-epoch").unwrap()),
         isr: args.get("isr").unwrap().split(',').map(member).collect(),
+    }
+}
+
+/// `topic:partition`.
+fn place(text: &str) -> Option<(String, i32)> {
+    let (topic, partition) = text.split_once(':')?;
+    Some((topic.to_owned(), partition.parse().unwrap()))
+}
+
+/// `topic:partition to=1,2`, or `topic:partition cancel`.
+fn new_replicas(args: &Args<'_>) -> NewReplicas {
+    let (topic, partition) = place(&args.word(0)).unwrap();
+    NewReplicas {
+        topic,
+        partition,
+        brokers: (!args.has("cancel")).then(|| broker_ids(args.get("to").unwrap())),
     }
 }
 

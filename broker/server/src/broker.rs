@@ -139,7 +139,7 @@ impl Partitions {
         }
     }
 
-    /// Opens every partition of the image that has a replica here and deletes logs of topics that are gone: a start, after the image
+    /// Opens every partition of the image that has a replica here and deletes logs of topics and replicas that are gone: a start, after the image
     /// was loaded.
     fn open_all(&self, image: &MetadataImage) {
         for (directory, log) in self.data_dirs.logs() {
@@ -147,15 +147,20 @@ impl Partitions {
             if id == metadata_partition() {
                 continue;
             }
-            match image.partition(id.topic_id, id.partition) {
+            let state = image.partition(id.topic_id, id.partition);
+            match state.map(|state| state.directory_on(self.node_id)) {
                 None => {
                     tracing::info!(topic = log.topic(), partition = %id.partition, "deleting the log of a topic that is gone");
                     self.drop_log(directory, id, log.topic());
                 }
-                Some(state) if state.directory_on(self.node_id) != Some(directory) => {
+                Some(None) => {
+                    tracing::info!(topic = log.topic(), partition = %id.partition, "deleting the log of a replica that is on other brokers now");
+                    self.drop_log(directory, id, log.topic());
+                }
+                Some(Some(own)) if own != directory => {
                     tracing::warn!(?log, %directory, "a log is in another directory than its partition: it is not used");
                 }
-                Some(_) => {}
+                Some(Some(_)) => {}
             }
         }
         for topic in image.topics() {
@@ -205,7 +210,7 @@ impl Partitions {
         }
     }
 
-    /// Has the replica here, if there is one, follow who leads.
+    /// Has the replica here, if there is one, follow who leads. If there is none any more, its log goes.
     fn follow(
         &self,
         image: &MetadataImage,
@@ -214,11 +219,20 @@ impl Partitions {
         state: &PartitionImage,
     ) {
         let led = self.by_id.write().remove(&id);
-        if let Some(led) = led {
+        if let Some(led) = &led {
             led.close(ErrorCode::NotLeaderOrFollower);
-            self.on_lost(&led);
+            self.on_lost(led);
         }
         let Some(directory) = state.directory_on(self.node_id) else {
+            let followed = self.followed.write().remove(&id);
+            if let Some(followed) = &followed {
+                followed.stop();
+            }
+            let was_in = led.map(|it| it.directory());
+            if let Some(was_in) = was_in.or(followed.map(|it| it.directory())) {
+                tracing::info!(topic = %topic.name(), partition = %id.partition, "deleting the log of a replica that is on other brokers now");
+                self.drop_log(was_in, id, topic.name());
+            }
             return;
         };
         let known = self.followed.read().get(&id).cloned();

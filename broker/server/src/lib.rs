@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod balance;
 pub mod broker;
 pub mod cli;
 pub mod clock;

@@ -21,6 +21,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::admin::{self, AdminState, Readiness};
 use crate::api::{self, Dispatcher, fetch_sessions::FetchSessions};
+use crate::balance::{balance_leaders, replicate_internal_topics};
 use crate::broker::{Broker, Partitions};
 use crate::clock::wall_clock_ms;
 use crate::config::{BrokerConfig, Config, IoEngine, LiveSettings, group_config};
@@ -493,6 +494,11 @@ pub(crate) async fn begin(
         tokio::spawn(fencing);
         let quorum = Arc::clone(metadata.quorum());
         tokio::spawn(async move { founding.tend(&quorum).await });
+        if let Some(interval) = config.broker.cluster.leader_balance_interval {
+            tokio::spawn(balance_leaders(Arc::clone(&metadata), interval));
+        }
+        let factor = settings.now().number("offsets.topic.replication.factor");
+        tokio::spawn(replicate_internal_topics(Arc::clone(&metadata), factor));
     }
     let requests = &config.broker.requests;
     Ok(Arc::new(Broker {

@@ -4,6 +4,7 @@
 //! `HOLDFAST_FAULTS_ONLY` is the name of the one fault that happens.
 
 mod check;
+mod mover;
 mod schedule;
 mod state;
 mod writer;
@@ -70,10 +71,12 @@ fn run(cluster: &mut HoldfastCluster, seconds: u64, seed: u64) -> Result<(), Fai
     let mut random = SmallRng::seed_from_u64(seed);
     let bootstrap = cluster.bootstrap();
     writer::create_topic(&bootstrap)?;
-    let stop = AtomicBool::new(false);
+    let (stop, all_is_well) = (AtomicBool::new(false), AtomicBool::new(false));
     let notes = Notes::default();
-    let (history, happened) = thread::scope(|scope| {
+    let addresses: Vec<String> = bootstrap.split(',').map(str::to_owned).collect();
+    let (history, happened, moves) = thread::scope(|scope| {
         let writing = scope.spawn(|| writer::write(&bootstrap, &notes, &stop));
+        let moving = scope.spawn(|| mover::move_about(&addresses, seed, &all_is_well));
         let deadline = Instant::now() + Duration::from_secs(seconds);
         let mut happened = Vec::new();
         let mut outcome = Ok(());
@@ -89,10 +92,12 @@ fn run(cluster: &mut HoldfastCluster, seconds: u64, seed: u64) -> Result<(), Fai
                 rest(cluster, &notes, &it, &mut random)
             });
         }
-        // All is well: everything that is under way has to come through.
+        all_is_well.store(true, Ordering::SeqCst);
+        let moves = moving.join().expect("the mover does not panic");
+        // Everything that is under way has to come through.
         outcome = outcome.and_then(|()| {
-            let all_is_well = Instant::now();
-            let overcome = notes.wait_progress(all_is_well, RECOVERY_MAX);
+            mover::settle(&addresses)?;
+            let overcome = notes.wait_progress(Instant::now(), RECOVERY_MAX);
             overcome.map_err(|partitions| {
                 let state = state::of(cluster);
                 format!("{RECOVERY_MAX:?} after the last fault nothing is written to {partitions:?}\n{state}").into()
@@ -100,10 +105,10 @@ fn run(cluster: &mut HoldfastCluster, seconds: u64, seed: u64) -> Result<(), Fai
         });
         stop.store(true, Ordering::SeqCst);
         let history = writing.join().expect("the writer does not panic");
-        outcome.map(|()| (history, happened))
+        outcome.map(|()| (history, happened, moves))
     })?;
     let history = history?;
-    counts_of(&happened);
+    counts_of(&happened, moves);
     for (lasted, what) in check::recoveries(&history, &happened).iter().take(3) {
         eprintln!("faults: {:.1} s: {what}", lasted.as_secs_f64());
     }
@@ -143,10 +148,10 @@ fn rest(
     Ok(())
 }
 
-fn counts_of(happened: &[Happened]) {
+fn counts_of(happened: &[Happened], moves: usize) {
     let mut counts = std::collections::BTreeMap::new();
     for it in happened {
         *counts.entry(it.fault.name()).or_insert(0) += 1;
     }
-    eprintln!("faults: {counts:?}");
+    eprintln!("faults: {counts:?}, {moves} partitions moved");
 }

@@ -9,6 +9,7 @@
 //! - `produce.rs`: acks=all, one batch for each partition.
 //! - `fetch.rs`: offsets and record bytes.
 //! - `groups.rs`: committed offsets.
+//! - `replicas.rs`: partitions moved to other brokers, and leaders elected.
 
 mod admin;
 mod connection;
@@ -16,6 +17,7 @@ mod error;
 mod fetch;
 mod groups;
 mod produce;
+mod replicas;
 
 pub use admin::Topic;
 pub use connection::Connection;

@@ -13,18 +13,43 @@ pub struct HoldfastCluster {
 impl HoldfastCluster {
     /// Starts `count` brokers, numbered from 1, each as `config` says, and waits until all are ready.
     pub fn start(count: usize, config: &HoldfastConfig) -> Result<HoldfastCluster, PeerError> {
+        HoldfastCluster::begin(None, count, config)
+    }
+
+    /// Has a broker that was alone, number 1, and is stopped, be the first of `count`, and waits until all are ready.
+    pub fn grow(
+        first: Holdfast,
+        count: usize,
+        config: &HoldfastConfig,
+    ) -> Result<HoldfastCluster, PeerError> {
+        HoldfastCluster::begin(Some(first), count, config)
+    }
+
+    fn begin(
+        first: Option<Holdfast>,
+        count: usize,
+        config: &HoldfastConfig,
+    ) -> Result<HoldfastCluster, PeerError> {
         let internal = (0..count).map(|_| Port::claim());
         let internal = internal.collect::<Result<Vec<_>, _>>()?;
         let peers = internal.iter().zip(1..);
         let peers: Vec<String> = peers
             .map(|(port, id)| format!("{id}@{}", port.address()))
             .collect();
-        let mut nodes = Vec::with_capacity(count);
-        for id in 1..=count {
-            let mut config = config.clone();
+        let args = |id: usize| {
             let of_node = ["--node-id".to_owned(), id.to_string()];
-            config.args.extend(of_node);
-            config.args.extend(["--peers".to_owned(), peers.join(",")]);
+            let of_cluster = ["--peers".to_owned(), peers.join(",")];
+            of_node.into_iter().chain(of_cluster)
+        };
+        let mut nodes = Vec::with_capacity(count);
+        if let Some(mut first) = first {
+            first.config_mut().args.extend(args(1));
+            first.relaunch()?;
+            nodes.push(first);
+        }
+        for id in nodes.len() + 1..=count {
+            let mut config = config.clone();
+            config.args.extend(args(id));
             nodes.push(Holdfast::launch(config)?);
         }
         let mut cluster = HoldfastCluster {

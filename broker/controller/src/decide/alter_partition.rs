@@ -9,7 +9,7 @@ use protocol::model::{
 use serde::{Deserialize, Serialize};
 
 use super::brokers::check_broker_epoch;
-use crate::election::{Restarted, record_of, rules, settle};
+use crate::election::{Restarted, records_of, rules, settle};
 use crate::image::PartitionImage;
 use crate::{ApiError, Command, Context, Decision, MetadataRecord};
 
@@ -100,7 +100,7 @@ impl AlterPartition {
         };
         let partition_epoch = next.partition_epoch;
         let place = (proposal.topic_id, proposal.partition);
-        records.push(record_of(place, before, next));
+        records.extend(records_of(place, before, next));
         Ok(partition_epoch)
     }
 

@@ -8,8 +8,11 @@ mod cluster;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod elect_leaders;
 mod features;
 mod producer_ids;
+mod reassign;
+mod replicate_internal;
 
 pub use self::alter_configs::{
     AlterConfigs, AlterConfigsResult, CONFIG_VALUE_CHARS_MAX, ConfigAlteration, ConfigOp,
@@ -22,8 +25,11 @@ pub use self::cluster::BootstrapCluster;
 pub use self::create_partitions::{CreatePartitions, CreatePartitionsResult, NewPartitions};
 pub use self::create_topics::{CreateTopicResult, CreateTopics, CreatedTopic, NewTopic};
 pub use self::delete_topics::{DeleteTopicResult, DeleteTopics, TopicRef};
+pub use self::elect_leaders::{ElectLeaders, ElectLeadersResult, ElectionType};
 pub use self::features::{
     FEATURES, FeatureRange, FeatureUpdate, GROUP_VERSION, METADATA_VERSION, METADATA_VERSION_LEVEL,
     UpdateFeatures,
 };
 pub use self::producer_ids::{AllocateProducerIds, PRODUCER_ID_BLOCK_LEN, ProducerIdBlock};
+pub use self::reassign::{AlterPartitionReassignments, NewReplicas};
+pub use self::replicate_internal::ReplicateInternalTopics;

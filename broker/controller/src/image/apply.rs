@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use protocol::model::{BrokerId, TopicIdPartition};
+use protocol::model::{BrokerId, PartitionIndex, TopicId, TopicIdPartition};
 use rpds::VectorSync;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::record::{
     ConfigRecord, FeatureLevelRecord, PartitionChangeRecord, PartitionRecord, ProducerIdsRecord,
-    RegisterBrokerRecord, RemoveTopicRecord, Replica, TopicRecord,
+    ReassignmentRecord, RegisterBrokerRecord, RemoveTopicRecord, Replica, TopicRecord,
 };
 use crate::{ConfigResource, MetadataRecord, topic_name};
 
@@ -57,6 +57,7 @@ impl MetadataImage {
             MetadataRecord::Config(record) => self.set_config(record, delta),
             MetadataRecord::ProducerIds(record) => self.give_producer_ids(record),
             MetadataRecord::FeatureLevel(record) => self.set_feature(record, delta),
+            MetadataRecord::Reassignment(record) => self.reassign(record, delta),
         }
     }
 
@@ -138,15 +139,35 @@ impl MetadataImage {
             self.count_replicas(&before.replicas, |load| load - 1);
             self.count_replicas(replicas, |load| load + 1);
         }
-        let index = usize::try_from(record.partition.get()).unwrap_or(usize::MAX);
-        if let Some(topic) = self.topics.get_mut(&record.topic_id) {
-            let after = Arc::new(before.changed(record));
-            Arc::make_mut(topic).partitions.set_mut(index, after);
-        }
+        let after = Arc::new(before.changed(record));
+        self.set_partition(record.topic_id, record.partition, after);
         delta.partitions.insert(TopicIdPartition {
             topic_id: record.topic_id,
             partition: record.partition,
         });
+    }
+
+    fn reassign(&mut self, record: &ReassignmentRecord, delta: &mut MetadataDelta) {
+        let before = self.partition(record.topic_id, record.partition);
+        let before = before.unwrap_or_else(|| panic!("no partition for {record:?}"));
+        let after = Arc::new(before.reassigning(record));
+        self.set_partition(record.topic_id, record.partition, after);
+        delta.partitions.insert(TopicIdPartition {
+            topic_id: record.topic_id,
+            partition: record.partition,
+        });
+    }
+
+    fn set_partition(
+        &mut self,
+        topic_id: TopicId,
+        partition: PartitionIndex,
+        after: Arc<PartitionImage>,
+    ) {
+        let index = usize::try_from(partition.get()).unwrap_or(usize::MAX);
+        if let Some(topic) = self.topics.get_mut(&topic_id) {
+            Arc::make_mut(topic).partitions.set_mut(index, after);
+        }
     }
 
     fn remove_topic(&mut self, record: &RemoveTopicRecord, delta: &mut MetadataDelta) {

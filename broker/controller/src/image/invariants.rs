@@ -115,6 +115,16 @@ impl MetadataImage {
                 "the ELR is no set of other replicas: {partition:?}"
             ));
         }
+        let moving: Vec<_> = partition.adding.iter().chain(&partition.removing).collect();
+        let distinct: BTreeSet<_> = moving.iter().copied().collect();
+        if distinct.len() != moving.len() || !distinct.iter().all(|it| brokers.contains(it)) {
+            return Err(format!(
+                "what is added and removed are no distinct replicas: {partition:?}"
+            ));
+        }
+        if partition.replicas.len() == partition.removing.len() {
+            return Err(format!("nothing of it stays: {partition:?}"));
+        }
         match partition.leader {
             Some(leader) if !isr.contains(&leader) => {
                 Err(format!("the leader is not in the ISR: {partition:?}"))

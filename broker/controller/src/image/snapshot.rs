@@ -4,7 +4,7 @@ use super::{BrokerRegistration, MetadataImage, TopicImage};
 use crate::MetadataRecord;
 use crate::record::{
     ClusterRecord, ConfigRecord, FeatureLevelRecord, PartitionRecord, ProducerIdsRecord,
-    RegisterBrokerRecord, TopicRecord,
+    ReassignmentRecord, RegisterBrokerRecord, TopicRecord,
 };
 
 impl MetadataImage {
@@ -80,6 +80,15 @@ fn push_topic(topic: &TopicImage, records: &mut Vec<MetadataRecord>) {
             leader: state.leader,
             leader_epoch: state.leader_epoch,
             partition_epoch: state.partition_epoch,
+        })
+    }));
+    let reassigned = topic.partitions().filter(|(_, it)| it.is_reassigning());
+    records.extend(reassigned.map(|(partition, state)| {
+        MetadataRecord::Reassignment(ReassignmentRecord {
+            topic_id,
+            partition,
+            adding: state.adding.clone(),
+            removing: state.removing.clone(),
         })
     }));
 }

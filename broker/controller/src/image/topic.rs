@@ -6,7 +6,7 @@ use protocol::model::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, Top
 use rpds::VectorSync;
 
 use crate::DirectoryId;
-use crate::record::{PartitionChangeRecord, PartitionRecord, Replica};
+use crate::record::{PartitionChangeRecord, PartitionRecord, ReassignmentRecord, Replica};
 
 /// A topic.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,11 +42,11 @@ impl TopicImage {
         (0..).map(PartitionIndex::new).zip(self.partitions.iter())
     }
 
-    /// The replicas each partition was created with, judged by the first.
+    /// How many replicas a partition is to have, judged by the first.
     pub fn replication_factor(&self) -> usize {
         self.partitions
             .get(0)
-            .map_or(0, |partition| partition.replicas.len())
+            .map_or(0, |it| it.replicas.len() - it.removing.len())
     }
 }
 
@@ -65,6 +65,10 @@ pub struct PartitionImage {
     pub leader_epoch: LeaderEpoch,
     /// The number of this state.
     pub partition_epoch: PartitionEpoch,
+    /// Replicas on their way here: members of `replicas` that count when they have been in sync (KIP-455).
+    pub adding: Vec<BrokerId>,
+    /// Members of `replicas` that go when all of `adding` are in sync.
+    pub removing: Vec<BrokerId>,
 }
 
 impl PartitionImage {
@@ -82,6 +86,26 @@ impl PartitionImage {
         self.replicas.iter().map(|replica| replica.broker_id)
     }
 
+    /// Whether its replicas are on their way from some brokers to others.
+    pub fn is_reassigning(&self) -> bool {
+        !self.adding.is_empty() || !self.removing.is_empty()
+    }
+
+    /// How many members an ISR needs to commit anything, with `min.insync.replicas` as it is configured: at most as many as there are replicas, without those that
+    /// are still on their way here.
+    pub fn enough_in_sync(&self, min_insync_replicas: usize) -> usize {
+        let replicas = self.replicas.len() - self.adding.len();
+        min_insync_replicas.clamp(1, replicas.max(1))
+    }
+
+    pub(super) fn reassigning(&self, record: &ReassignmentRecord) -> PartitionImage {
+        PartitionImage {
+            adding: record.adding.clone(),
+            removing: record.removing.clone(),
+            ..self.clone()
+        }
+    }
+
     pub(super) fn changed(&self, change: &PartitionChangeRecord) -> PartitionImage {
         PartitionImage {
             replicas: change.replicas.as_ref().unwrap_or(&self.replicas).clone(),
@@ -90,6 +114,8 @@ impl PartitionImage {
             leader: change.leader,
             leader_epoch: change.leader_epoch,
             partition_epoch: change.partition_epoch,
+            adding: self.adding.clone(),
+            removing: self.removing.clone(),
         }
     }
 }
@@ -103,6 +129,8 @@ impl From<&PartitionRecord> for PartitionImage {
             leader: record.leader,
             leader_epoch: record.leader_epoch,
             partition_epoch: record.partition_epoch,
+            adding: Vec::new(),
+            removing: Vec::new(),
         }
     }
 }

@@ -110,6 +110,32 @@ impl Placement {
         Ok(placed.into_iter().map(|placed| placed.replicas).collect())
     }
 
+    /// Brokers for a partition that is to have more replicas: those it has, and behind them as many more as are alive, until they are `count`.
+    pub(crate) fn more(
+        &mut self,
+        topic: &TopicImage,
+        index: PartitionIndex,
+        brokers: &[BrokerId],
+        count: usize,
+    ) -> Vec<BrokerId> {
+        self.begin_topic(Some(topic));
+        let end = i32::try_from(topic.partition_count()).unwrap_or(i32::MAX);
+        let bound = self.bound((end, end), count);
+        let scores = self.scores((topic.topic_id(), index));
+        let at = |id: &BrokerId| self.candidates.iter().position(|it| it.broker_id == *id);
+        let mut chosen: Vec<usize> = brokers.iter().filter_map(at).collect();
+        while chosen.len() < count {
+            let next = self.next(&chosen, &scores, bound);
+            let Some(next) = next.filter(|at| !self.candidates[*at].fenced) else {
+                break;
+            };
+            chosen.push(next);
+            add(&mut self.candidates[next].load, chosen.len() - 1);
+        }
+        let ids = chosen.iter().map(|at| self.candidates[*at].broker_id);
+        ids.collect()
+    }
+
     /// Counts replicas that someone else placed, and says which directories they go to.
     pub(crate) fn assign(&mut self, brokers: &[BrokerId]) -> Vec<Replica> {
         let at = |id: &BrokerId| self.candidates.iter().position(|it| it.broker_id == *id);
@@ -172,11 +198,7 @@ impl Placement {
         count: usize,
         bound: Bound,
     ) -> Vec<usize> {
-        let scores: Vec<_> = self
-            .candidates
-            .iter()
-            .map(|it| score(partition, it.broker_id.get() as u64))
-            .collect();
+        let scores = self.scores(partition);
         let mut chosen: Vec<usize> = Vec::with_capacity(count);
         while chosen.len() < count {
             let Some(next) = self.next(&chosen, &scores, bound) else {
@@ -186,6 +208,11 @@ impl Placement {
         }
         self.lead(&mut chosen, bound);
         chosen
+    }
+
+    fn scores(&self, partition: (TopicId, PartitionIndex)) -> Vec<u64> {
+        let of = |it: &Candidate| score(partition, it.broker_id.get() as u64);
+        self.candidates.iter().map(of).collect()
     }
 
     fn next(&self, chosen: &[usize], scores: &[u64], bound: Bound) -> Option<usize> {

@@ -105,6 +105,7 @@ tags! {
     9 Config
     10 ProducerIds
     11 FeatureLevel
+    12 Reassignment
 }
 
 fn encode_fields<T: Serialize>(record: &T, out: &mut Vec<u8>) {
@@ -129,6 +130,7 @@ impl MetadataRecord {
             MetadataRecord::Partition(record) => Some(record.topic_id),
             MetadataRecord::PartitionChange(record) => Some(record.topic_id),
             MetadataRecord::RemoveTopic(record) => Some(record.topic_id),
+            MetadataRecord::Reassignment(record) => Some(record.topic_id),
             _ => None,
         };
         if topic_id.is_some_and(|id| id.get().is_nil()) {
@@ -138,6 +140,7 @@ impl MetadataRecord {
             MetadataRecord::RegisterBroker(record) => record.broker_id.get() < 0,
             MetadataRecord::Partition(record) => record.partition.get() < 0,
             MetadataRecord::PartitionChange(record) => record.partition.get() < 0,
+            MetadataRecord::Reassignment(record) => record.partition.get() < 0,
             MetadataRecord::ProducerIds(record) => record.next_producer_id < 0,
             MetadataRecord::FeatureLevel(record) => record.level < 0,
             _ => false,

@@ -106,6 +106,16 @@ impl fmt::Display for MetadataRecord {
                 write!(f, " next={}", it.next_producer_id)
             }
             MetadataRecord::FeatureLevel(it) => write!(f, "feature {} level={}", it.name, it.level),
+            MetadataRecord::Reassignment(it) => {
+                write!(
+                    f,
+                    "reassignment topic={} partition={} adding=",
+                    it.topic_id, it.partition
+                )?;
+                list(f, &it.adding)?;
+                f.write_str(" removing=")?;
+                list(f, &it.removing)
+            }
         }
     }
 }

@@ -39,6 +39,8 @@ pub enum MetadataRecord {
     ProducerIds(ProducerIdsRecord),
     /// The finalized level of a feature (KIP-584).
     FeatureLevel(FeatureLevelRecord),
+    /// A partition's replicas are on their way from some brokers to others (KIP-455).
+    Reassignment(ReassignmentRecord),
 }
 
 /// The cluster's identity.
@@ -207,6 +209,19 @@ pub struct FeatureLevelRecord {
     pub name: String,
     /// Its level; 0 removes it.
     pub level: i16,
+}
+
+/// Which of a partition's replicas come, and which go. Goes with a [`PartitionChangeRecord`] of the same partition, before it or behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReassignmentRecord {
+    /// The topic.
+    pub topic_id: TopicId,
+    /// The partition.
+    pub partition: PartitionIndex,
+    /// Replicas that count when they have been in sync once; none when nothing is on its way.
+    pub adding: Vec<BrokerId>,
+    /// Replicas that go when all that are added are in sync.
+    pub removing: Vec<BrokerId>,
 }
 
 #[cfg(test)]

@@ -97,6 +97,12 @@ fn one_of_each() -> Vec<MetadataRecord> {
             name: "metadata.version".into(),
             level: 30,
         }),
+        MetadataRecord::Reassignment(ReassignmentRecord {
+            topic_id: topic_id(0x7),
+            partition: PartitionIndex::new(3),
+            adding: brokers(&[4, 5]),
+            removing: brokers(&[1]),
+        }),
     ]
 }
 

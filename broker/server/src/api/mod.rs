@@ -25,6 +25,7 @@ use crate::net::{Close, ConnectionContext, Reply, ResponseBytes, Service};
 use crate::panics;
 
 pub mod alter_configs;
+pub mod alter_partition_reassignments;
 mod alterations;
 pub mod api_versions;
 pub mod configs;
@@ -41,7 +42,9 @@ pub mod describe_configs;
 pub mod describe_groups;
 pub mod describe_log_dirs;
 pub mod describe_producers;
+pub mod describe_quorum;
 pub mod describe_topic_partitions;
+pub mod elect_leaders;
 pub mod fetch;
 pub mod fetch_sessions;
 pub mod find_coordinator;
@@ -55,6 +58,7 @@ mod leave_group;
 pub mod list_config_resources;
 pub mod list_groups;
 pub mod list_offsets;
+pub mod list_partition_reassignments;
 pub mod metadata;
 pub mod offset_commit;
 pub mod offset_delete;
@@ -96,8 +100,12 @@ pub const APIS: &[Api] = &[
     describe_log_dirs::API,
     create_partitions::API,
     delete_groups::API,
+    elect_leaders::API,
     incremental_alter_configs::API,
+    alter_partition_reassignments::API,
+    list_partition_reassignments::API,
     offset_delete::API,
+    describe_quorum::API,
     describe_cluster::API,
     describe_producers::API,
     consumer_group_heartbeat::API,

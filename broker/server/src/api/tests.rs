@@ -21,6 +21,7 @@ mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
 mod produced;
+mod replicas;
 mod topics;
 
 /// What clients negotiate is what was checked against Kafka's own bytes.

@@ -316,6 +316,21 @@ const TOPICS: &[Definition] = &[
     .high()
     .dynamic(),
     Definition::new(
+        "auto.leader.rebalance.enable",
+        Boolean,
+        Some("true"),
+        "Whether preferred leaders, the first of a partition's replicas, lead again when they are in sync.",
+    )
+    .high(),
+    Definition::new(
+        "leader.imbalance.check.interval.seconds",
+        Long,
+        Some("300"),
+        "How often that is looked after.",
+    )
+    .at_least(1)
+    .high(),
+    Definition::new(
         "create.topics.max",
         Int,
         Some("1000"),

@@ -1,6 +1,7 @@
 //! The other nodes of the cluster: `peers` and `internal.listen`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::error::Problem;
 use super::listener::Endpoint;
@@ -13,6 +14,8 @@ pub struct ClusterConfig {
     pub peers: BTreeMap<i32, (String, u16)>,
     /// `internal.listen`, or as `peers` says.
     pub internal_listen: Option<(String, u16)>,
+    /// How often preferred leaders are elected again: `leader.imbalance.check.interval.seconds`, with `auto.leader.rebalance.enable`.
+    pub leader_balance_interval: Option<Duration>,
 }
 
 const PEERS: &str = "peers";
@@ -37,7 +40,10 @@ impl ClusterConfig {
         }
         let listen = settings.text("internal.listen");
         let listen = listen.and_then(|text| Endpoint::parse_host_port(&text).ok());
+        let is_balanced = settings.boolean("auto.leader.rebalance.enable");
+        let seconds: u64 = settings.number("leader.imbalance.check.interval.seconds");
         Ok(ClusterConfig {
+            leader_balance_interval: is_balanced.then_some(Duration::from_secs(seconds)),
             internal_listen: listen.or_else(|| peers.get(&own).cloned()),
             peers,
         })

@@ -25,7 +25,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
 use crate::quorum::raft::{RaftTypes, VoterId};
-use crate::quorum::{ControllerRequest, SubmitError, Submitted};
+use crate::quorum::{ControllerRequest, QuorumStatus, SubmitError, Submitted};
 
 /// The greatest version spoken, and the least.
 pub const VERSION: u16 = 1;
@@ -143,6 +143,8 @@ pub enum Request {
     Heartbeat(BrokerEpoch),
     /// To a broker: it is answered after a while, and tells until then that the process is there.
     Watch,
+    /// To the voter that leads: who votes, and how far each is?
+    Quorum,
 }
 
 /// How far the replicas of one broker are durable.
@@ -180,6 +182,8 @@ pub enum Reply {
         /// Whether the broker may not lead.
         fenced: bool,
     },
+    /// To [`Request::Quorum`].
+    Quorum(QuorumStatus),
 }
 
 /// A frame, ready to be written.

@@ -21,6 +21,7 @@ pub const LOGGERS: &[&str] = &[
     "broker",
     "broker.admin",
     "broker.api",
+    "broker.balance",
     "broker.broker",
     "broker.coordinator",
     "broker.data_dirs",

@@ -16,7 +16,9 @@ use tokio::time::Instant;
 
 pub use founding::Founding;
 pub use images::{ImageListener, Images};
-pub use raft::{METADATA_TOPIC, RaftQuorum, RaftTiming, Voter, metadata_partition};
+pub use raft::{
+    METADATA_TOPIC, QuorumStatus, RaftQuorum, RaftTiming, Voter, VoterStatus, metadata_partition,
+};
 pub use remote::{ControllerRequest, RemoteCommand, Submitted};
 
 mod founding;

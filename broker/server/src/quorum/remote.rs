@@ -1,9 +1,9 @@
 //! Commands that are decided elsewhere: by the controller, which is the broker whose voter leads the quorum.
 
 use broker_controller::decide::{
-    AllocateProducerIds, AlterConfigs, AlterPartition, BootstrapCluster, CreatePartitions,
-    CreateTopics, DeleteTopics, FenceBroker, IncrementalAlterConfigs, RegisterBroker,
-    UnfenceBroker, UpdateFeatures,
+    AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionReassignments,
+    BootstrapCluster, CreatePartitions, CreateTopics, DeleteTopics, ElectLeaders, FenceBroker,
+    IncrementalAlterConfigs, RegisterBroker, UnfenceBroker, UpdateFeatures,
 };
 use broker_controller::{ApiError, Command};
 use bytes::Bytes;
@@ -72,6 +72,8 @@ commands! {
     UpdateFeatures
     AllocateProducerIds
     AlterPartition
+    ElectLeaders
+    AlterPartitionReassignments
 }
 
 async fn submit<Q: MetadataQuorum, C: RemoteCommand>(

@@ -4,7 +4,7 @@ use broker_controller::MetadataImage;
 use broker_controller::image::PartitionImage;
 use broker_replication::PartitionView;
 
-/// What an image says. `min_insync_replicas` is as configured; what counts is at most the number of replicas (Kafka's `Partition.effectiveMinIsr`).
+/// What an image says. `min_insync_replicas` is as configured.
 pub fn view_of(
     image: &MetadataImage,
     partition: &PartitionImage,
@@ -20,6 +20,6 @@ pub fn view_of(
         live: alive
             .map(|broker| (broker.broker_id, broker.broker_epoch))
             .collect(),
-        min_insync_replicas: min.clamp(1, partition.replicas.len().max(1)),
+        min_insync_replicas: partition.enough_in_sync(min),
     }
 }

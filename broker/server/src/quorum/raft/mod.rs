@@ -13,4 +13,4 @@ mod tests;
 
 pub use log::{METADATA_TOPIC, metadata_partition};
 pub use quorum::{RaftQuorum, RaftTiming};
-pub use types::{RaftTypes, Voter, VoterId};
+pub use types::{QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus};

@@ -14,7 +14,9 @@ use storage::data_dir::DataDir;
 use super::log::{METADATA_TOPIC, RaftLog};
 use super::network::Peers;
 use super::state_machine::StateMachine;
-use super::types::{EntryOutcome, MetadataEntry, RaftTypes, Voter, VoterId};
+use super::types::{
+    EntryOutcome, MetadataEntry, QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus,
+};
 use crate::config::host_port;
 use crate::internal::wire::{BrokerIdentity, Reply, Request};
 use crate::internal::{Peer, PeerError};
@@ -44,6 +46,8 @@ impl Default for RaftTiming {
     }
 }
 
+/// How long the controller may take to say who votes.
+const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the controller may take to answer.
 const FORWARD_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -166,6 +170,50 @@ impl RaftQuorum {
         membership.map_or_else(BTreeSet::new, |it| it.membership().voter_ids().collect())
     }
 
+    /// Who votes, and how far each is: of the voter that leads, wherever that is. `None` if none is heard.
+    pub async fn status(&self) -> Option<QuorumStatus> {
+        match self.controller() {
+            Controller::Here => self.status_here(),
+            Controller::There => match self
+                .tell_controller(&Request::Quorum, STATUS_PATIENCE)
+                .await
+            {
+                Some(Reply::Quorum(status)) => Some(status),
+                _ => None,
+            },
+            Controller::Nowhere => None,
+        }
+    }
+
+    /// The same, if this one leads.
+    fn status_here(&self) -> Option<QuorumStatus> {
+        let metrics = self.raft.get()?.metrics();
+        let metrics = metrics.borrow();
+        let replication = metrics.replication.as_ref()?;
+        let behind = |index: Option<u64>| {
+            index.map_or(0, |index| i64::try_from(index).unwrap_or(i64::MAX) + 1)
+        };
+        let membership = metrics.membership_config.membership();
+        let voters = membership.voter_ids().filter_map(|id| {
+            let matched = replication.get(&id).copied().flatten();
+            let index = match id == self.id {
+                true => metrics.last_log_index,
+                false => matched.map(|matched| matched.index),
+            };
+            Some(VoterStatus {
+                id,
+                at: membership.get_node(&id)?.clone(),
+                log_end: behind(index),
+            })
+        });
+        Some(QuorumStatus {
+            leader: membership.get_node(&self.id)?.broker_id,
+            term: metrics.current_term,
+            high_watermark: behind(metrics.last_applied.map(|it| it.index)),
+            voters: voters.collect(),
+        })
+    }
+
     /// Brings the voters one step nearer to these, as their leader: one that is new is told all there is, and votes then; one whose broker has another
     /// directory now votes no more. Others stay. Done means: that step is committed, or there was none to take.
     pub async fn tend(&self, wanted: &BTreeMap<VoterId, Voter>) -> Result<(), QuorumError> {
@@ -228,6 +276,7 @@ impl RaftQuorum {
             Request::Append(_, request) => Reply::Append(raft.append_entries(request).await),
             Request::Vote(_, request) => Reply::Vote(raft.vote(request).await),
             Request::Snapshot(_, request) => Reply::Snapshot(raft.install_snapshot(request).await),
+            Request::Quorum => self.status_here().map_or(Reply::NotReady, Reply::Quorum),
             Request::Status
             | Request::Submit(_)
             | Request::Progress(_)

@@ -98,6 +98,30 @@ impl fmt::Display for Voter {
     }
 }
 
+/// Who votes, as the voter that leads knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuorumStatus {
+    /// The broker that leads: the controller.
+    pub leader: BrokerId,
+    /// The number of its leadership.
+    pub term: u64,
+    /// What is behind the last entry that is committed and applied.
+    pub high_watermark: i64,
+    /// All voters.
+    pub voters: Vec<VoterStatus>,
+}
+
+/// A voter, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoterStatus {
+    /// The voter.
+    pub id: VoterId,
+    /// Where it is.
+    pub at: Voter,
+    /// What is behind the last entry that is known to be in its log.
+    pub log_end: i64,
+}
+
 /// The records of one decision, and what it was decided on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetadataEntry {

@@ -1,0 +1,172 @@
+//! A node that was alone becomes the first of three, and loses nothing: not when it is gone for good either.
+
+use std::{
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use client::{ClientError, Connection};
+use libtest_mimic::{Arguments, Failed, Trial};
+use peer::{Cluster, Holdfast, HoldfastCluster, HoldfastConfig};
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer},
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+
+const TOPIC: &str = "grown";
+const OFFSETS: &str = "__consumer_offsets";
+const PARTITIONS: i32 = 4;
+const NODES: usize = 3;
+const RECORDS: i64 = 1_000;
+/// No step takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at something that no event tells of.
+const LOOK: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    let trial = Trial::test("grow::one_node_becomes_three", one_node_becomes_three);
+    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit_code()
+}
+
+fn one_node_becomes_three() -> Result<(), Failed> {
+    let config = HoldfastConfig::default().set("offsets.topic.num.partitions", "3");
+    let mut first = Holdfast::start(config.clone())?;
+    let bootstrap = first.bootstrap();
+    connect(&bootstrap)?.create_topic(TOPIC, PARTITIONS)?;
+    write(&bootstrap, 0..RECORDS)?;
+    commit(&bootstrap, RECORDS / 2)?;
+    first.stop()?;
+
+    let mut cluster = HoldfastCluster::grow(first, NODES, &config)?;
+    let outcome = grown(&mut cluster);
+    outcome.map_err(|error| {
+        let message = error.message().unwrap_or_default();
+        format!("{message}\n{}", cluster.log_tail()).into()
+    })
+}
+
+fn grown(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
+    let bootstrap = cluster.bootstrap();
+    let all: Vec<i32> = (1..).take(NODES).collect();
+    let address = cluster.node(1).bootstrap();
+    await_that("all nodes vote, and know everything", || {
+        Ok(connect(&address)?.voters()? == (all.clone(), true))
+    })?;
+    await_that("brokers replicate their own topics", || {
+        let in_sync = connect(&address)?.in_sync(OFFSETS)?;
+        Ok(in_sync.iter().all(|count| *count == NODES))
+    })?;
+    write(&bootstrap, RECORDS..RECORDS * 2)?;
+    for partition in 0..PARTITIONS {
+        connect(&address)?.reassign(TOPIC, partition, &all)?;
+    }
+    await_that("the topic is replicated", || {
+        let in_sync = connect(&address)?.in_sync(TOPIC)?;
+        Ok(in_sync.iter().all(|count| *count == NODES))
+    })?;
+
+    // From here on without the node that had everything.
+    cluster.node(0).kill9();
+    write(&bootstrap, RECORDS * 2..RECORDS * 3)?;
+    if committed(&bootstrap)? != RECORDS / 2 {
+        return Err("the committed offset is another".into());
+    }
+    let read = read(&bootstrap)?;
+    let expected: Vec<i64> = (0..RECORDS * 3).collect();
+    match read == expected {
+        true => Ok(()),
+        false => Err(format!("{} records are there, or not those", read.len()).into()),
+    }
+}
+
+fn connect(address: &str) -> Result<Connection, ClientError> {
+    Connection::connect(address, "grow", PATIENCE)
+}
+
+fn await_that(what: &str, is_so: impl Fn() -> Result<bool, ClientError>) -> Result<(), Failed> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let outcome = is_so();
+        if matches!(outcome, Ok(true)) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("not within {PATIENCE:?}: {what}; last: {outcome:?}").into());
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+fn client(bootstrap: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap);
+    config.set("group.id", "readers");
+    config.set("enable.auto.commit", "false");
+    config
+}
+
+fn partition_of(number: i64) -> i32 {
+    i32::try_from(number % i64::from(PARTITIONS)).expect("a few partitions")
+}
+
+fn write(bootstrap: &str, numbers: std::ops::Range<i64>) -> Result<(), Failed> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap);
+    let producer: BaseProducer = config.set("enable.idempotence", "true").create()?;
+    for number in numbers {
+        let value = number.to_string();
+        let record = BaseRecord::<(), str>::to(TOPIC)
+            .partition(partition_of(number))
+            .payload(&value);
+        producer.send(record).map_err(|(error, _)| error)?;
+    }
+    producer.flush(PATIENCE)?;
+    Ok(())
+}
+
+/// Commits this offset of the first partition.
+fn commit(bootstrap: &str, offset: i64) -> Result<(), Failed> {
+    let consumer: BaseConsumer = client(bootstrap).create()?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(TOPIC, 0, Offset::Offset(offset))?;
+    consumer.commit(&list, CommitMode::Sync)?;
+    Ok(())
+}
+
+fn committed(bootstrap: &str) -> Result<i64, Failed> {
+    let consumer: BaseConsumer = client(bootstrap).create()?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition(TOPIC, 0);
+    let committed = consumer.committed_offsets(list, PATIENCE)?;
+    let first = committed.elements_for_topic(TOPIC);
+    match first.first().map(|it| it.offset()) {
+        Some(Offset::Offset(offset)) => Ok(offset),
+        other => Err(format!("no committed offset: {other:?}").into()),
+    }
+}
+
+/// All numbers that are there, sorted.
+fn read(bootstrap: &str) -> Result<Vec<i64>, Failed> {
+    let consumer: BaseConsumer = client(bootstrap).create()?;
+    let mut list = TopicPartitionList::new();
+    let mut wanted = 0;
+    for partition in 0..PARTITIONS {
+        let (_, end) = consumer.fetch_watermarks(TOPIC, partition, PATIENCE)?;
+        wanted += usize::try_from(end)?;
+        list.add_partition_offset(TOPIC, partition, Offset::Beginning)?;
+    }
+    consumer.assign(&list)?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut numbers = Vec::new();
+    while numbers.len() < wanted && Instant::now() < deadline {
+        // After an error it goes on by itself.
+        if let Some(Ok(message)) = consumer.poll(LOOK) {
+            let number = message.payload_view::<str>().and_then(Result::ok);
+            numbers.push(number.and_then(|it| it.parse().ok()).ok_or("no number")?);
+        }
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
