@@ -1,4 +1,4 @@
-//! A node that was alone becomes the first of three, and loses nothing: not when it is gone for good either.
+//! Clusters that grow, and lose nothing: not when who had everything is gone for good either.
 
 use std::{
     process::ExitCode,
@@ -26,8 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
-    let trial = Trial::test("grow::one_node_becomes_three", one_node_becomes_three);
-    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit_code()
+    let trials = vec![
+        Trial::test("grow::one_node_becomes_three", one_node_becomes_three),
+        Trial::test("grow::a_fourth_broker_joins", a_fourth_broker_joins),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
 fn one_node_becomes_three() -> Result<(), Failed> {
@@ -67,13 +70,53 @@ fn grown(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
         Ok(in_sync.iter().all(|count| *count == NODES))
     })?;
 
-    // From here on without the node that had everything.
+    goes_on_without_the_first(cluster, &bootstrap)
+}
+
+fn a_fourth_broker_joins() -> Result<(), Failed> {
+    let config = HoldfastConfig::default().set("offsets.topic.num.partitions", "3");
+    let mut cluster = HoldfastCluster::start(NODES, &config)?;
+    let outcome = joined(&mut cluster, &config);
+    outcome.map_err(|error| {
+        let message = error.message().unwrap_or_default();
+        format!("{message}\n{}", cluster.log_tail()).into()
+    })
+}
+
+fn joined(cluster: &mut HoldfastCluster, config: &HoldfastConfig) -> Result<(), Failed> {
+    let bootstrap = cluster.bootstrap();
+    connect(&cluster.node(0).bootstrap())?.create_topic(TOPIC, PARTITIONS)?;
+    write(&bootstrap, 0..RECORDS)?;
+    commit(&bootstrap, RECORDS / 2)?;
+    cluster.add(config)?;
+    let address = cluster.node(3).bootstrap();
+    // It is asked, though it does not decide.
+    let (voters, _) = connect(&address)?.voters()?;
+    if voters != [1, 2, 3] {
+        return Err(format!("voters: {voters:?}").into());
+    }
+    let replicas = [[4, 1, 2], [1, 2, 4], [2, 4, 1], [4, 3, 2]];
+    for (partition, brokers) in (0..).zip(replicas) {
+        connect(&address)?.reassign(TOPIC, partition, &brokers)?;
+    }
+    await_that("the topic has moved", || {
+        Ok(connect(&address)?.reassignments()? == 0)
+    })?;
+    connect(&address)?.elect_preferred_leaders()?;
+    write(&bootstrap, RECORDS..RECORDS * 2)?;
+    // A restart asks for all the metadata again.
+    cluster.node(3).restart()?;
+    goes_on_without_the_first(cluster, &bootstrap)
+}
+
+/// Two of three voters are left, and of each partition at least two of three replicas.
+fn goes_on_without_the_first(cluster: &mut HoldfastCluster, bootstrap: &str) -> Result<(), Failed> {
     cluster.node(0).kill9();
-    write(&bootstrap, RECORDS * 2..RECORDS * 3)?;
-    if committed(&bootstrap)? != RECORDS / 2 {
+    write(bootstrap, RECORDS * 2..RECORDS * 3)?;
+    if committed(bootstrap)? != RECORDS / 2 {
         return Err("the committed offset is another".into());
     }
-    let read = read(&bootstrap)?;
+    let read = read(bootstrap)?;
     let expected: Vec<i64> = (0..RECORDS * 3).collect();
     match read == expected {
         true => Ok(()),

@@ -6,8 +6,10 @@ use crate::{Cluster, Holdfast, HoldfastConfig, PeerError, ports::Port};
 #[derive(Debug)]
 pub struct HoldfastCluster {
     nodes: Vec<Holdfast>,
+    /// What each was told of the voters.
+    peers: String,
     // Held for as long as the brokers may come back.
-    _internal: Vec<Port>,
+    internal: Vec<Port>,
 }
 
 impl HoldfastCluster {
@@ -36,9 +38,10 @@ impl HoldfastCluster {
         let peers: Vec<String> = peers
             .map(|(port, id)| format!("{id}@{}", port.address()))
             .collect();
+        let peers = peers.join(",");
         let args = |id: usize| {
             let of_node = ["--node-id".to_owned(), id.to_string()];
-            let of_cluster = ["--peers".to_owned(), peers.join(",")];
+            let of_cluster = ["--peers".to_owned(), peers.clone()];
             of_node.into_iter().chain(of_cluster)
         };
         let mut nodes = Vec::with_capacity(count);
@@ -54,12 +57,28 @@ impl HoldfastCluster {
         }
         let mut cluster = HoldfastCluster {
             nodes,
-            _internal: internal,
+            peers,
+            internal,
         };
         for node in &mut cluster.nodes {
             node.wait_ready()?;
         }
         Ok(cluster)
+    }
+
+    /// Starts one more, which does not vote, and waits until it is ready.
+    pub fn add(&mut self, config: &HoldfastConfig) -> Result<(), PeerError> {
+        let port = Port::claim()?;
+        let mut config = config.clone();
+        let id = (self.nodes.len() + 1).to_string();
+        config.args.extend(["--node-id".to_owned(), id]);
+        let of_cluster = ["--peers".to_owned(), self.peers.clone()];
+        config.args.extend(of_cluster);
+        let listen = ["--internal-listen".to_owned(), port.address()];
+        config.args.extend(listen);
+        self.internal.push(port);
+        self.nodes.push(Holdfast::start(config)?);
+        Ok(())
     }
 
     /// A broker, from 0.

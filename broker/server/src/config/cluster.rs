@@ -33,13 +33,18 @@ impl ClusterConfig {
             }
         }
         let own: i32 = settings.number("node.id");
-        if !peers.is_empty() && !peers.contains_key(&own) {
-            return Err(problem(format!(
-                "this node, {own} (node.id), is not among them"
-            )));
-        }
         let listen = settings.text("internal.listen");
         let listen = listen.and_then(|text| Endpoint::parse_host_port(&text).ok());
+        let is_reachable = |(host, _): &(String, u16)| {
+            let address = host.parse::<std::net::IpAddr>();
+            !address.is_ok_and(|address| address.is_unspecified())
+        };
+        let is_observer = !peers.is_empty() && !peers.contains_key(&own);
+        if is_observer && !listen.as_ref().is_some_and(is_reachable) {
+            return Err(problem(format!(
+                "this node, {own} (node.id), is not among them: it needs internal.listen, an address at which the others reach it"
+            )));
+        }
         let is_balanced = settings.boolean("auto.leader.rebalance.enable");
         let seconds: u64 = settings.number("leader.imbalance.check.interval.seconds");
         Ok(ClusterConfig {

@@ -25,7 +25,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
 use crate::quorum::raft::{RaftTypes, VoterId};
-use crate::quorum::{ControllerRequest, QuorumStatus, SubmitError, Submitted};
+use crate::quorum::{ControllerRequest, Observe, Observed, QuorumStatus, SubmitError, Submitted};
 
 /// The greatest version spoken, and the least.
 pub const VERSION: u16 = 1;
@@ -145,6 +145,8 @@ pub enum Request {
     Watch,
     /// To the voter that leads: who votes, and how far each is?
     Quorum,
+    /// To a voter: what is committed?
+    Observe(Observe),
 }
 
 /// How far the replicas of one broker are durable.
@@ -184,6 +186,8 @@ pub enum Reply {
     },
     /// To [`Request::Quorum`].
     Quorum(QuorumStatus),
+    /// To [`Request::Observe`].
+    Observed(Observed),
 }
 
 /// A frame, ready to be written.

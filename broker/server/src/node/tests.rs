@@ -25,7 +25,7 @@ use crate::api::configs::ConfigTables;
 use crate::config::{LiveSettings, Settings};
 use crate::internal::{Handler, Internal, Peer};
 use crate::quorum::{
-    Controller, Founding, Metadata, MetadataQuorum, RaftQuorum, RaftTiming, Voter,
+    Controller, Founding, Metadata, MetadataQuorum, Observer, RaftQuorum, RaftTiming, Voter,
 };
 use crate::testing::small_data_dir;
 
@@ -38,6 +38,7 @@ struct Running {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     tending: JoinHandle<()>,
+    observing: Option<JoinHandle<()>>,
 }
 
 /// The nodes, and those that run.
@@ -103,10 +104,26 @@ impl Nodes {
         }
     }
 
+    /// Starts a node that does not vote.
+    async fn start_observer(&mut self, id: BrokerId) {
+        if !self.directories.contains_key(&id) {
+            self.wipe(id);
+        }
+        let internal = Internal::bind("127.0.0.1:0").await.expect("a free port");
+        self.listeners.insert(id, internal);
+        let started = tokio::time::timeout(PATIENCE, self.start(id)).await;
+        let (_, running) = started.expect("it is told the metadata");
+        self.running.insert(id, running);
+    }
+
     async fn stop(&mut self, id: BrokerId) {
         let running = self.running.remove(&id).expect("it runs");
         running.tending.abort();
         let _ = running.tending.await;
+        if let Some(observing) = running.observing {
+            observing.abort();
+            let _ = observing.await;
+        }
         running.stop.send_replace(true);
         running.serving.await.expect("it does not panic");
         running.metadata.quorum().stop().await;
@@ -209,14 +226,22 @@ async fn start(
     let validator: Arc<dyn ConfigValidator + Send + Sync> = Arc::new(ConfigTables::new(settings));
     let config = ControllerConfig::default();
     let metadata = Arc::new(Metadata::new(Arc::new(quorum), images, config, validator));
-    let timing = RaftTiming::default();
+    let timing = RaftTiming {
+        snapshot_entries: 8,
+        ..RaftTiming::default()
+    };
     let started = metadata.quorum().start(&timing, says).await;
     started.expect("it starts");
     node.set_metadata(Arc::clone(&metadata));
-    founding
-        .join(metadata.quorum())
-        .await
-        .expect("it is part of it");
+    let mut observing = None;
+    if founding.is_voter() {
+        let joined = founding.join(metadata.quorum()).await;
+        joined.expect("it is part of it");
+    } else {
+        let observer = Observer::new(Arc::clone(metadata.quorum()), founding.others());
+        observing = Some(tokio::spawn(observer.run()));
+        assert!(metadata.quorum().wait_told(PATIENCE).await, "it is told");
+    }
     let cluster_id = ClusterId::parse(&cluster).expect("an id");
     let bootstrap = BootstrapCluster { cluster_id };
     let known = metadata.submit(&bootstrap).await.expect("a controller");
@@ -255,6 +280,7 @@ async fn start(
         stop,
         serving,
         tending,
+        observing,
     }
 }
 
@@ -328,5 +354,35 @@ async fn only_the_controller_fences() {
         crate::liveness::fence(nodes.metadata(by), (*healthy, epoch), "a test").await;
         assert_eq!(seen(controller).map(|it| it.fenced), Some(is_fenced));
     }
+    nodes.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_does_not_vote_follows_and_changes_the_metadata() {
+    let mut nodes = Nodes::new().await;
+    nodes.start_all().await;
+    let observer = BrokerId::new(4);
+    nodes.set(BrokerId::new(1), "50001").await;
+    nodes.start_observer(observer).await;
+    assert_eq!(nodes.read(observer).as_deref(), Some("50001"));
+    let quorum = nodes.metadata(observer).quorum();
+    assert!(!quorum.is_member() && quorum.voters().is_empty());
+    assert_eq!(nodes.metadata(observer).image().broker_count(), 4);
+    // What it changes it sees at once, and so it is with what others change when they are asked through it.
+    nodes.set(observer, "50002").await;
+    let controller = nodes.controller().expect("one of them");
+    nodes.stop(controller).await;
+    nodes.set(observer, "50003").await;
+    // It keeps nothing: whatever happened without it, it is told.
+    nodes.stop(observer).await;
+    let other = nodes.controller().expect("another one");
+    for change in 0..10 {
+        nodes.set(other, &format!("{}", 51_000 + change)).await;
+    }
+    nodes.start_observer(observer).await;
+    nodes.set(observer, "50004").await;
+    let status = nodes.metadata(observer).quorum().status().await;
+    let status = status.expect("the voter that leads answers");
+    assert_eq!((status.leader, status.voters.len()), (other, 3));
     nodes.stop_all().await;
 }

@@ -38,7 +38,7 @@ const COMPLAINT: Duration = Duration::from_secs(5);
 /// The nodes that were told of each other.
 pub struct Founding {
     id: BrokerId,
-    /// All of them, this one too.
+    /// All voters: this node too, unless it only observes.
     voters: BTreeMap<BrokerId, Voter>,
     others: Vec<(BrokerId, Arc<Peer>)>,
 }
@@ -54,6 +54,19 @@ impl Founding {
         others: Vec<(BrokerId, Arc<Peer>)>,
     ) -> Founding {
         Founding { id, voters, others }
+    }
+
+    /// Whether this node is one of the voters.
+    pub fn is_voter(&self) -> bool {
+        self.voters.contains_key(&self.id)
+    }
+
+    /// The ways to the others.
+    pub fn others(&self) -> Vec<Arc<Peer>> {
+        self.others
+            .iter()
+            .map(|(_, peer)| Arc::clone(peer))
+            .collect()
     }
 
     fn is_first(&self) -> bool {
@@ -107,7 +120,9 @@ impl Founding {
             if quorum.controller() != Controller::Here {
                 continue;
             }
-            let mut wanted = BTreeMap::from([(quorum.id(), self.voters[&self.id].clone())]);
+            let own = self.voters.get(&self.id).cloned();
+            let mut wanted: BTreeMap<_, _> =
+                own.map(|own| (quorum.id(), own)).into_iter().collect();
             for (id, status) in self.ask_all().await {
                 let voter = status.ok().filter(|status| status.identity.broker_id == id);
                 if let Some(voter) = voter.and_then(|status| status.voter) {

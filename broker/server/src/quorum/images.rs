@@ -64,10 +64,15 @@ impl Images {
         self.newest.load_full()
     }
 
-    /// Applies the records of the entry at `index`. Done means: published, and reacted to.
-    pub fn apply(&self, index: u64, records: &[MetadataRecord]) {
+    /// Applies the records of the entry at `index`, if the newest image is that which they were decided on. Done means: published, and reacted to. Returns
+    /// whether it was.
+    pub fn apply(&self, index: u64, base: u64, records: &[MetadataRecord]) -> bool {
         let _order = self.order.lock();
-        let Applied { image, delta } = self.newest.load().image.apply(records);
+        let newest = self.newest.load();
+        if newest.index != base {
+            return false;
+        }
+        let Applied { image, delta } = newest.image.apply(records);
         self.publish(
             Version {
                 image: Arc::new(image),
@@ -75,12 +80,17 @@ impl Images {
             },
             &delta,
         );
+        true
     }
 
-    /// Takes over a snapshot.
+    /// Takes over a snapshot, unless what is here is as new.
     pub fn replace(&self, version: Version) {
         let _order = self.order.lock();
-        let delta = MetadataDelta::between(&self.newest.load().image, &version.image);
+        let newest = self.newest.load();
+        if version.index <= newest.index {
+            return;
+        }
+        let delta = MetadataDelta::between(&newest.image, &version.image);
         self.publish(version, &delta);
     }
 
@@ -99,7 +109,16 @@ impl Images {
 
     /// Everything through `index` is applied.
     pub fn set_applied(&self, index: u64) {
-        self.applied.send_replace(index);
+        self.applied.send_if_modified(|applied| {
+            let is_more = index > *applied;
+            *applied = index.max(*applied);
+            is_more
+        });
+    }
+
+    /// The index of the last entry that is applied.
+    pub fn applied(&self) -> u64 {
+        *self.applied.borrow()
     }
 
     /// Waits until everything through `index` is applied.

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 pub use founding::Founding;
 pub use images::{ImageListener, Images};
+pub use observing::{Observe, Observed, Observer};
 pub use raft::{
     METADATA_TOPIC, QuorumStatus, RaftQuorum, RaftTiming, Voter, VoterStatus, metadata_partition,
 };
@@ -23,6 +24,7 @@ pub use remote::{ControllerRequest, RemoteCommand, Submitted};
 
 mod founding;
 mod images;
+pub mod observing;
 pub mod raft;
 mod remote;
 

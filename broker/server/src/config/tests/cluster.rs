@@ -22,6 +22,25 @@ fn peers_are_by_node_and_say_where_this_one_listens() {
 }
 
 #[test]
+fn a_node_beyond_the_voters_says_where_it_is_reached() {
+    let own = |listen| {
+        load_flags(&[
+            ("node.id", "4"),
+            ("peers", PEERS),
+            ("internal.listen", listen),
+        ])
+    };
+    let config = own("d:4").expect("an observer");
+    let cluster = &config.broker.cluster;
+    assert_eq!(cluster.internal_listen, Some(("d".to_owned(), 4)));
+    assert!(!cluster.peers.contains_key(&4));
+    for nowhere in ["0.0.0.0:4", "[::]:4"] {
+        let refused = own(nowhere).expect_err("nobody reaches that");
+        assert!(refused.contains("it needs internal.listen"), "{refused}");
+    }
+}
+
+#[test]
 fn with_peers_the_defaults_are_safe() {
     let number = |settings: &[(&str, &str)], name: &str| -> i32 {
         let config = load_flags(settings).expect("a good configuration");
@@ -44,7 +63,10 @@ fn peers_that_make_no_sense_are_refused() {
         ("1@:1", "expected ID@HOST:PORT"),
         ("1@a:0", "expected ID@HOST:PORT"),
         ("1@a:1,1@b:1", "node 1 is there twice"),
-        ("2@a:1", "this node, 1 (node.id), is not among them"),
+        (
+            "2@a:1",
+            "this node, 1 (node.id), is not among them: it needs internal.listen, an address at which the others reach it",
+        ),
     ] {
         let refused = load_flags(&[("peers", peers)]).expect_err("a mistake");
         assert!(refused.contains(what), "{peers}: {refused}");

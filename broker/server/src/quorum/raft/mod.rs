@@ -3,6 +3,7 @@
 mod entry;
 mod log;
 mod network;
+mod observed;
 mod quorum;
 mod snapshot;
 mod state_machine;
@@ -13,4 +14,4 @@ mod tests;
 
 pub use log::{METADATA_TOPIC, metadata_partition};
 pub use quorum::{RaftQuorum, RaftTiming};
-pub use types::{QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus};
+pub use types::{MetadataEntry, QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus};

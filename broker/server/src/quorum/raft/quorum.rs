@@ -10,9 +10,11 @@ use openraft::{ChangeMembers, Config, Raft, SnapshotPolicy};
 use parking_lot::Mutex;
 use protocol::ErrorCode;
 use storage::data_dir::DataDir;
+use tokio::sync::watch;
 
 use super::log::{METADATA_TOPIC, RaftLog};
 use super::network::Peers;
+use super::observed::{Told, ToldImage};
 use super::state_machine::StateMachine;
 use super::types::{
     EntryOutcome, MetadataEntry, QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus,
@@ -63,6 +65,11 @@ pub struct RaftQuorum {
     raft: OnceLock<Raft<RaftTypes>>,
     /// Who calls others.
     identity: OnceLock<Says>,
+    /// Until it stops.
+    log: Mutex<Option<RaftLog>>,
+    /// While it does not take part.
+    told: watch::Sender<Told>,
+    told_image: ToldImage,
     controller_peer: Mutex<Option<(VoterId, Arc<Peer>)>>,
 }
 
@@ -92,6 +99,9 @@ impl RaftQuorum {
         Ok(RaftQuorum {
             id,
             images: Arc::clone(machine.images()),
+            log: Mutex::new(Some(log.clone())),
+            told: watch::Sender::default(),
+            told_image: ToldImage::default(),
             opened: Mutex::new(Some((log, machine))),
             raft: OnceLock::new(),
             identity: OnceLock::new(),
@@ -154,8 +164,43 @@ impl RaftQuorum {
         has_leader.await.map(drop).map_err(|error| failed(&error))
     }
 
+    pub(super) fn log(&self) -> Option<RaftLog> {
+        self.log.lock().clone()
+    }
+
+    pub(super) fn told(&self) -> &watch::Sender<Told> {
+        &self.told
+    }
+
+    pub(super) fn told_image(&self) -> &ToldImage {
+        &self.told_image
+    }
+
+    /// Who takes part in the quorum, by the newest entry that is known here, and the index of that.
+    pub fn members(&self) -> (u64, Vec<VoterId>) {
+        let metrics = self.raft.get().map(Raft::metrics);
+        let own = metrics.map(|it| it.borrow().membership_config.clone());
+        let own = own.map(|it| {
+            let index = it.log_id().map_or(0, |id| id.index);
+            (index, it.nodes().map(|(id, _)| *id).collect())
+        });
+        let told = self.told.borrow().members.clone();
+        match own {
+            Some(own) if own.0 >= told.0 => own,
+            _ => told,
+        }
+    }
+
+    /// Whether it takes part in the quorum itself.
+    pub fn is_member(&self) -> bool {
+        self.members().1.contains(&self.id)
+    }
+
     /// The voter that leads, as far as this one knows.
     pub fn leader(&self) -> Option<(VoterId, Voter)> {
+        if !self.is_member() {
+            return self.told.borrow().leader.clone();
+        }
         let metrics = self.raft.get()?.metrics();
         let metrics = metrics.borrow();
         let leader = metrics.current_leader?;
@@ -258,7 +303,7 @@ impl RaftQuorum {
 
     /// Tells the controller, on another broker, something. `None` if it is not heard.
     pub async fn tell_controller(&self, request: &Request, patience: Duration) -> Option<Reply> {
-        let peer = self.controller_peer()?;
+        let peer = self.leader_peer()?;
         peer.ask(request, patience).await.ok()
     }
 
@@ -276,6 +321,7 @@ impl RaftQuorum {
             Request::Append(_, request) => Reply::Append(raft.append_entries(request).await),
             Request::Vote(_, request) => Reply::Vote(raft.vote(request).await),
             Request::Snapshot(_, request) => Reply::Snapshot(raft.install_snapshot(request).await),
+            Request::Observe(observe) => self.observe(observe).await,
             Request::Quorum => self.status_here().map_or(Reply::NotReady, Reply::Quorum),
             Request::Status
             | Request::Submit(_)
@@ -287,14 +333,15 @@ impl RaftQuorum {
 
     /// Takes part no longer: nothing is appended after this.
     pub async fn stop(&self) {
+        self.log.lock().take();
         if let Some(raft) = self.raft.get() {
             // If it has panicked, that was reported.
             let _ = raft.shutdown().await;
         }
     }
 
-    /// The way to the controller on another broker.
-    fn controller_peer(&self) -> Option<Arc<Peer>> {
+    /// The way to the voter that leads, on another broker.
+    pub fn leader_peer(&self) -> Option<Arc<Peer>> {
         let (leader, voter) = self.leader().filter(|(leader, _)| *leader != self.id)?;
         let identity = self.identity.get()?;
         let mut known = self.controller_peer.lock();
@@ -355,18 +402,22 @@ impl MetadataQuorum for RaftQuorum {
     fn controller_changed(&self) -> impl Future<Output = ()> + Send {
         let metrics = self.raft.get().map(Raft::server_metrics);
         let before = metrics.as_ref().map(|it| it.borrow().current_leader);
+        let mut told = self.told.subscribe();
         async move {
             let (Some(mut metrics), Some(before)) = (metrics, before) else {
                 // It has not started: there is nothing to see.
                 return std::future::pending().await;
             };
-            // The sender is gone when Raft has stopped.
-            let _ = metrics.wait_for(|it| it.current_leader != before).await;
+            // The senders are gone when Raft has stopped.
+            tokio::select! {
+                _ = metrics.wait_for(|it| it.current_leader != before) => {}
+                _ = told.changed() => {}
+            }
         }
     }
 
     async fn forward(&self, request: ControllerRequest) -> Result<Submitted, SubmitError> {
-        let Some(peer) = self.controller_peer() else {
+        let Some(peer) = self.leader_peer() else {
             return Err(SubmitError::NotController);
         };
         match peer.ask(&Request::Submit(request), FORWARD_PATIENCE).await {

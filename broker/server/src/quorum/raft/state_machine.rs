@@ -94,8 +94,13 @@ impl StateMachine {
         if entry.base != self.images.newest().index {
             return Ok(EntryOutcome::Stale);
         }
-        self.images.apply(index, &entry.decode()?);
-        Ok(EntryOutcome::Applied)
+        // One that was an observer may have been told this entry already, and what came behind it.
+        Ok(
+            match self.images.apply(index, entry.base, &entry.decode()?) {
+                true => EntryOutcome::Applied,
+                false => EntryOutcome::Stale,
+            },
+        )
     }
 
     fn state(&self) -> SnapshotState {
