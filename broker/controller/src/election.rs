@@ -14,6 +14,9 @@
 //! A replica that is being added counts when it is in the ISR. As soon as all of them are, and enough of those that stay, the ones that are being removed are gone
 //! (KIP-455): at no time has a partition fewer members in sync for that.
 //!
+//! A leadership has a number, and gets another with another leader, with another life of the leader, and whenever a replica goes (Kafka's `triggerLeaderEpochBumpIfNeeded`): leaders and
+//! followers know each other by it, and a broker may get an empty replica where it had a full one.
+//!
 //! A leader comes from the ISR, in the order of the replicas, else from the ELR; else, where the topic allows it, it is any replica that is alive, and what only
 //! the others had is lost.
 
@@ -109,9 +112,7 @@ pub(crate) fn settle(
 ) -> Option<PartitionImage> {
     let can_lead = |broker: BrokerId, of: &PartitionImage| image.can_lead(broker, of);
     complete_reassignment(&mut next, rules, can_lead);
-    let may_stay = |leader: BrokerId| {
-        next.isr.contains(&leader) && can_lead(leader, &next) && restarted.led != Some(leader)
-    };
+    let may_stay = |leader: BrokerId| next.isr.contains(&leader) && can_lead(leader, &next);
     if !before.leader.is_some_and(may_stay) {
         next.leader = elect(&mut next, can_lead, rules);
     }
@@ -128,8 +129,11 @@ pub(crate) fn settle(
             .collect(),
     };
     next.elr = elr;
-    let is_new_leadership =
-        next.leader != before.leader || (restarted.led.is_some() && before.leader == restarted.led);
+    // What a replica that is gone has said, or still says, must not count for one that comes in its place.
+    let is_gone = |replica: &Replica| !next.replicas.contains(replica);
+    let is_new_leadership = next.leader != before.leader
+        || (restarted.led.is_some() && before.leader == restarted.led)
+        || before.replicas.iter().any(is_gone);
     if is_new_leadership {
         next.leader_epoch = LeaderEpoch::new(before.leader_epoch.get() + 1);
     }

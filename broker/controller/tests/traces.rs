@@ -123,6 +123,26 @@ fn broker_ids(text: &str) -> Vec<BrokerId> {
 }
 
 impl Run {
+    fn in_sync(&self, topic: &str, partition: i32, members: &[BrokerId]) -> AlterPartition {
+        let image = &self.cluster.image;
+        let epoch = |id: &BrokerId| (*id, image.broker(*id).expect("it is there").broker_epoch);
+        let topic = image.topic_named(topic).expect("it is there");
+        let partition = PartitionIndex::new(partition);
+        let state = topic.partition(partition).expect("it is there");
+        let (broker_id, broker_epoch) = epoch(&state.leader.expect("somebody leads"));
+        AlterPartition {
+            broker_id,
+            broker_epoch,
+            proposals: vec![IsrProposal {
+                topic_id: topic.topic_id(),
+                partition,
+                leader_epoch: state.leader_epoch,
+                partition_epoch: state.partition_epoch,
+                isr: members.iter().map(epoch).collect(),
+            }],
+        }
+    }
+
     fn command(&mut self, text: &str) {
         let (command, rest) = text.split_once(' ').unwrap_or((text, ""));
         let args = Args::new(rest);
@@ -245,8 +265,22 @@ impl Run {
                     allow_replication_factor_change: !args.has("same-factor"),
                     partitions: parts().map(|args| new_replicas(&args)).collect(),
                 };
-                self.answer(&command, |answers| {
-                    answers.iter().map(result).collect::<Vec<_>>().join("\n")
+                self.answer(&command, |answers| match answers {
+                    Ok(answers) => answers.iter().map(result).collect::<Vec<_>>().join("\n"),
+                    Err(error) => error.to_string(),
+                });
+            }
+            // What the leader would propose now.
+            "in-sync" => {
+                let (topic, partition) = place(&args.word(0)).unwrap();
+                let members = broker_ids(args.get("isr").unwrap());
+                let command = self.in_sync(&topic, partition, &members);
+                self.answer(&command, |answers| match answers {
+                    Ok(answers) => match answers[0].result {
+                        Ok(epoch) => format!("ok partition_epoch={epoch}"),
+                        Err(code) => code.name().to_owned(),
+                    },
+                    Err(error) => error.to_string(),
                 });
             }
             "replicate-internal" => {
@@ -269,7 +303,10 @@ impl Run {
                     let answer = |it: &ElectLeadersResult| {
                         format!("{}-{}: {}", it.topic, it.partition, result(&it.result))
                     };
-                    answers.iter().map(answer).collect::<Vec<_>>().join("\n")
+                    match answers {
+                        Ok(answers) => answers.iter().map(answer).collect::<Vec<_>>().join("\n"),
+                        Err(error) => error.to_string(),
+                    }
                 });
             }
             "alter-configs" => {

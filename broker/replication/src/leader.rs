@@ -1,7 +1,7 @@
 //! The leader of a partition.
 //!
 //! ```text
-//! high watermark = the smallest durable end over the maximal ISR, once the committed ISR has min.insync.replicas members
+//! high watermark = the smallest durable end over the maximal ISR, once the committed ISR has min.insync.replicas members and the ELR none
 //!
 //! committed ISR   what the metadata says
 //! maximal ISR     that, and whom a proposal that is under way would add: it may be committed already, and nobody here knows
@@ -27,6 +27,8 @@ pub struct PartitionView {
     pub live: BTreeMap<BrokerId, BrokerEpoch>,
     /// With fewer members the ISR commits nothing. At least 1, at most as many as there are replicas.
     pub min_insync_replicas: usize,
+    /// Whether somebody else may be elected because nothing is committed now (KIP-966): then nothing is, whatever `min_insync_replicas` says here.
+    pub has_elr: bool,
 }
 
 /// Where the leader's own log ends.
@@ -155,8 +157,12 @@ impl Leader {
         &self.view
     }
 
-    /// Whether the committed ISR is large enough to commit anything.
+    /// Whether the committed ISR is large enough to commit anything, and the controller knows that it is.
     pub fn can_commit(&self) -> bool {
+        self.has_enough() && !self.view.has_elr
+    }
+
+    fn has_enough(&self) -> bool {
         self.view.isr.len() >= self.view.min_insync_replicas
     }
 
@@ -273,7 +279,9 @@ impl Leader {
             .copied()
             .filter(|id| !is_behind(id))
             .collect();
-        if stay.len() < self.view.isr.len() {
+        // `min.insync.replicas` may be lower than when the controller decided last: it is to decide anew.
+        let is_held_up = self.has_enough() && self.view.has_elr;
+        if stay.len() < self.view.isr.len() || is_held_up {
             self.propose(&stay, effects);
         }
     }

@@ -324,6 +324,7 @@ impl World {
             isr: partition.isr.clone(),
             live: live.map(|it| (it.broker_id, it.broker_epoch)).collect(),
             min_insync_replicas: MIN_INSYNC,
+            has_elr: !partition.elr.is_empty(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the controller does for the balance of the cluster, unasked.
 //!
 //! - Preferred leaders lead again once they are in sync: `auto.leader.rebalance.enable`, as Kafka's `ReplicationControlManager.maybeBalancePartitionLeaders`.
-//! - Internal topics get the replicas they are to have once there are brokers for them: a node that was alone made them with one.
+//! - Internal topics with a single replica get those they are to have once there are so many brokers: a node that was alone made them with one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,8 @@ async fn balance(metadata: &Metadata<RaftQuorum>) -> usize {
     };
     match metadata.submit_here(&command).await {
         Ok((_, results)) => {
-            let elected = results.iter().filter(|it| it.result.is_ok()).count();
+            let results = results.iter().flatten();
+            let elected = results.filter(|it| it.result.is_ok()).count();
             if elected > 0 {
                 tracing::info!(partitions = elected, "preferred leaders lead again");
             }

@@ -245,7 +245,11 @@ impl Partitions {
                 };
                 let name = Arc::clone(topic.name());
                 let followed = Followed::new(id, name, home, self.progress.clone());
-                self.followed.write().insert(id, Arc::clone(&followed));
+                let other = self.followed.write().insert(id, Arc::clone(&followed));
+                if let Some(other) = other {
+                    // It was in another directory.
+                    other.stop();
+                }
                 followed
             }
         };

@@ -14,7 +14,7 @@ use rdkafka::{
 };
 
 use crate::{
-    PARTITIONS, RECOVERY_MAX, TOPIC,
+    PARTITIONS, RECOVERY_MAX,
     schedule::Happened,
     writer::{Acknowledged, History, client},
 };
@@ -32,8 +32,8 @@ const NAMED_MAX: usize = 5;
 /// What each partition holds: numbers by offset.
 pub type Logs = BTreeMap<i32, BTreeMap<i64, i64>>;
 
-/// Reads all partitions from the begin to what is committed.
-pub fn read_all(bootstrap: &str) -> Result<Logs, Failed> {
+/// Reads all partitions of a topic from the begin to what is committed.
+pub fn read_all(bootstrap: &str, topic: &str) -> Result<Logs, Failed> {
     let consumer: BaseConsumer = client(bootstrap)
         .set("group.id", "check")
         .set("enable.auto.commit", "false")
@@ -41,9 +41,9 @@ pub fn read_all(bootstrap: &str) -> Result<Logs, Failed> {
     let mut list = TopicPartitionList::new();
     let mut ends = BTreeMap::new();
     for partition in 0..PARTITIONS {
-        let (_, end) = consumer.fetch_watermarks(TOPIC, partition, PATIENCE)?;
+        let (_, end) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
         ends.insert(partition, end);
-        list.add_partition_offset(TOPIC, partition, Offset::Beginning)?;
+        list.add_partition_offset(topic, partition, Offset::Beginning)?;
     }
     consumer.assign(&list)?;
     let mut logs: Logs = (0..PARTITIONS)
@@ -151,14 +151,20 @@ pub fn recoveries(history: &History, happened: &[Happened]) -> Vec<(Duration, St
     found
 }
 
-/// Replicas whose bytes differ where everything is committed: stops all brokers, and looks into their files.
-pub fn differing_replicas(
-    cluster: &mut HoldfastCluster,
-    logs: &Logs,
-) -> Result<Vec<String>, Failed> {
+/// Stops all brokers.
+pub fn stop_all(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
     for at in 0..cluster.len() {
         cluster.node(at).stop()?;
     }
+    Ok(())
+}
+
+/// Replicas of a topic whose bytes differ where everything is committed, in the files of brokers that are stopped.
+pub fn differing_replicas(
+    cluster: &mut HoldfastCluster,
+    topic: &str,
+    logs: &Logs,
+) -> Result<Vec<String>, Failed> {
     let mut found = Vec::new();
     for (partition, log) in logs {
         let mut first: Option<Vec<u8>> = None;
@@ -166,9 +172,9 @@ pub fn differing_replicas(
             let directory = cluster
                 .node(at)
                 .data_dir()
-                .join(format!("{TOPIC}-{partition}"));
+                .join(format!("{topic}-{partition}"));
             let committed = committed_bytes(&directory, log.len())?;
-            let of = format!("partition {partition} of broker {}", at + 1);
+            let of = format!("{topic}-{partition} of broker {}", at + 1);
             match (&first, committed) {
                 (_, None) => found.push(format!("unseen: {of} has not all that is committed")),
                 (None, committed) => first = committed,

@@ -25,6 +25,9 @@ use schedule::{Fault, Happened};
 use writer::Notes;
 
 const TOPIC: &str = "history";
+/// Has what was written to it before anything happened.
+const IDLE_TOPIC: &str = "idle";
+const IDLE_RECORDS: i64 = 600;
 const PARTITIONS: i32 = 6;
 const NODES: usize = 3;
 /// How long it may take until writes succeed again, once all is well.
@@ -70,7 +73,8 @@ fn faults(engine: &str) -> Result<(), Failed> {
 fn run(cluster: &mut HoldfastCluster, seconds: u64, seed: u64) -> Result<(), Failed> {
     let mut random = SmallRng::seed_from_u64(seed);
     let bootstrap = cluster.bootstrap();
-    writer::create_topic(&bootstrap)?;
+    writer::create_topics(&bootstrap)?;
+    writer::write_idle(&bootstrap)?;
     let (stop, all_is_well) = (AtomicBool::new(false), AtomicBool::new(false));
     let notes = Notes::default();
     let addresses: Vec<String> = bootstrap.split(',').map(str::to_owned).collect();
@@ -118,9 +122,21 @@ fn run(cluster: &mut HoldfastCluster, seconds: u64, seed: u64) -> Result<(), Fai
         history.sent,
         history.longest_wait.as_secs_f64()
     );
-    let read = check::read_all(&bootstrap)?;
+    let read = check::read_all(&bootstrap, TOPIC)?;
+    let idle = check::read_all(&bootstrap, IDLE_TOPIC)?;
     let mut anomalies = check::anomalies(&history, &read);
-    anomalies.extend(check::differing_replicas(cluster, &read)?);
+    let mut numbers: Vec<i64> = idle
+        .values()
+        .flat_map(|log| log.values().copied())
+        .collect();
+    numbers.sort_unstable();
+    if numbers != (0..IDLE_RECORDS).collect::<Vec<_>>() {
+        let records = numbers.len();
+        anomalies.push(format!("lost-write: the idle topic has {records} records"));
+    }
+    check::stop_all(cluster)?;
+    anomalies.extend(check::differing_replicas(cluster, TOPIC, &read)?);
+    anomalies.extend(check::differing_replicas(cluster, IDLE_TOPIC, &idle)?);
     match anomalies.is_empty() {
         true => Ok(()),
         false => Err(anomalies.join("\n").into()),

@@ -18,7 +18,7 @@ use rdkafka::{
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
 };
 
-use crate::{PARTITIONS, RECOVERY_MAX, TOPIC};
+use crate::{IDLE_RECORDS, IDLE_TOPIC, PARTITIONS, RECOVERY_MAX, TOPIC};
 
 /// Between two records.
 const INTERVAL: Duration = Duration::from_millis(1);
@@ -118,11 +118,30 @@ pub fn client(bootstrap: &str) -> ClientConfig {
     config
 }
 
-/// Makes the topic, as the cluster makes topics.
-pub fn create_topic(bootstrap: &str) -> Result<(), Failed> {
+/// Makes the topics, as the cluster makes topics.
+pub fn create_topics(bootstrap: &str) -> Result<(), Failed> {
     let first = bootstrap.split(',').next().ok_or("no broker")?;
     let mut connection = Connection::connect(first, "faults", RECOVERY_MAX)?;
-    connection.create_topic(TOPIC, PARTITIONS)?;
+    for topic in [TOPIC, IDLE_TOPIC] {
+        connection.create_topic(topic, PARTITIONS)?;
+    }
+    Ok(())
+}
+
+/// Writes all that is ever written to the idle topic.
+pub fn write_idle(bootstrap: &str) -> Result<(), Failed> {
+    let producer: ThreadedProducer<Notes> = client(bootstrap)
+        .set("enable.idempotence", "true")
+        .create_with_context(Notes::default())?;
+    for number in 0..IDLE_RECORDS {
+        let value = number.to_string();
+        let partition = i32::try_from(number % i64::from(PARTITIONS))?;
+        let opaque = Box::new(Instant::now());
+        let record = BaseRecord::<(), str, _>::with_opaque_to(IDLE_TOPIC, opaque);
+        let sent = producer.send(record.partition(partition).payload(&value));
+        sent.map_err(|(error, _)| error)?;
+    }
+    producer.flush(RECOVERY_MAX)?;
     Ok(())
 }
 

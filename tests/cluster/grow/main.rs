@@ -1,4 +1,4 @@
-//! Clusters that grow, and lose nothing: not when who had everything is gone for good either.
+//! Clusters that grow, and partitions that move: they lose nothing, not when who had everything is gone for good either.
 
 use std::{
     process::ExitCode,
@@ -29,6 +29,10 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::test("grow::one_node_becomes_three", one_node_becomes_three),
         Trial::test("grow::a_fourth_broker_joins", a_fourth_broker_joins),
+        Trial::test(
+            "grow::a_replica_comes_back_empty",
+            a_replica_comes_back_empty,
+        ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -109,6 +113,45 @@ fn joined(cluster: &mut HoldfastCluster, config: &HoldfastConfig) -> Result<(), 
     goes_on_without_the_first(cluster, &bootstrap)
 }
 
+/// A broker whose replica was removed, and its log deleted, gets it again: what it said it had before is not what it has.
+fn a_replica_comes_back_empty() -> Result<(), Failed> {
+    let mut cluster = HoldfastCluster::start(NODES, &HoldfastConfig::default())?;
+    let outcome = come_back(&mut cluster);
+    outcome.map_err(|error| {
+        let message = error.message().unwrap_or_default();
+        format!("{message}\n{}", cluster.log_tail()).into()
+    })
+}
+
+fn come_back(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
+    let bootstrap = cluster.bootstrap();
+    let address = cluster.node(0).bootstrap();
+    connect(&address)?.create_topic(TOPIC, PARTITIONS)?;
+    // More than one fetch of a follower gets.
+    write_wide(&bootstrap, 0..RECORDS, 20_000)?;
+    // Nothing is written meanwhile: as far as that goes, the replica still has everything.
+    for brokers in [&[1, 2, 3][..], &[1, 2], &[3]] {
+        for partition in 0..PARTITIONS {
+            connect(&address)?.reassign(TOPIC, partition, brokers)?;
+        }
+        await_that("the topic has moved", || {
+            let is_over = connect(&address)?.reassignments()? == 0;
+            let in_sync = connect(&address)?.in_sync(TOPIC)?;
+            Ok(is_over && in_sync.iter().all(|count| *count == brokers.len()))
+        })?;
+    }
+    for at in 0..NODES - 1 {
+        let directory = cluster.node(at).data_dir().join(format!("{TOPIC}-0"));
+        if directory.exists() {
+            return Err(format!("the log of broker {} is still there", at + 1).into());
+        }
+    }
+    match read(&bootstrap)? == (0..RECORDS).collect::<Vec<_>>() {
+        true => Ok(()),
+        false => Err("records are lost".into()),
+    }
+}
+
 /// Two of three voters are left, and of each partition at least two of three replicas.
 fn goes_on_without_the_first(cluster: &mut HoldfastCluster, bootstrap: &str) -> Result<(), Failed> {
     cluster.node(0).kill9();
@@ -155,11 +198,16 @@ fn partition_of(number: i64) -> i32 {
 }
 
 fn write(bootstrap: &str, numbers: std::ops::Range<i64>) -> Result<(), Failed> {
+    write_wide(bootstrap, numbers, 0)
+}
+
+/// Writes numbers, each at least so many bytes wide.
+fn write_wide(bootstrap: &str, numbers: std::ops::Range<i64>, bytes: usize) -> Result<(), Failed> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap);
     let producer: BaseProducer = config.set("enable.idempotence", "true").create()?;
     for number in numbers {
-        let value = number.to_string();
+        let value = format!("{number:>bytes$}");
         let record = BaseRecord::<(), str>::to(TOPIC)
             .partition(partition_of(number))
             .payload(&value);
@@ -207,7 +255,11 @@ fn read(bootstrap: &str) -> Result<Vec<i64>, Failed> {
         // After an error it goes on by itself.
         if let Some(Ok(message)) = consumer.poll(LOOK) {
             let number = message.payload_view::<str>().and_then(Result::ok);
-            numbers.push(number.and_then(|it| it.parse().ok()).ok_or("no number")?);
+            numbers.push(
+                number
+                    .and_then(|it| it.trim().parse().ok())
+                    .ok_or("no number")?,
+            );
         }
     }
     numbers.sort_unstable();

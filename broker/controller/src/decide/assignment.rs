@@ -91,14 +91,20 @@ pub(super) fn new_partition(
     })
 }
 
+/// Refuses a request that is about too many partitions, before any work is done for it.
+pub(super) fn check_request(context: &Context<'_>, partitions: usize) -> Result<(), ApiError> {
+    if partitions <= context.config.request_partitions_max {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        ErrorCode::PolicyViolation,
+        "Excessively large number of partitions per request.",
+    ))
+}
+
 /// Refuses a request that would create too many partitions, before any work is done for it.
 pub(super) fn check_partition_counts(context: &Context<'_>, added: usize) -> Result<(), ApiError> {
-    if added > context.config.request_partitions_max {
-        return Err(ApiError::new(
-            ErrorCode::PolicyViolation,
-            "Excessively large number of partitions per request.",
-        ));
-    }
+    check_request(context, added)?;
     let cluster_partitions_max = context.config.cluster_partitions_max;
     if context.image.partition_count().saturating_add(added) > cluster_partitions_max {
         let message = format!(

@@ -4,6 +4,7 @@ use protocol::ErrorCode;
 use protocol::model::{LeaderEpoch, PartitionEpoch, PartitionIndex};
 use serde::{Deserialize, Serialize};
 
+use super::assignment;
 use crate::election::{Restarted, records_of, rules, settle};
 use crate::image::{PartitionImage, TopicImage};
 use crate::{ApiError, Command, Context, Decision, MetadataRecord, TopicRules};
@@ -22,7 +23,7 @@ pub enum ElectionType {
 pub struct ElectLeaders {
     /// Which leader.
     pub election: ElectionType,
-    /// Topics and numbers, as they came; `None`: wherever it is needed.
+    /// Topics and numbers, as they came, at most `request_partitions_max`; `None`: wherever it is needed.
     pub partitions: Option<Vec<(String, i32)>>,
     /// At most so many elections. What is beyond has none, and is not answered.
     pub elections_max: usize,
@@ -40,10 +41,14 @@ pub struct ElectLeadersResult {
 }
 
 impl Command for ElectLeaders {
-    /// One per partition, in their order. Of all partitions those are left out where nothing was needed.
-    type Response = Vec<ElectLeadersResult>;
+    /// One per partition, in their order, or why none of them counts. Of all partitions those are left out where nothing was needed.
+    type Response = Result<Vec<ElectLeadersResult>, ApiError>;
 
     fn decide(&self, context: &Context<'_>) -> Decision<Self::Response> {
+        let named = self.partitions.as_ref().map_or(0, Vec::len);
+        if let Err(error) = assignment::check_request(context, named) {
+            return Decision::unchanged(Err(error));
+        }
         let mut records = Vec::new();
         let mut elections = 0;
         let mut response = Vec::new();
@@ -83,7 +88,10 @@ impl Command for ElectLeaders {
                 }
             }
         }
-        Decision { records, response }
+        Decision {
+            records,
+            response: Ok(response),
+        }
     }
 }
 

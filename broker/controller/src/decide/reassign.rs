@@ -1,7 +1,10 @@
 //! Partitions go to other brokers (KIP-455, KIP-860): `ReplicationControlManager.alterPartitionReassignments`.
 //!
 //! A reassignment only says which replicas come and which go. It is over when those that come are in sync ([`settle`](crate::election::settle)); until then all of them
-//! are replicas. Unlike in Kafka, one that another reassignment had begun to add, and that this one keeps, still has to come into sync.
+//! are replicas. Unlike in Kafka, one that another reassignment had begun to add, and that this one keeps, still has to come into sync; and to cancel one is to reassign
+//! back, so that nobody goes who may have what nobody else has.
+
+use std::collections::BTreeSet;
 
 use protocol::ErrorCode;
 use protocol::model::{BrokerId, PartitionIndex};
@@ -9,17 +12,17 @@ use serde::{Deserialize, Serialize};
 
 use super::assignment;
 use crate::election::{Restarted, records_of, rules, settle};
-use crate::image::{PartitionImage, TopicImage};
+use crate::image::PartitionImage;
 use crate::placement::Placement;
 use crate::record::Replica;
-use crate::{ApiError, Command, Context, Decision, MetadataRecord};
+use crate::{ApiError, Command, Context, Decision, MetadataImage, MetadataRecord};
 
 /// A request for other replicas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlterPartitionReassignments {
     /// Whether a partition may have more replicas than before, or fewer.
     pub allow_replication_factor_change: bool,
-    /// The partitions. Of one that is named twice the second goes by what the first led to.
+    /// The partitions, each once, and at most `request_partitions_max`.
     pub partitions: Vec<NewReplicas>,
 }
 
@@ -30,33 +33,35 @@ pub struct NewReplicas {
     pub topic: String,
     /// The partition's number, as it came.
     pub partition: i32,
-    /// The brokers, the preferred leader first; `None` ends a reassignment where it began.
+    /// The brokers, the preferred leader first; `None` takes a reassignment back.
     pub brokers: Option<Vec<BrokerId>>,
 }
 
 impl Command for AlterPartitionReassignments {
-    /// One per partition, in their order.
-    type Response = Vec<Result<(), ApiError>>;
+    /// One per partition, in their order; or why none of them counts.
+    type Response = Result<Vec<Result<(), ApiError>>, ApiError>;
 
     fn decide(&self, context: &Context<'_>) -> Decision<Self::Response> {
-        let mut image = context.image.clone();
+        if let Err(error) = assignment::check_request(context, self.partitions.len()) {
+            return Decision::unchanged(Err(error));
+        }
         let mut records = Vec::new();
         let mut response = Vec::with_capacity(self.partitions.len());
+        let mut seen = BTreeSet::new();
         for asked in &self.partitions {
-            let context = Context {
-                image: &image,
-                ..*context
+            let result = match seen.insert((&asked.topic, asked.partition)) {
+                true => self.one(context, asked),
+                false => Err(ApiError::new(
+                    ErrorCode::InvalidRequest,
+                    "The partition is named twice.",
+                )),
             };
-            match self.one(&context, asked) {
-                Ok(changes) => {
-                    image = image.apply(&changes).image;
-                    records.extend(changes);
-                    response.push(Ok(()));
-                }
-                Err(error) => response.push(Err(error)),
-            }
+            response.push(result.map(|changes| records.extend(changes)));
         }
-        Decision { records, response }
+        Decision {
+            records,
+            response: Ok(response),
+        }
     }
 }
 
@@ -80,8 +85,21 @@ impl AlterPartitionReassignments {
             .ok_or_else(|| unknown(format!("Unable to find partition {name}:{partition}.")))?;
         let before = topic.partition(index).expect("it was found");
         let next = match &asked.brokers {
-            Some(brokers) => self.changed(context, before, brokers)?,
-            None => cancelled(context, topic, index, before)?,
+            Some(brokers) => {
+                self.check(image, before, brokers)?;
+                changed(image, before, brokers)
+            }
+            None if before.is_reassigning() => {
+                let stays = |broker: &BrokerId| !before.adding.contains(broker);
+                let brokers: Vec<_> = before.replica_brokers().filter(stays).collect();
+                changed(image, before, &brokers)
+            }
+            None => {
+                return Err(ApiError::new(
+                    ErrorCode::NoReassignmentInProgress,
+                    "No partition reassignment is in progress.",
+                ));
+            }
         };
         let rules = rules(image, context.configs, name);
         let next = settle(image, rules, before, next, Restarted::default());
@@ -89,13 +107,12 @@ impl AlterPartitionReassignments {
         Ok(next.map_or_else(Vec::new, |next| records_of(place, before, next).collect()))
     }
 
-    fn changed(
+    fn check(
         &self,
-        context: &Context<'_>,
+        image: &MetadataImage,
         before: &PartitionImage,
         brokers: &[BrokerId],
-    ) -> Result<PartitionImage, ApiError> {
-        let image = context.image;
+    ) -> Result<(), ApiError> {
         assignment::check_brokers(image, brokers, None)?;
         let factor = before.replicas.len() - before.removing.len();
         if !self.allow_replication_factor_change && brokers.len() != factor {
@@ -105,59 +122,35 @@ impl AlterPartitionReassignments {
             );
             return Err(ApiError::new(ErrorCode::InvalidReplicationFactor, message));
         }
-        let mut placement = Placement::new(image);
-        let place = |broker: &BrokerId| {
-            let known = before.replicas.iter().find(|it| it.broker_id == *broker);
-            let known = known.copied();
-            known.or_else(|| placement.assign(&[*broker]).first().copied())
-        };
-        let kept: Vec<Replica> = brokers.iter().filter_map(place).collect();
-        // One that has not come yet is not waited for.
-        let was_coming = |id: &BrokerId| before.adding.contains(id) && !before.isr.contains(id);
-        let goes = |replica: &&Replica| {
-            let id = &replica.broker_id;
-            !brokers.contains(id) && !was_coming(id)
-        };
-        let going: Vec<Replica> = before.replicas.iter().filter(goes).copied().collect();
-        let comes = |broker: &&BrokerId| {
-            before.directory_on(**broker).is_none() || before.adding.contains(*broker)
-        };
-        Ok(PartitionImage {
-            adding: brokers.iter().filter(comes).copied().collect(),
-            removing: going.iter().map(|replica| replica.broker_id).collect(),
-            replicas: kept.into_iter().chain(going).collect(),
-            ..before.clone()
-        })
+        Ok(())
     }
 }
 
-/// Back to where a reassignment began.
-fn cancelled(
-    context: &Context<'_>,
-    topic: &TopicImage,
-    partition: PartitionIndex,
-    before: &PartitionImage,
-) -> Result<PartitionImage, ApiError> {
-    if !before.is_reassigning() {
-        return Err(ApiError::new(
-            ErrorCode::NoReassignmentInProgress,
-            "No partition reassignment is in progress.",
-        ));
+/// A partition that is to be on these brokers.
+fn changed(image: &MetadataImage, before: &PartitionImage, brokers: &[BrokerId]) -> PartitionImage {
+    let mut placement = Placement::new(image);
+    let place = |broker: &BrokerId| {
+        let known = before.replicas.iter().find(|it| it.broker_id == *broker);
+        let known = known.copied();
+        known.or_else(|| placement.assign(&[*broker]).first().copied())
+    };
+    let kept: Vec<Replica> = brokers.iter().filter_map(place).collect();
+    // One that has not come yet is not waited for. One that has may have what nobody else has.
+    let has_come = |id: &BrokerId| {
+        !before.adding.contains(id) || before.isr.contains(id) || before.elr.contains(id)
+    };
+    let goes = |replica: &&Replica| {
+        let id = &replica.broker_id;
+        !brokers.contains(id) && has_come(id)
+    };
+    let going: Vec<Replica> = before.replicas.iter().filter(goes).copied().collect();
+    let comes = |broker: &&BrokerId| {
+        before.directory_on(**broker).is_none() || before.adding.contains(*broker)
+    };
+    PartitionImage {
+        adding: brokers.iter().filter(comes).copied().collect(),
+        removing: going.iter().map(|replica| replica.broker_id).collect(),
+        replicas: kept.into_iter().chain(going).collect(),
+        ..before.clone()
     }
-    let stays = |broker: &BrokerId| !before.adding.contains(broker);
-    let mut next = before.clone();
-    next.replicas.retain(|replica| stays(&replica.broker_id));
-    next.isr.retain(stays);
-    next.elr.retain(stays);
-    (next.adding, next.removing) = (Vec::new(), Vec::new());
-    let could_lead = next.isr.iter().chain(&next.elr);
-    let mut could_lead = could_lead.filter(|broker| context.image.can_lead(**broker, &next));
-    if could_lead.next().is_none() {
-        let message = format!(
-            "Unable to revert partition assignment for {}:{partition} because it would require an unclean leader election.",
-            topic.name()
-        );
-        return Err(ApiError::new(ErrorCode::InvalidReplicaAssignment, message));
-    }
-    Ok(next)
 }

@@ -6,10 +6,10 @@ use super::reassign::{AlterPartitionReassignments, NewReplicas};
 use crate::placement::Placement;
 use crate::{Command, Context, Decision, MetadataImage, topic_name};
 
-/// Gives internal topics more replicas. It takes none away, and leaves alone what is on its way.
+/// Gives internal topics more replicas where they have a single one. Where there are several, somebody has decided on them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicateInternalTopics {
-    /// Replicas that each partition is to have, as far as there are brokers.
+    /// Replicas that each partition is to have, once so many brokers are alive.
     pub replication_factor: usize,
 }
 
@@ -21,13 +21,12 @@ impl ReplicateInternalTopics {
         let topics = image.topics_by_name();
         for topic in topics.filter(|topic| topic_name::is_internal(topic.name())) {
             for (index, partition) in topic.partitions() {
-                if partition.is_reassigning() || partition.replicas.len() >= self.replication_factor
-                {
+                if partition.replicas.len() > 1 {
                     continue;
                 }
                 let brokers: Vec<_> = partition.replica_brokers().collect();
                 let more = placement.more(topic, index, &brokers, self.replication_factor);
-                if more.len() > brokers.len() {
+                if more.len() == self.replication_factor.max(2) {
                     lacking.push(NewReplicas {
                         topic: topic.name().to_string(),
                         partition: index.get(),
@@ -52,7 +51,7 @@ impl Command for ReplicateInternalTopics {
         let Decision { records, response } = command.decide(context);
         Decision {
             records,
-            response: response.iter().filter(|it| it.is_ok()).count(),
+            response: response.iter().flatten().filter(|it| it.is_ok()).count(),
         }
     }
 }

@@ -14,6 +14,7 @@ fn view(partition_epoch: i32, isr: &[i32]) -> PartitionView {
         isr: isr.iter().copied().map(broker).collect(),
         live: live.collect(),
         min_insync_replicas: 2,
+        has_elr: false,
     }
 }
 
@@ -212,4 +213,43 @@ fn another_life_of_a_follower_begins_with_nothing() {
     assert_eq!(rig.leader.durable_end_of(broker(2)), None);
     rig.report(0, 3, 10).expect("a replica");
     assert_eq!(rig.committed(), 5, "2 has to speak again");
+}
+
+/// Who would be elected has to have everything: as long as the controller has somebody in mind who need not be in sync, nothing is committed, even if
+/// `min.insync.replicas` is lower by now.
+#[test]
+fn nothing_is_committed_while_another_may_be_elected() {
+    let mut rig = Rig::new(&[1, 2]);
+    assert_eq!(rig.report(0, 2, 10), Ok(()));
+    assert_eq!(rig.leader.high_watermark(), Offset::new(10));
+    let mut alone = PartitionView {
+        min_insync_replicas: 1,
+        has_elr: true,
+        ..view(1, &[1])
+    };
+    alone.live.retain(|id, _| *id == broker(1));
+    rig.leader.on_view(alone.clone(), &mut rig.effects);
+    assert!(!rig.leader.can_commit());
+    rig.effects.clear();
+    rig.leader.on_append(Offset::new(11));
+    rig.leader.on_durable(Offset::new(11), &mut rig.effects);
+    assert_eq!(rig.effects, []);
+    // It asks for another decision, and again when nothing has come of it.
+    for now_ms in [1, 2] {
+        rig.leader.on_tick(now_ms, &mut rig.effects);
+        let [Effect::Propose(proposed)] = &rig.effects[..] else {
+            panic!("{:?}", rig.effects);
+        };
+        assert_eq!(proposed.isr, [(broker(1), BrokerEpoch::new(11))]);
+        let proposed = proposed.clone();
+        rig.leader.on_refused(&proposed);
+        rig.effects.clear();
+    }
+    let decided = PartitionView {
+        partition_epoch: PartitionEpoch::new(2),
+        has_elr: false,
+        ..alone
+    };
+    rig.leader.on_view(decided, &mut rig.effects);
+    assert_eq!(rig.leader.high_watermark(), Offset::new(11));
 }

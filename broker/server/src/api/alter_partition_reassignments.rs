@@ -18,7 +18,7 @@ use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
 
 use super::controller::{first_error, submit};
-use super::topics::text;
+use super::topics::{check_named, text};
 use super::{Answer, Api, Call, decode};
 
 /// The handler.
@@ -33,6 +33,14 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let version = call.head.version;
     let request: AlterPartitionReassignmentsRequest = decode(body, version)?;
     let head = call.head;
+    let counts = request.topics.iter();
+    let counts = counts.map(|topic| (&topic.name.0, topic.partitions.len()));
+    if let Err(error) = check_named(call.broker, counts) {
+        let body = AlterPartitionReassignmentsResponse::default()
+            .with_error_code(error.code.code())
+            .with_error_message(error.message.map(text));
+        return Ok(Answer::Now(head.respond(&body, error.code)));
+    }
     let allow_replication_factor_change = version == 0 || request.allow_replication_factor_change;
     let command = AlterPartitionReassignments {
         allow_replication_factor_change,
@@ -43,7 +51,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         let body = AlterPartitionReassignmentsResponse::default()
             .with_allow_replication_factor_change(allow_replication_factor_change)
             .with_error_message(None);
-        let (body, error) = match submitted.await {
+        let (body, error) = match submitted.await.flatten() {
             Ok(results) => {
                 let code = |it: &Result<(), ApiError>| {
                     it.as_ref().err().map_or(0, |error| error.code.code())

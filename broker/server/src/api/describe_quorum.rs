@@ -27,9 +27,13 @@ pub const API: Api = Api {
     handle,
 };
 
+/// The first version that has directories, and where nodes are.
+const NODES_MIN: i16 = 2;
+
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: DescribeQuorumRequest = decode(body, call.head.version)?;
     let head = call.head;
+    let version = head.version;
     let metadata = std::sync::Arc::clone(&call.broker.metadata);
     Ok(Answer::later(async move {
         let status = metadata.quorum().status().await;
@@ -41,7 +45,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
                 let (code, data) = match &status {
                     _ if !is_it => (ErrorCode::UnknownTopicOrPartition, PartitionData::default()),
                     None => (ErrorCode::LeaderNotAvailable, PartitionData::default()),
-                    Some(status) => (ErrorCode::None, described(status, now_ms)),
+                    Some(status) => (ErrorCode::None, described(status, version, now_ms)),
                 };
                 if error == ErrorCode::None {
                     error = code;
@@ -59,19 +63,26 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         let body = DescribeQuorumResponse::default()
             .with_error_message(None)
             .with_topics(topics.collect())
-            .with_nodes(status.iter().flat_map(nodes).collect());
+            .with_nodes(match version {
+                0..NODES_MIN => Vec::new(),
+                _ => status.iter().flat_map(nodes).collect(),
+            });
         head.respond(&body, error)
     }))
 }
 
-fn described(status: &QuorumStatus, now_ms: i64) -> PartitionData {
+fn described(status: &QuorumStatus, version: i16, now_ms: i64) -> PartitionData {
     let end = status.voters.iter().map(|it| it.log_end).max();
     let state = |it: &VoterStatus| {
         let has_all = Some(it.log_end) >= end.map(|end| end.min(status.high_watermark));
         let time = if has_all { now_ms } else { -1 };
-        ReplicaState::default()
+        let state = ReplicaState::default();
+        let state = match version {
+            0..NODES_MIN => state,
+            _ => state.with_replica_directory_id(it.id.directory().get()),
+        };
+        state
             .with_replica_id(it.at.broker_id.get().into())
-            .with_replica_directory_id(it.id.directory().get())
             .with_log_end_offset(it.log_end)
             .with_last_fetch_timestamp(time)
             .with_last_caught_up_timestamp(time)

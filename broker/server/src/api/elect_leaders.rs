@@ -14,7 +14,7 @@ use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
 
 use super::controller::{first_error, submit};
-use super::topics::text;
+use super::topics::{check_named, text};
 use super::{Answer, Api, Call, Head, Response, decode};
 
 /// The handler.
@@ -32,13 +32,19 @@ const UNCLEAN: i8 = 1;
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: ElectLeadersRequest = decode(body, call.head.version)?;
     let head = call.head;
-    let partitions = request.topic_partitions.map(|topics| {
-        let of = |topic: protocol::messages::elect_leaders_request::TopicPartitions| {
+    let named = request.topic_partitions.as_deref();
+    let counts = named.iter().flat_map(|it| it.iter());
+    let counts = counts.map(|topic| (&topic.topic.0, topic.partitions.len()));
+    if let Err(error) = check_named(call.broker, counts) {
+        return Ok(Answer::Now(refused(&head, None, &error)));
+    }
+    let partitions = named.map(|topics| {
+        let of = |topic: &protocol::messages::elect_leaders_request::TopicPartitions| {
             let name = topic.topic.to_string();
-            let partitions = topic.partitions.into_iter();
+            let partitions = topic.partitions.clone().into_iter();
             partitions.map(move |partition| (name.clone(), partition))
         };
-        topics.into_iter().flat_map(of).collect::<Vec<_>>()
+        topics.iter().flat_map(of).collect::<Vec<_>>()
     });
     let election = match request.election_type {
         PREFERRED => ElectionType::Preferred,
@@ -56,7 +62,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     };
     let submitted = submit(call.broker, command, request.timeout_ms);
     Ok(Answer::later(async move {
-        match submitted.await {
+        match submitted.await.flatten() {
             Ok(results) => respond(&head, ErrorCode::None, results),
             Err(error) => refused(&head, partitions, &error),
         }

@@ -1,7 +1,7 @@
 //! How requests name topics, by name or by id, and what they find.
 
-use broker_controller::MetadataImage;
 use broker_controller::image::PartitionImage;
+use broker_controller::{ApiError, MetadataImage, topic_name};
 use protocol::ErrorCode;
 use protocol::codec::StrBytes;
 use protocol::model::{PartitionIndex, TopicId, TopicIdPartition, Uuid};
@@ -9,6 +9,26 @@ use std::sync::Arc;
 
 use crate::broker::{Broker, is_private};
 use crate::partition::Partition;
+
+/// Refuses a request that names too many partitions, or topics that cannot be, before their names are repeated for every partition.
+pub(super) fn check_named<'a>(
+    broker: &Broker,
+    topics: impl Iterator<Item = (&'a StrBytes, usize)>,
+) -> Result<(), ApiError> {
+    let mut partitions = 0;
+    for (name, count) in topics {
+        partitions += count;
+        if name.len() > topic_name::NAME_BYTES_MAX {
+            let message = "A topic's name is longer than any can be.";
+            return Err(ApiError::new(ErrorCode::InvalidTopicException, message));
+        }
+    }
+    if partitions > broker.config.broker.topics.partitions_per_request_max {
+        let message = "Excessively large number of partitions per request.";
+        return Err(ApiError::new(ErrorCode::PolicyViolation, message));
+    }
+    Ok(())
+}
 
 /// Finds a partition that this broker leads.
 pub(super) fn find_partition(

@@ -75,9 +75,10 @@ const IDENTITY: &[Definition] = &[
         "peers",
         List,
         None,
-        "The voters of the metadata quorum, this node among them: `ID@HOST:PORT` of each one's \
-         `internal.listen`, separated by commas. They found a cluster by themselves, in whatever \
-         order they are started. Without any, this node is a cluster of its own.",
+        "The voters of the metadata quorum: `ID@HOST:PORT` of each one's `internal.listen`, separated \
+         by commas. They found a cluster by themselves, in whatever order they are started. A node \
+         that is not among them joins that cluster as a broker without a vote. Without any, this node \
+         is a cluster of its own.",
     )
     .high()
     .own(),
@@ -86,7 +87,7 @@ const IDENTITY: &[Definition] = &[
         String,
         None,
         "Where other nodes of the cluster reach this one, `HOST:PORT`. By default as `peers` says of \
-         this node. Nobody else should be able to connect to it.",
+         this node; one that is not among them has to say it. Nobody else should be able to connect to it.",
     )
     .check(Check::HostPort)
     .high()

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use broker_controller::decide::{AlterPartition, AlterPartitionResult, IsrProposal};
 use broker_replication::ProposedIsr;
-use protocol::ErrorCode;
 use protocol::model::{BrokerEpoch, BrokerId, TopicIdPartition};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -113,16 +112,19 @@ fn tell(
     batch: &BTreeMap<TopicIdPartition, ProposedIsr>,
     results: &[AlterPartitionResult],
 ) {
-    for result in results {
-        let Err(code) = result.result else {
+    for AlterPartitionResult { partition, result } in results {
+        let proposal = batch.get(partition);
+        let (Some(partition), Some(proposal)) = (partitions.get(*partition), proposal) else {
             continue;
         };
-        let proposal = batch.get(&result.partition);
-        if let (Some(partition), Some(proposal)) = (partitions.get(result.partition), proposal) {
-            tracing::debug!(?partition, ?code, "a proposal of who is in sync is refused");
-            // Also what was decided without anything having changed.
-            partition.on_refused(proposal);
-            debug_assert_ne!(code, ErrorCode::None);
+        match result {
+            // It is decided, and nothing has changed.
+            Ok(epoch) if *epoch == proposal.partition_epoch => partition.on_refused(proposal),
+            Ok(_) => {}
+            Err(code) => {
+                tracing::debug!(?partition, ?code, "a proposal of who is in sync is refused");
+                partition.on_refused(proposal);
+            }
         }
     }
 }

@@ -21,5 +21,6 @@ pub fn view_of(
             .map(|broker| (broker.broker_id, broker.broker_epoch))
             .collect(),
         min_insync_replicas: partition.enough_in_sync(min),
+        has_elr: !partition.elr.is_empty(),
     }
 }

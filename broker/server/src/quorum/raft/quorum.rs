@@ -20,7 +20,7 @@ use super::types::{
     EntryOutcome, MetadataEntry, QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus,
 };
 use crate::config::host_port;
-use crate::internal::wire::{BrokerIdentity, Reply, Request};
+use crate::internal::wire::{BrokerIdentity, FRAME_BYTES_MAX, Reply, Request};
 use crate::internal::{Peer, PeerError};
 use crate::quorum::{
     Committed, Controller, ControllerRequest, Images, MetadataQuorum, QuorumError, SubmitError,
@@ -52,6 +52,9 @@ impl Default for RaftTiming {
 const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the controller may take to answer.
 const FORWARD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The largest entry, so that it fits a frame with what is around it.
+const ENTRY_BYTES_MAX: usize = FRAME_BYTES_MAX - (1 << 20);
 
 /// Entries that stay in the log behind a snapshot, as a part of those between two.
 const KEPT_SHARE: u64 = 4;
@@ -369,6 +372,13 @@ impl MetadataQuorum for RaftQuorum {
         records: &[MetadataRecord],
     ) -> Result<Committed, QuorumError> {
         let entry = MetadataEntry::new(base, records).map_err(|error| failed(&error))?;
+        // Other voters could never be told.
+        if entry.records.len() > ENTRY_BYTES_MAX {
+            let bytes = entry.records.len();
+            return Err(failed(&format!(
+                "a decision of {bytes} bytes, at most {ENTRY_BYTES_MAX} are committed"
+            )));
+        }
         let written = self.raft()?.client_write(entry).await;
         let written = written.map_err(|error| match error.api_error() {
             Some(ClientWriteError::ForwardToLeader(_)) => QuorumError::NotLeader,
