@@ -39,7 +39,7 @@ use crate::observe::{BrokerScrape, NetworkObserver};
 use crate::open_files::OpenFiles;
 use crate::partition::RecordWorkers;
 use crate::producer_ids::ProducerIds;
-use crate::quorum::{Metadata, Observer, QuorumError, RaftQuorum, RaftTiming};
+use crate::quorum::{Metadata, QuorumError, RaftQuorum, RaftTiming};
 use crate::replication::{BrokerPeers, Fetchers, Proposals};
 use crate::together::Together;
 
@@ -539,8 +539,7 @@ async fn join_quorum(
     together.node.set_metadata(Arc::clone(metadata));
     match &together.founding {
         Some(founding) if !founding.is_voter() => {
-            let observer = Observer::new(Arc::clone(quorum), founding.others());
-            tokio::spawn(observer.run());
+            quorum.start_observing(founding.others());
             while !quorum.wait_told(LEADER_PATIENCE).await {
                 tracing::info!("waiting for a voter to tell the metadata");
             }

@@ -44,9 +44,12 @@ impl Command for ReplicateInternalTopics {
     type Response = usize;
 
     fn decide(&self, context: &Context<'_>) -> Decision<Self::Response> {
+        // The rest is for another time.
+        let mut partitions = self.lacking(context.image);
+        partitions.truncate(context.config.request_partitions_max);
         let command = AlterPartitionReassignments {
             allow_replication_factor_change: true,
-            partitions: self.lacking(context.image),
+            partitions,
         };
         let Decision { records, response } = command.decide(context);
         Decision {

@@ -126,9 +126,14 @@ async fn converse<H: Handler>(stream: TcpStream, handler: Arc<H>) -> io::Result<
         let (handler, from, replies) = (Arc::clone(&handler), Arc::clone(&from), replies.clone());
         answering.spawn(async move {
             let reply = handler.handle(&from, request).await;
-            if let Ok(frame) = frame(number, &reply) {
-                // The connection may be gone.
-                let _ = replies.send(frame).await;
+            match frame(number, &reply) {
+                Ok(frame) => {
+                    // The connection may be gone.
+                    let _ = replies.send(frame).await;
+                }
+                Err(error) => {
+                    tracing::error!(broker = %from.broker_id, %error, "a reply cannot be sent")
+                }
             }
             drop(permit);
         });

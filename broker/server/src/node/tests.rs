@@ -25,7 +25,7 @@ use crate::api::configs::ConfigTables;
 use crate::config::{LiveSettings, Settings};
 use crate::internal::{Handler, Internal, Peer};
 use crate::quorum::{
-    Controller, Founding, Metadata, MetadataQuorum, Observer, RaftQuorum, RaftTiming, Voter,
+    Controller, Founding, Metadata, MetadataQuorum, RaftQuorum, RaftTiming, Voter,
 };
 use crate::testing::small_data_dir;
 
@@ -38,7 +38,6 @@ struct Running {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     tending: JoinHandle<()>,
-    observing: Option<JoinHandle<()>>,
 }
 
 /// The nodes, and those that run.
@@ -120,10 +119,6 @@ impl Nodes {
         let running = self.running.remove(&id).expect("it runs");
         running.tending.abort();
         let _ = running.tending.await;
-        if let Some(observing) = running.observing {
-            observing.abort();
-            let _ = observing.await;
-        }
         running.stop.send_replace(true);
         running.serving.await.expect("it does not panic");
         running.metadata.quorum().stop().await;
@@ -233,13 +228,11 @@ async fn start(
     let started = metadata.quorum().start(&timing, says).await;
     started.expect("it starts");
     node.set_metadata(Arc::clone(&metadata));
-    let mut observing = None;
     if founding.is_voter() {
         let joined = founding.join(metadata.quorum()).await;
         joined.expect("it is part of it");
     } else {
-        let observer = Observer::new(Arc::clone(metadata.quorum()), founding.others());
-        observing = Some(tokio::spawn(observer.run()));
+        metadata.quorum().start_observing(founding.others());
         assert!(metadata.quorum().wait_told(PATIENCE).await, "it is told");
     }
     let cluster_id = ClusterId::parse(&cluster).expect("an id");
@@ -280,7 +273,6 @@ async fn start(
         stop,
         serving,
         tending,
-        observing,
     }
 }
 

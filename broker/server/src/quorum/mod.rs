@@ -174,7 +174,15 @@ impl<Q: MetadataQuorum> Metadata<Q> {
         command: &C,
     ) -> Result<C::Response, SubmitError> {
         let submitted = self.quorum.forward(command.to_request()).await?;
-        self.images.wait_applied(submitted.index).await;
+        let applied = self.images.wait_applied(submitted.index);
+        if tokio::time::timeout(CONTROLLER_PATIENCE, applied)
+            .await
+            .is_err()
+        {
+            let message = "it is decided, but not known here yet";
+            let error = ApiError::new(ErrorCode::RequestTimedOut, message);
+            return Err(SubmitError::Failed(error));
+        }
         remote::response::<C>(&submitted).map_err(SubmitError::Failed)
     }
 

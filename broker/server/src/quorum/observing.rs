@@ -137,6 +137,9 @@ impl Observer {
                 Reply::NotReady => return Err("it does not vote, or not yet".to_owned()),
                 _ => return Err("it answers something else".to_owned()),
             };
+            if observed.leader.is_none() {
+                return Err("it knows of no leader".to_owned());
+            }
             let failed = |error: QuorumError| error.to_string();
             let Observed {
                 leader,

@@ -99,14 +99,17 @@ fn entries(log: &RaftLog, applied: u64, committed: u64) -> Option<News> {
             // The log does not reach back so far.
             return None;
         }
-        if index > committed || bytes >= ANSWER_BYTES_MAX {
+        if index > committed {
             break;
         }
-        through = index;
         if let Payload::Normal(entry) = entry.payload {
             bytes += entry.records.len();
+            if bytes > ANSWER_BYTES_MAX && !told.is_empty() {
+                break;
+            }
             told.push((index, entry));
         }
+        through = index;
     }
     (through > applied || through >= committed).then_some(News::Entries {
         entries: told,
@@ -117,17 +120,16 @@ fn entries(log: &RaftLog, applied: u64, committed: u64) -> Option<News> {
 impl RaftQuorum {
     /// Answers an observer, when there is something that it does not know, or after a while.
     pub async fn observe(&self, observe: Observe) -> Reply {
-        if !self.is_member() {
-            return Reply::NotReady;
-        }
         let applied = observe.applied;
-        let leader = self.leader();
         let images = self.images();
-        let more = images.wait_applied(applied + 1);
+        let more = images.wait_applied(applied.saturating_add(1));
         if observe.part.is_none() {
             let _ = tokio::time::timeout(OBSERVE_WAIT, more).await;
         }
-        let committed = images.applied();
+        // What it was told itself, as an observer, may be ahead of its own log.
+        let Some(committed) = self.committed_here() else {
+            return Reply::NotReady;
+        };
         let news = match observe.part {
             None => self.log().and_then(|log| entries(&log, applied, committed)),
             Some(_) => None,
@@ -138,8 +140,8 @@ impl RaftQuorum {
         };
         match news {
             Ok(news) => Reply::Observed(Observed {
-                leader: self.leader().or(leader),
-                members: self.members(),
+                leader: self.leader(),
+                members: self.members_here(),
                 news,
             }),
             Err(error) => {

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use protocol::ErrorCode;
 use storage::data_dir::DataDir;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::log::{METADATA_TOPIC, RaftLog};
 use super::network::Peers;
@@ -23,8 +24,8 @@ use crate::config::host_port;
 use crate::internal::wire::{BrokerIdentity, FRAME_BYTES_MAX, Reply, Request};
 use crate::internal::{Peer, PeerError};
 use crate::quorum::{
-    Committed, Controller, ControllerRequest, Images, MetadataQuorum, QuorumError, SubmitError,
-    Submitted,
+    Committed, Controller, ControllerRequest, Images, MetadataQuorum, Observer, QuorumError,
+    SubmitError, Submitted,
 };
 
 /// How voters keep time, and how long the log gets.
@@ -53,6 +54,9 @@ const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the controller may take to answer.
 const FORWARD_PATIENCE: Duration = Duration::from_secs(30);
 
+/// A leader that has not heard of a majority for so long may have been replaced.
+const QUORUM_SILENCE_MAX: Duration = Duration::from_secs(1);
+
 /// The largest entry, so that it fits a frame with what is around it.
 const ENTRY_BYTES_MAX: usize = FRAME_BYTES_MAX - (1 << 20);
 
@@ -73,6 +77,7 @@ pub struct RaftQuorum {
     /// While it does not take part.
     told: watch::Sender<Told>,
     told_image: ToldImage,
+    observing: Mutex<Option<JoinHandle<()>>>,
     controller_peer: Mutex<Option<(VoterId, Arc<Peer>)>>,
 }
 
@@ -105,6 +110,7 @@ impl RaftQuorum {
             log: Mutex::new(Some(log.clone())),
             told: watch::Sender::default(),
             told_image: ToldImage::default(),
+            observing: Mutex::new(None),
             opened: Mutex::new(Some((log, machine))),
             raft: OnceLock::new(),
             identity: OnceLock::new(),
@@ -179,24 +185,38 @@ impl RaftQuorum {
         &self.told_image
     }
 
-    /// Who takes part in the quorum, by the newest entry that is known here, and the index of that.
-    pub fn members(&self) -> (u64, Vec<VoterId>) {
+    /// Who takes part in the quorum, by the newest entry of the log here, and the index of that.
+    pub(super) fn members_here(&self) -> (u64, Vec<VoterId>) {
         let metrics = self.raft.get().map(Raft::metrics);
-        let own = metrics.map(|it| it.borrow().membership_config.clone());
-        let own = own.map(|it| {
+        let members = metrics.map(|it| it.borrow().membership_config.clone());
+        members.map_or_else(Default::default, |it| {
             let index = it.log_id().map_or(0, |id| id.index);
             (index, it.nodes().map(|(id, _)| *id).collect())
-        });
-        let told = self.told.borrow().members.clone();
-        match own {
-            Some(own) if own.0 >= told.0 => own,
-            _ => told,
-        }
+        })
     }
 
-    /// Whether it takes part in the quorum itself.
+    /// Whether it takes part in the quorum itself. Only its own log makes it a member: what others tell may never be committed. But they may know that it has
+    /// been removed.
     pub fn is_member(&self) -> bool {
-        self.members().1.contains(&self.id)
+        let (index, members) = self.members_here();
+        let told = &self.told.borrow().members;
+        members.contains(&self.id) && (told.0 <= index || told.1.contains(&self.id))
+    }
+
+    /// The last entry that is committed and applied, as far as its own log goes. `None` if it cannot speak for the quorum: it is no member, its Raft has ended, or
+    /// it leads and has not heard of a majority for some time.
+    pub(super) fn committed_here(&self) -> Option<u64> {
+        if !self.is_member() {
+            return None;
+        }
+        let metrics = self.raft.get()?.metrics();
+        let metrics = metrics.borrow();
+        metrics.running_state.as_ref().ok()?;
+        let silent = metrics.millis_since_quorum_ack.map(Duration::from_millis);
+        let leads = metrics.current_leader == Some(self.id);
+        let is_cut_off = leads && silent.is_some_and(|silent| silent > QUORUM_SILENCE_MAX);
+        let applied = metrics.last_applied.filter(|_| !is_cut_off)?;
+        Some(applied.index)
     }
 
     /// The voter that leads, as far as this one knows.
@@ -334,9 +354,20 @@ impl RaftQuorum {
         }
     }
 
-    /// Takes part no longer: nothing is appended after this.
+    /// Follows the metadata, until it stops, as an observer that asks these voters.
+    pub fn start_observing(self: &Arc<Self>, voters: Vec<Arc<Peer>>) {
+        let observer = Observer::new(Arc::clone(self), voters);
+        *self.observing.lock() = Some(tokio::spawn(observer.run()));
+    }
+
+    /// Takes part no longer: nothing is appended or applied after this.
     pub async fn stop(&self) {
         self.log.lock().take();
+        let observing = self.observing.lock().take();
+        if let Some(observing) = observing {
+            observing.abort();
+            let _ = observing.await;
+        }
         if let Some(raft) = self.raft.get() {
             // If it has panicked, that was reported.
             let _ = raft.shutdown().await;
