@@ -44,7 +44,7 @@ pub struct RegisterBroker {
     pub rack: Option<String>,
     /// What it supports.
     pub features: Vec<SupportedFeature>,
-    /// Whether it has to catch up before it may lead. The controller's own node has not.
+    /// Whether it may not lead until it is unfenced. A broker that has recovered says no: what it led, it leads on.
     pub fenced: bool,
 }
 

@@ -1,6 +1,6 @@
 //! AlterPartitionReassignments (key 45), versions 0-1 (KIP-455, KIP-860).
 //!
-//! Done means: the reassignments have begun, or ended where they began. ListPartitionReassignments says which are under way.
+//! Done means: the reassignments have begun. To take one back is to begin another, to where it came from. ListPartitionReassignments says which are under way.
 
 use broker_controller::ApiError;
 use broker_controller::decide::{AlterPartitionReassignments, NewReplicas};
