@@ -20,6 +20,9 @@ use super::super::context::Context;
 use super::ConsumerGroup;
 use super::member::{ClassicSide, ConsumerMember, MemberState, Profile};
 
+/// Ids that wait for their members at most.
+const HANDED_OUT_MAX: usize = 1_000;
+
 impl ConsumerGroup {
     /// JoinGroup (Kafka's `classicGroupJoinToConsumerGroup`). It is answered at once.
     pub(in crate::group) fn join_classic(
@@ -55,6 +58,10 @@ impl ConsumerGroup {
         let begin = ask.instance.as_ref().unwrap_or(&ask.client_id);
         let new_id: Arc<str> = format!("{begin}-{}", ask.new_member).into();
         if ask.member.is_none() && ask.instance.is_none() && ask.is_to_know_its_id {
+            if self.handed_out.len() == HANDED_OUT_MAX {
+                self.handed_out.pop_front();
+            }
+            self.handed_out.push_back(Arc::clone(&new_id));
             return Ok(JoinReply::refused(
                 ErrorCode::MemberIdRequired,
                 Some(new_id),
@@ -146,7 +153,15 @@ impl ConsumerGroup {
             (Some(member), Some(_), Some(current)) if current != *member => {
                 Err(ErrorCode::FencedInstanceId)
             }
-            (Some(member), _, _) => Ok(Arc::clone(member)),
+            (Some(member), Some(_), _) => Ok(Arc::clone(member)),
+            (Some(member), None, _) if self.has_member(member) => Ok(Arc::clone(member)),
+            // Kafka takes any id. One whose session has ended would not notice, and commit where it was when it is told to give up what others read by now.
+            (Some(member), None, _) => {
+                let at = self.handed_out.iter().position(|id| id == member);
+                let at = at.ok_or(ErrorCode::UnknownMemberId)?;
+                self.handed_out.remove(at);
+                Ok(Arc::clone(member))
+            }
         }
     }
 

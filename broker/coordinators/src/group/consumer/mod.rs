@@ -29,7 +29,7 @@ mod pattern;
 mod reconcile;
 mod subscription;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use protocol::ErrorCode;
@@ -68,6 +68,8 @@ pub(super) struct ConsumerGroup {
     assigned_at_ms: Option<i64>,
     /// The version of the cluster that the epoch is for; volatile.
     checked_version: Option<u64>,
+    /// Ids that were handed out to members of the classic protocol that have not joined with them yet, the newest last; volatile.
+    handed_out: VecDeque<Arc<str>>,
 }
 
 /// Why a member is refused, in words for its log.
@@ -111,6 +113,7 @@ impl ConsumerGroup {
             is_recorded: false,
             assigned_at_ms: None,
             checked_version: None,
+            handed_out: VecDeque::new(),
         }
     }
 

@@ -279,6 +279,12 @@ fn members_of_the_classic_protocol_join_a_group_of_the_other_and_are_fenced_if_t
         rig.told(beat("new", 4));
     }
     assert_eq!(rig.heartbeat(&member, 3), ErrorCode::UnknownMemberId);
+    let late = rig.ask(join(Some(&member), "c", &[1]));
+    assert_eq!(
+        late.error,
+        ErrorCode::UnknownMemberId,
+        "it is to hear that what it has is lost"
+    );
     // The other way out.
     let reply = rig.ask(join(None, "e", &[]));
     let other = reply.member.expect("an id");

@@ -31,6 +31,10 @@ enum Step {
     Kill {
         client: usize,
     },
+    /// It stands still until it acts again, and does not know for how long.
+    Pause {
+        client: usize,
+    },
     Pass {
         millis: i32,
     },
@@ -42,7 +46,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         20 => (client.clone(), 1usize..4).prop_map(|(client, times)| Step::Act { client, times }),
         1 => client.clone().prop_map(|client| Step::Leave { client }),
-        1 => client.prop_map(|client| Step::Kill { client }),
+        1 => client.clone().prop_map(|client| Step::Kill { client }),
+        1 => client.prop_map(|client| Step::Pause { client }),
         3 => prop_oneof![Just(100), Just(1_000), Just(6_000), Just(11_000), Just(46_000)]
             .prop_map(|millis| Step::Pass { millis }),
         1 => Just(Step::Reload),
@@ -75,6 +80,9 @@ struct ClassicClient {
     heard_ms: i64,
     /// It has been answered since then, though it has not looked.
     answered_ms: Option<i64>,
+    is_paused: bool,
+    /// It has stood still for so long that others may have what it reads, and has not heard yet whether it is still a member.
+    is_stale: bool,
 }
 
 impl ClassicClient {
@@ -93,8 +101,17 @@ impl ClassicClient {
         };
     }
 
+    /// When it goes on it asks again what it had asked: with the id that it has.
+    fn go_stale(&mut self) {
+        self.is_stale = true;
+        if !matches!(self.phase, Phase::Member) {
+            self.phase = Phase::ToJoin;
+        }
+    }
+
     /// Does one thing, if it has not to wait.
     fn act(&mut self, rig: &mut Rig, at: usize) {
+        self.is_paused = false;
         match std::mem::take(&mut self.phase) {
             Phase::ToJoin => self.join(rig, at),
             Phase::Joining(ticket) => match rig.reply::<JoinGroup>(ticket) {
@@ -121,6 +138,7 @@ impl ClassicClient {
                 let id = self.id.clone().expect("a member has one");
                 let error = rig.heartbeat(&id, self.generation);
                 self.heard_ms = rig.now.monotonic_ms;
+                self.is_stale &= error != ErrorCode::None;
                 self.phase = Phase::Member;
                 self.take(error);
             }
@@ -176,6 +194,8 @@ impl ClassicClient {
         let Some(joined) = reply.joined else {
             return self.take(reply.error);
         };
+        // It goes on as a member, and gives up in its own time what it is told to.
+        self.is_stale = false;
         self.id = reply.member;
         self.generation = joined.generation;
         let is_leader = self.id.as_ref() == Some(&joined.leader);
@@ -287,6 +307,13 @@ impl Clients {
         }
     }
 
+    /// Those of the consumer protocol know by the epoch that they were removed (`consumer_random`).
+    fn pause(&mut self, at: usize) {
+        if let Some(client) = self.classic.get_mut(at) {
+            client.is_paused = true;
+        }
+    }
+
     fn note_answers(&mut self, rig: &Rig, since_ms: i64) {
         for client in &mut self.classic {
             client.note_answer(rig, since_ms);
@@ -299,7 +326,10 @@ impl Clients {
         for client in &mut self.classic {
             let heard_ms = client.answered_ms.unwrap_or(client.heard_ms);
             if now_ms - heard_ms >= i64::from(SESSION_MS) && !client.waits(rig) {
-                client.restart();
+                match client.is_paused {
+                    true => client.go_stale(),
+                    false => client.restart(),
+                }
             }
         }
         for client in &mut self.consumers {
@@ -321,7 +351,8 @@ impl Clients {
 
     /// No partition is read by two. Returns how many are read.
     fn check(&self) -> usize {
-        let classic = self.classic.iter().flat_map(|client| &client.owned);
+        let fresh = self.classic.iter().filter(|client| !client.is_stale);
+        let classic = fresh.flat_map(|client| &client.owned);
         let consumers = self.consumers.iter().flat_map(ConsumerClient::owned);
         let all = classic
             .copied()
@@ -360,6 +391,7 @@ fn run(is_cooperative: bool, steps: &[Step]) {
                 clients.note_answers(&rig, since_ms);
             }
             Step::Kill { client } => clients.kill(*client),
+            Step::Pause { client } => clients.pause(*client),
             Step::Pass { millis } => {
                 rig.pass(*millis);
                 clients.note_answers(&rig, since_ms);
