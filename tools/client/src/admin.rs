@@ -51,6 +51,17 @@ impl Connection {
         partitions: i32,
         configs: &[(String, String)],
     ) -> Result<(), ClientError> {
+        self.create_replicated_topic(name, partitions, None, configs)
+    }
+
+    /// The same with so many replicas; `None` leaves their number to the cluster.
+    pub fn create_replicated_topic(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        replication_factor: Option<i16>,
+        configs: &[(String, String)],
+    ) -> Result<(), ClientError> {
         let configs = configs.iter().map(|(name, value)| {
             CreatableTopicConfig::default()
                 .with_name(StrBytes::from_string(name.clone()))
@@ -59,7 +70,7 @@ impl Connection {
         let topic = CreatableTopic::default()
             .with_name(TopicName(StrBytes::from_string(name.to_owned())))
             .with_num_partitions(partitions)
-            .with_replication_factor(-1)
+            .with_replication_factor(replication_factor.unwrap_or(-1))
             .with_configs(configs.collect());
         let request = CreateTopicsRequest::default()
             .with_topics(vec![topic])

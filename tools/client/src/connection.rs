@@ -1,7 +1,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{TcpStream, ToSocketAddrs},
     time::Duration,
 };
 
@@ -39,8 +39,8 @@ struct Unanswered {
 }
 
 impl Connection {
-    /// Connects to `address` (an IP address and a port) and asks for the broker's versions. No
-    /// answer may take longer than `silence_max`.
+    /// Connects to `address` (`HOST:PORT`; of a name with several addresses the first that takes the connection) and
+    /// asks for the broker's versions. No answer may take longer than `silence_max`.
     pub fn connect(
         address: &str,
         client_id: &str,
@@ -151,12 +151,22 @@ impl Connection {
 }
 
 fn open(address: &str, silence_max: Duration) -> io::Result<TcpStream> {
-    let address: SocketAddr = address.parse().map_err(io::Error::other)?;
-    let stream = TcpStream::connect_timeout(&address, silence_max)?;
+    let stream = dial(address, silence_max)?;
     stream.set_read_timeout(Some(silence_max))?;
     stream.set_write_timeout(Some(silence_max))?;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+fn dial(address: &str, silence_max: Duration) -> io::Result<TcpStream> {
+    let mut outcome = Err(io::Error::other("the name has no address"));
+    for address in address.to_socket_addrs()? {
+        outcome = TcpStream::connect_timeout(&address, silence_max);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }
 
 fn take<const N: usize>(frame: &mut Bytes) -> Result<[u8; N], ClientError> {

@@ -13,10 +13,10 @@ use protocol::{
 
 use crate::{ClientError, Connection, Topic, error::check};
 
-const CONSUMER: i32 = -1;
+pub(crate) const CONSUMER: i32 = -1;
 /// No fetch session: the epoch of a full request that does not ask for one (KIP-227).
-const NO_SESSION: i32 = -1;
-const UNKNOWN_EPOCH: i32 = -1;
+pub(crate) const NO_SESSION: i32 = -1;
+pub(crate) const UNKNOWN_EPOCH: i32 = -1;
 
 /// Which offset is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

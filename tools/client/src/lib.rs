@@ -6,21 +6,38 @@
 //! - [`Connection`]: versions agreed once, then [`send`](Connection::send) and
 //!   [`receive`](Connection::receive), or both at once with [`call`](Connection::call).
 //! - `admin.rs`: [`Topic`]s made and looked up.
+//! - `metadata.rs`: brokers, topics, and who leads what.
 //! - `produce.rs`: acks=all, one batch for each partition.
-//! - `fetch.rs`: offsets and record bytes.
+//! - `fetch.rs`: offsets and record bytes; `fetch_many.rs`: of several partitions at once, waiting for what is not there yet.
 //! - `groups.rs`: committed offsets.
 //! - `replicas.rs`: partitions moved to other brokers, and leaders elected.
+//! - `cluster.rs`, `quorum.rs`, `partitions.rs`, `configs.rs`, `log_dirs.rs`: what there is to know of brokers, of the metadata quorum,
+//!   of partitions, of topics' settings, and of directories.
 
 mod admin;
+mod cluster;
+mod configs;
 mod connection;
 mod error;
 mod fetch;
+mod fetch_many;
 mod groups;
+mod log_dirs;
+mod metadata;
+mod partitions;
 mod produce;
+mod quorum;
 mod replicas;
 
 pub use admin::Topic;
+pub use cluster::DescribedBroker;
 pub use connection::Connection;
 pub use error::ClientError;
 pub use fetch::{Fetched, OffsetSpec};
+pub use fetch_many::{FetchAt, FetchLimits, FetchedPartition};
+pub use log_dirs::{LogDir, LogDirReplica};
+pub use metadata::{ClusterMetadata, MetadataBroker, PartitionMetadata, TopicMetadata};
+pub use partitions::DescribedPartition;
 pub use produce::{PartitionBatch, Produced, ProducerIdAndEpoch};
+pub use quorum::{Quorum, QuorumReplica};
+pub use replicas::Reassignment;

@@ -3,10 +3,9 @@
 use protocol::{
     codec::StrBytes,
     messages::{
-        AlterPartitionReassignmentsRequest, ApiKey, BrokerId, DescribeQuorumRequest,
-        ElectLeadersRequest, ListPartitionReassignmentsRequest, MetadataRequest, TopicName,
+        AlterPartitionReassignmentsRequest, ApiKey, BrokerId, ElectLeadersRequest,
+        ListPartitionReassignmentsRequest, MetadataRequest, TopicName,
         alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic},
-        describe_quorum_request,
         metadata_request::MetadataRequestTopic,
     },
 };
@@ -16,6 +15,19 @@ use crate::{ClientError, Connection, error::check};
 const TIMEOUT_MS: i32 = 30_000;
 /// Kafka's `ElectionType`.
 const PREFERRED: i8 = 0;
+
+/// A partition that moves to other brokers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reassignment {
+    /// The topic's name.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
+    /// The brokers that come.
+    pub adding: Vec<i32>,
+    /// The brokers that go.
+    pub removing: Vec<i32>,
+}
 
 fn name(topic: &str) -> TopicName {
     TopicName(StrBytes::from_string(topic.to_owned()))
@@ -50,13 +62,27 @@ impl Connection {
 
     /// How many partitions are on their way, as the broker knows.
     pub fn reassignments(&mut self) -> Result<usize, ClientError> {
+        Ok(self.reassigning()?.len())
+    }
+
+    /// The partitions that are on their way, as the broker knows.
+    pub fn reassigning(&mut self) -> Result<Vec<Reassignment>, ClientError> {
         let request = ListPartitionReassignmentsRequest::default()
             .with_timeout_ms(TIMEOUT_MS)
             .with_topics(None);
         let answer = self.call(&request)?;
         check("list reassignments", answer.error_code)?;
+        let ids = |ids: &[BrokerId]| ids.iter().map(|id| id.0).collect();
         let topics = answer.topics.iter();
-        Ok(topics.map(|topic| topic.partitions.len()).sum())
+        let partitions = topics.flat_map(|topic| {
+            topic.partitions.iter().map(move |it| Reassignment {
+                topic: topic.name.as_str().to_owned(),
+                partition: it.partition_index,
+                adding: ids(&it.adding_replicas),
+                removing: ids(&it.removing_replicas),
+            })
+        });
+        Ok(partitions.collect())
     }
 
     /// How many replicas of each partition of a topic are in sync, by number.
@@ -72,27 +98,6 @@ impl Connection {
         topic.partitions.sort_by_key(|it| it.partition_index);
         let partitions = topic.partitions.iter();
         Ok(partitions.map(|it| it.isr_nodes.len()).collect())
-    }
-
-    /// The brokers that vote on the metadata, sorted, and whether all have everything that is committed.
-    pub fn voters(&mut self) -> Result<(Vec<i32>, bool), ClientError> {
-        let partition = describe_quorum_request::PartitionData::default().with_partition_index(0);
-        let topic = describe_quorum_request::TopicData::default()
-            .with_topic_name(name("__cluster_metadata"))
-            .with_partitions(vec![partition]);
-        let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
-        let answer = self.call(&request)?;
-        check("describe the quorum", answer.error_code)?;
-        let unrelated = ClientError::Unrelated(ApiKey::DescribeQuorum);
-        let partition = answer.topics.first().and_then(|it| it.partitions.first());
-        let partition = partition.ok_or(unrelated)?;
-        check("describe the quorum", partition.error_code)?;
-        let voters = partition.current_voters.iter();
-        let mut ids: Vec<i32> = voters.clone().map(|it| it.replica_id.0).collect();
-        ids.sort_unstable();
-        let mut voters = voters;
-        let all = voters.all(|it| it.log_end_offset >= partition.high_watermark);
-        Ok((ids, all))
     }
 
     /// Gives all partitions to their preferred leaders, where those are in sync. Returns how many have another leader now.

@@ -25,6 +25,10 @@ pub struct HoldfastConfig {
     pub binary: Option<PathBuf>,
     /// The data directory. Without one, a temporary one that is removed on drop.
     pub data_dir: Option<PathBuf>,
+    /// The address that it listens on.
+    pub host: String,
+    /// A program and its arguments that become the broker, such as `nsenter --net=...`; none is the broker itself.
+    pub runner: Vec<String>,
     /// Settings by name, as `--set name=value`.
     pub settings: Vec<(String, String)>,
     /// More arguments.
@@ -42,6 +46,8 @@ impl Default for HoldfastConfig {
         HoldfastConfig {
             binary: None,
             data_dir: None,
+            host: "127.0.0.1".to_owned(),
+            runner: Vec::new(),
             settings: Vec::new(),
             args: Vec::new(),
             env: Vec::new(),
@@ -114,7 +120,7 @@ impl Holdfast {
 
     /// Waits until `/readyz` answers 200.
     pub fn wait_ready(&mut self) -> Result<(), PeerError> {
-        let admin = self.admin.address();
+        let admin = self.admin();
         self.daemon.wait_ready(self.config.ready_timeout, || {
             http_get(&admin, "/readyz").is_ok_and(|(status, _)| status == 200)
         })
@@ -173,12 +179,12 @@ impl Holdfast {
 
     /// `host:port` of `/metrics`, `/livez` and `/readyz`.
     pub fn admin(&self) -> String {
-        self.admin.address()
+        self.admin.address_at(&self.config.host)
     }
 
     /// The page `/metrics`.
     pub fn metrics(&self) -> Result<String, PeerError> {
-        let page = http_get(&self.admin.address(), "/metrics");
+        let page = http_get(&self.admin(), "/metrics");
         page.map(|(_, body)| body)
             .map_err(PeerError::io("get /metrics"))
     }
@@ -196,7 +202,7 @@ impl Holdfast {
 
 impl Cluster for Holdfast {
     fn bootstrap(&self) -> String {
-        self.kafka.address()
+        self.kafka.address_at(&self.config.host)
     }
 
     fn name(&self) -> &'static str {
@@ -282,25 +288,26 @@ fn command(
     kafka: &Port,
     admin: &Port,
 ) -> Command {
-    let mut command = Command::new(binary);
-    // The broker takes every HOLDFAST_* variable for a setting, and those of the tests are none.
-    for (name, _) in env::vars_os() {
-        if name.to_string_lossy().starts_with("HOLDFAST_") {
-            command.env_remove(name);
+    let mut command = match config.runner.split_first() {
+        Some((program, args)) => {
+            let mut command = Command::new(program);
+            command.args(args).arg(binary);
+            command
         }
-    }
+        None => Command::new(binary),
+    };
     command.arg("--data-dir").arg(data_dir);
     command.args([
         "--listen",
-        &kafka.address(),
+        &kafka.address_at(&config.host),
         "--admin-listen",
-        &admin.address(),
+        &admin.address_at(&config.host),
     ]);
     for (name, value) in &config.settings {
         command.args(["--set", &format!("{name}={value}")]);
     }
-    // Variables meant for the tests (`HOLDFAST_BIN` and its like) would be settings to the broker, and unknown ones.
-    for (name, _) in std::env::vars_os() {
+    // The broker takes every HOLDFAST_* variable for a setting, and those of the tests (`HOLDFAST_BIN` and its like) are none.
+    for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("HOLDFAST_") {
             command.env_remove(name);
         }

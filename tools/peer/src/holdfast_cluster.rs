@@ -15,7 +15,12 @@ pub struct HoldfastCluster {
 impl HoldfastCluster {
     /// Starts `count` brokers, numbered from 1, each as `config` says, and waits until all are ready.
     pub fn start(count: usize, config: &HoldfastConfig) -> Result<HoldfastCluster, PeerError> {
-        HoldfastCluster::begin(None, count, config)
+        HoldfastCluster::start_each(vec![config.clone(); count])
+    }
+
+    /// Starts a broker for each of `configs`, numbered from 1, and waits until all are ready.
+    pub fn start_each(configs: Vec<HoldfastConfig>) -> Result<HoldfastCluster, PeerError> {
+        HoldfastCluster::begin(None, configs)
     }
 
     /// Has a broker that was alone, number 1, and is stopped, be the first of `count`, and waits until all are ready.
@@ -24,19 +29,19 @@ impl HoldfastCluster {
         count: usize,
         config: &HoldfastConfig,
     ) -> Result<HoldfastCluster, PeerError> {
-        HoldfastCluster::begin(Some(first), count, config)
+        HoldfastCluster::begin(Some(first), vec![config.clone(); count])
     }
 
+    /// The first of `configs` is not looked at if its broker is there.
     fn begin(
         first: Option<Holdfast>,
-        count: usize,
-        config: &HoldfastConfig,
+        configs: Vec<HoldfastConfig>,
     ) -> Result<HoldfastCluster, PeerError> {
-        let internal = (0..count).map(|_| Port::claim());
+        let internal = configs.iter().map(|_| Port::claim());
         let internal = internal.collect::<Result<Vec<_>, _>>()?;
-        let peers = internal.iter().zip(1..);
+        let peers = internal.iter().zip(&configs).zip(1..);
         let peers: Vec<String> = peers
-            .map(|(port, id)| format!("{id}@{}", port.address()))
+            .map(|((port, config), id)| format!("{id}@{}", port.address_at(&config.host)))
             .collect();
         let peers = peers.join(",");
         let args = |id: usize| {
@@ -44,14 +49,13 @@ impl HoldfastCluster {
             let of_cluster = ["--peers".to_owned(), peers.clone()];
             of_node.into_iter().chain(of_cluster)
         };
-        let mut nodes = Vec::with_capacity(count);
+        let mut nodes = Vec::with_capacity(configs.len());
         if let Some(mut first) = first {
             first.config_mut().args.extend(args(1));
             first.relaunch()?;
             nodes.push(first);
         }
-        for id in nodes.len() + 1..=count {
-            let mut config = config.clone();
+        for (id, mut config) in (1..).zip(configs).skip(nodes.len()) {
             config.args.extend(args(id));
             nodes.push(Holdfast::launch(config)?);
         }
@@ -74,7 +78,10 @@ impl HoldfastCluster {
         config.args.extend(["--node-id".to_owned(), id]);
         let of_cluster = ["--peers".to_owned(), self.peers.clone()];
         config.args.extend(of_cluster);
-        let listen = ["--internal-listen".to_owned(), port.address()];
+        let listen = [
+            "--internal-listen".to_owned(),
+            port.address_at(&config.host),
+        ];
         config.args.extend(listen);
         self.internal.push(port);
         self.nodes.push(Holdfast::start(config)?);

@@ -51,7 +51,12 @@ impl Port {
     }
 
     pub(crate) fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.number)
+        self.address_at("127.0.0.1")
+    }
+
+    /// On an address that is reached from here, though it may be in another network namespace.
+    pub(crate) fn address_at(&self, host: &str) -> String {
+        format!("{host}:{}", self.number)
     }
 }
 
