@@ -10,13 +10,13 @@
 //! Commands are decided one at a time, each against an image that holds all records before it.
 //!
 //! Pure: no clock, no randomness, no I/O. Topic ids, incarnations and directory ids come in as arguments.
-//! Absent: reassignments, preferred elections, controlled shutdown. The records already have the shape they need.
 
 mod api_error;
 mod configs;
 mod context;
 pub mod decide;
 mod election;
+mod elections;
 mod ids;
 pub mod image;
 mod placement;
@@ -26,6 +26,7 @@ pub mod topic_name;
 pub use api_error::ApiError;
 pub use configs::{ConfigResource, ConfigValidator, ResourceType, TopicRules};
 pub use context::{Command, Context, ControllerConfig, Decision, decide};
+pub use elections::Elections;
 pub use ids::{ClusterId, DirectoryId, IncarnationId};
 pub use image::{Applied, MetadataDelta, MetadataImage};
 pub use record::{MetadataRecord, RecordError};

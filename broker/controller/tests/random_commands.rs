@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use broker_controller::decide::*;
-use broker_controller::{ConfigResource, MetadataImage, MetadataRecord};
+use broker_controller::{ConfigResource, Elections, MetadataImage, MetadataRecord};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::model::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionIndex, TopicId};
@@ -482,6 +482,8 @@ proptest! {
             prop_assert_eq!(after.check_invariants(), Ok(()));
             prop_assert_eq!(before.check_invariants(), Ok(()));
             check_epochs(&before, after)?;
+            let elections = Elections::of(&before, &records);
+            prop_assert!(may_lose || elections.unclean == 0);
             if !may_lose {
                 check_leaders(&before, after, &proposed)?;
             }

@@ -7,6 +7,8 @@
 //! maximal ISR     that, and whom a proposal that is under way would add: it may be committed already, and nobody here knows
 //! ```
 //!
+//! A leader that hears neither the controller nor its ISR may have been replaced ([`Leader::is_abandoned`]).
+//!
 //! A follower is in sync as long as it has had on its disk, at some time within the last `replica.lag.time.max.ms`, all that the leader had then. It comes into the ISR
 //! when it has all that is committed, and all that was there when this leadership began.
 
@@ -29,7 +31,12 @@ pub struct PartitionView {
     pub min_insync_replicas: usize,
     /// Whether somebody else may be elected because nothing is committed now (KIP-966): then nothing is, whatever `min_insync_replicas` says here.
     pub has_elr: bool,
+    /// Whether there are other replicas, alive or not.
+    pub has_others: bool,
 }
+
+/// For so long a producer may wait for an answer of a leader that cannot be reached any more: librdkafka's `socket.timeout.ms`, the longest of the clients'.
+const UNANSWERED_MS_MAX: i64 = 60_000;
 
 /// Where the leader's own log ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +173,13 @@ impl Leader {
         self.view.isr.len() >= self.view.min_insync_replicas
     }
 
+    /// Whether producers may still wait for answers of the leader before, which come again here when they do not come there.
+    pub fn is_successor(&self, now_ms: i64) -> bool {
+        let is_first = self.view.leader_epoch == LeaderEpoch::new(0);
+        let is_recent = now_ms - self.began_ms < UNANSWERED_MS_MAX;
+        self.view.has_others && !is_first && is_recent
+    }
+
     /// How far a follower is durable, as far as it has said in this leadership.
     pub fn durable_end_of(&self, broker_id: BrokerId) -> Option<Offset> {
         self.followers.get(&broker_id).map(|it| it.durable_end)
@@ -267,11 +281,17 @@ impl Leader {
 
     /// Time has passed: whoever has been behind for too long is to leave the ISR.
     pub fn on_tick(&mut self, now_ms: i64, effects: &mut Vec<Effect>) {
+        // Who has all there is says nothing until there is more, and is not behind before then.
+        for follower in self.followers.values_mut() {
+            if follower.durable_end >= self.ends.end {
+                follower.caught_up_ms = follower.caught_up_ms.max(now_ms);
+            }
+        }
         self.consider_all(effects);
         if self.proposal.is_some() {
             return;
         }
-        let is_behind = |id: &BrokerId| *id != self.id && self.is_behind(*id, now_ms);
+        let is_behind = |id: &BrokerId| self.is_behind(*id, now_ms, self.lag_ms_max);
         let stay: Vec<BrokerId> = self
             .view
             .isr
@@ -286,11 +306,20 @@ impl Leader {
         }
     }
 
-    fn is_behind(&self, id: BrokerId, now_ms: i64) -> bool {
+    /// Whether another broker may lead by now, and this one cannot hear of it: it has had no answer of the controller for longer than `silence_ms_max`, the last at
+    /// `answered_ms`, and nothing has been committed for as long, or can be. As long as the ISR follows, no other leads.
+    pub fn is_abandoned(&self, now_ms: i64, answered_ms: i64, silence_ms_max: i64) -> bool {
+        let is_silent = |id: &BrokerId| self.is_behind(*id, now_ms, silence_ms_max);
+        let is_cut_off = now_ms.saturating_sub(answered_ms) > silence_ms_max;
+        is_cut_off && (!self.can_commit() || self.view.isr.iter().any(is_silent))
+    }
+
+    fn is_behind(&self, id: BrokerId, now_ms: i64, ms_max: i64) -> bool {
         match self.followers.get(&id) {
+            _ if id == self.id => false,
             Some(follower) if follower.durable_end >= self.ends.end => false,
-            Some(follower) => now_ms - follower.caught_up_ms > self.lag_ms_max,
-            None => now_ms - self.began_ms > self.lag_ms_max,
+            Some(follower) => now_ms - follower.caught_up_ms > ms_max,
+            None => now_ms - self.began_ms > ms_max,
         }
     }
 

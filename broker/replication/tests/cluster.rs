@@ -325,6 +325,7 @@ impl World {
             live: live.map(|it| (it.broker_id, it.broker_epoch)).collect(),
             min_insync_replicas: MIN_INSYNC,
             has_elr: !partition.elr.is_empty(),
+            has_others: true,
         }
     }
 

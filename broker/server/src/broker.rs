@@ -17,8 +17,10 @@ use crate::config::{Config, LiveSettings, TopicConfig};
 use crate::coordinator::{Groups, Leadership, LeadershipListener};
 use crate::data_dirs::DataDirs;
 use crate::listed::ListedBrokers;
+use crate::liveness::SESSION_MS;
 use crate::logging::Loggers;
 use crate::metrics::Metrics;
+use crate::node::Node;
 use crate::partition::{Home, IsrProposals, Leading, Partition, RecordWorkers, log_config};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{ImageListener, METADATA_TOPIC, Metadata, RaftQuorum, metadata_partition};
@@ -34,6 +36,8 @@ pub struct Broker {
     pub id: BrokerId,
     /// This life of it.
     pub epoch: BrokerEpoch,
+    /// It, as other brokers see it.
+    pub node: Arc<Node>,
     /// The cluster, as Kafka prints its id.
     pub cluster_id: String,
     /// The cluster's metadata.
@@ -98,8 +102,10 @@ impl Partitions {
             leading: Leading {
                 id: node_id,
                 lag_ms_max: LAG_MS_MAX,
+                silence_ms_max: SESSION_MS,
                 proposals,
                 now_ms: monotonic_ms,
+                metrics: Arc::clone(&metrics.cluster),
             },
             node_id,
             data_dirs,

@@ -9,9 +9,10 @@
 //!
 //! It fences by its own decision only: one that was deposed while it stood still has no say, and does not ask its successor either.
 //!
-//! A broker that is told that it is fenced, and lives, asks to be so no more.
+//! A broker that is told that it is fenced, and lives, asks to be so no more. One that is told nothing knows by [`Contact`] since when.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -20,15 +21,18 @@ use parking_lot::Mutex;
 use protocol::model::{BrokerEpoch, BrokerId};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::clock::monotonic_ms;
 use crate::internal::wire::{Reply, Request};
 use crate::internal::{Peer, PeerError};
-use crate::quorum::{Controller, Metadata, MetadataQuorum, RaftQuorum, SubmitError};
+use crate::quorum::{Controller, HeardBroker, Metadata, MetadataQuorum, RaftQuorum, SubmitError};
 use crate::replication::BrokerPeers;
 
 /// `broker.heartbeat.interval.ms`.
 const HEARTBEAT: Duration = Duration::from_millis(200);
 /// `broker.session.timeout.ms`.
-const SESSION: Duration = Duration::from_millis(1_500);
+const SESSION: Duration = Duration::from_millis(SESSION_MS.cast_unsigned());
+/// For how long who is silent is said to have been there: Kafka's for observers.
+const HEARD_FOR: Duration = Duration::from_secs(300);
 /// How long a stop waits until its leaderships are handed over.
 const HAND_OVER_MAX: Duration = Duration::from_secs(3);
 /// Between two looks of the controller.
@@ -38,26 +42,124 @@ const STANDSTILL: Duration = Duration::from_millis(500);
 /// How long a broker keeps the question open that only tells the controller that it is there.
 pub const WATCH: Duration = Duration::from_secs(5);
 
+/// [`SESSION`] in milliseconds.
+pub const SESSION_MS: i64 = 1_500;
+
+/// When this broker was last told, by a controller that had a majority behind it, that it is alive, in monotonic milliseconds: others may have taken it for dead a
+/// session's time later.
+#[derive(Clone, Debug)]
+pub struct Contact(Arc<AtomicI64>);
+
+impl Contact {
+    /// Whether the session's time is over.
+    pub fn is_lost(&self, now_ms: i64) -> bool {
+        now_ms.saturating_sub(self.answered_ms()) > SESSION_MS
+    }
+
+    /// When the controller answered.
+    pub fn answered_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn answered(&self, asked_ms: i64) {
+        self.0.store(asked_ms, Ordering::Relaxed);
+    }
+}
+
+impl Default for Contact {
+    /// Until heartbeats are sent there is nobody who could miss them.
+    fn default() -> Contact {
+        Contact(Arc::new(AtomicI64::new(i64::MAX)))
+    }
+}
+
 /// When brokers were heard of last, as the controller knows.
 #[derive(Default)]
 pub struct Sessions {
-    heard: Mutex<BTreeMap<BrokerId, (BrokerEpoch, Instant)>>,
+    heard: Mutex<BTreeMap<BrokerId, Heard>>,
+}
+
+/// What was heard of a broker.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    epoch: BrokerEpoch,
+    at: Instant,
+    /// The last entry of the metadata that it goes by; `None` before its first heartbeat.
+    applied: Option<u64>,
+    /// When it had all that was committed.
+    caught_up: Option<Instant>,
+}
+
+impl Heard {
+    /// Nothing yet; its session begins.
+    fn begin(epoch: BrokerEpoch, now: Instant) -> Heard {
+        Heard {
+            epoch,
+            at: now,
+            applied: None,
+            caught_up: None,
+        }
+    }
 }
 
 impl Sessions {
-    /// A broker has sent a heartbeat.
-    pub fn on_heartbeat(&self, id: BrokerId, epoch: BrokerEpoch, now: Instant) {
-        self.heard.lock().insert(id, (epoch, now));
+    /// A broker has sent a heartbeat: it goes by the metadata through `applied`, when it is `committed` through that.
+    pub fn on_heartbeat(
+        &self,
+        (id, epoch): (BrokerId, BrokerEpoch),
+        (applied, committed): (u64, u64),
+        now: Instant,
+    ) {
+        let mut sessions = self.heard.lock();
+        let begin = Heard::begin(epoch, now);
+        let heard = sessions.entry(id).or_insert(begin);
+        if heard.epoch != epoch {
+            *heard = begin;
+        }
+        heard.at = now;
+        heard.applied = Some(applied);
+        if applied >= committed {
+            heard.caught_up = Some(now);
+        }
+    }
+
+    /// How long ago a life of a broker was heard, if it was.
+    fn silent(&self, id: BrokerId, epoch: BrokerEpoch, now: Instant) -> Option<Duration> {
+        let sessions = self.heard.lock();
+        let heard = sessions.get(&id).filter(|it| it.epoch == epoch)?;
+        heard.applied?;
+        Some(now.saturating_duration_since(heard.at))
+    }
+
+    /// Of whom heartbeats came within the last [`HEARD_FOR`].
+    pub fn heard(&self, now: Instant) -> Vec<HeardBroker> {
+        let millis = |since: Instant| {
+            let millis = now.saturating_duration_since(since).as_millis();
+            i64::try_from(millis).unwrap_or(i64::MAX)
+        };
+        let sessions = self.heard.lock();
+        let recent = sessions.iter().filter(|(_, it)| now - it.at < HEARD_FOR);
+        let heard = recent.filter_map(|(id, it)| {
+            let log_end = i64::try_from(it.applied?).unwrap_or(i64::MAX);
+            Some(HeardBroker {
+                broker_id: *id,
+                log_end: log_end.saturating_add(1),
+                silent_ms: millis(it.at),
+                behind_ms: it.caught_up.map(millis),
+            })
+        });
+        heard.collect()
     }
 
     /// Whether a life of a broker has been silent for too long, as seen by a controller that has been one `since`. Its session begins when it is asked for first.
     fn is_over(&self, id: BrokerId, epoch: BrokerEpoch, since: Instant, now: Instant) -> bool {
         let mut sessions = self.heard.lock();
-        let (known, heard) = sessions.entry(id).or_insert((epoch, now));
-        if *known != epoch {
-            (*known, *heard) = (epoch, now);
+        let begin = Heard::begin(epoch, now);
+        let heard = sessions.entry(id).or_insert(begin);
+        if heard.epoch != epoch {
+            *heard = begin;
         }
-        now - (*heard).max(since) > SESSION
+        now - heard.at.max(since) > SESSION
     }
 }
 
@@ -86,28 +188,19 @@ pub async fn send_heartbeats(
     (id, epoch): (BrokerId, BrokerEpoch),
     metadata: Cluster,
     sessions: Arc<Sessions>,
+    contact: Contact,
 ) {
     let mut tick = tokio::time::interval(HEARTBEAT);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    contact.answered(monotonic_ms());
     loop {
         tick.tick().await;
-        let quorum = metadata.quorum();
-        let is_fenced = match quorum.controller() {
-            Controller::Here => {
-                sessions.on_heartbeat(id, epoch, Instant::now());
-                let image = metadata.image();
-                image.broker(id).is_some_and(|broker| broker.fenced)
-            }
-            Controller::There => match quorum
-                .tell_controller(&Request::Heartbeat(epoch), SESSION)
-                .await
-            {
-                Some(Reply::Heartbeat { fenced }) => fenced,
-                _ => false,
-            },
-            Controller::Nowhere => false,
-        };
-        if is_fenced {
+        let asked_ms = monotonic_ms();
+        let answer = heartbeat((id, epoch), &metadata, &sessions).await;
+        if answer.is_some() {
+            contact.answered(asked_ms);
+        }
+        if answer == Some(true) {
             let unfence = UnfenceBroker {
                 broker_id: id,
                 broker_epoch: epoch,
@@ -119,6 +212,37 @@ pub async fn send_heartbeats(
                 }
             }
         }
+    }
+}
+
+/// One heartbeat: whether the broker is fenced, if the controller answers.
+async fn heartbeat(
+    (id, epoch): (BrokerId, BrokerEpoch),
+    metadata: &Metadata<RaftQuorum>,
+    sessions: &Sessions,
+) -> Option<bool> {
+    let quorum = metadata.quorum();
+    match quorum.controller() {
+        Controller::Here => {
+            let applied = metadata.applied();
+            sessions.on_heartbeat((id, epoch), (applied, applied), Instant::now());
+            // Others may have another by now.
+            let confirmed = tokio::time::timeout(SESSION, quorum.confirm()).await;
+            confirmed.ok()?.ok()?;
+            let image = metadata.image();
+            Some(image.broker(id).is_some_and(|broker| broker.fenced))
+        }
+        Controller::There => {
+            let request = Request::Heartbeat {
+                epoch,
+                applied: metadata.applied(),
+            };
+            match quorum.tell_controller(&request, SESSION).await {
+                Some(Reply::Heartbeat { fenced }) => Some(fenced),
+                _ => None,
+            }
+        }
+        Controller::Nowhere => None,
     }
 }
 
@@ -161,11 +285,13 @@ pub async fn fence_the_dead(
                 continue;
             }
             if sessions.is_over(other, epoch, since, now) {
-                fence(&metadata, (other, epoch), "it has been silent for too long").await;
+                let reason = "it has been silent for too long";
+                fence(&metadata, &sessions, (other, epoch), reason).await;
             } else if !watched.contains_key(&other)
                 && let Some(peer) = peers.get(other)
             {
-                let watch = watch((other, epoch), peer, Arc::downgrade(&metadata));
+                let (metadata, sessions) = (Arc::downgrade(&metadata), Arc::clone(&sessions));
+                let watch = watch((other, epoch), peer, metadata, sessions);
                 watched.insert(other, tokio::spawn(watch));
             }
         }
@@ -177,6 +303,7 @@ async fn watch(
     (id, epoch): (BrokerId, BrokerEpoch),
     peer: Arc<Peer>,
     metadata: Weak<Metadata<RaftQuorum>>,
+    sessions: Arc<Sessions>,
 ) {
     let mut refused = 0;
     let mut was_lost = false;
@@ -194,13 +321,14 @@ async fn watch(
         }
     }
     if let Some(metadata) = metadata.upgrade() {
-        fence(&metadata, (id, epoch), "its process is gone").await;
+        fence(&metadata, &sessions, (id, epoch), "its process is gone").await;
     }
 }
 
 /// Fences by this broker's own decision, if it is the controller.
 pub(crate) async fn fence(
     metadata: &Metadata<RaftQuorum>,
+    sessions: &Sessions,
     (broker_id, broker_epoch): (BrokerId, BrokerEpoch),
     reason: &str,
 ) {
@@ -210,6 +338,9 @@ pub(crate) async fn fence(
     };
     match metadata.submit_here(&fence).await {
         Ok((_, Ok(()))) => {
+            if let Some(silent) = sessions.silent(broker_id, broker_epoch, Instant::now()) {
+                metadata.metrics().failovers.observe_duration(silent);
+            }
             tracing::warn!(broker = %broker_id, epoch = %broker_epoch, reason, "a broker is fenced");
         }
         Err(SubmitError::NotController) => {

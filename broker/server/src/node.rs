@@ -1,6 +1,7 @@
 //! This broker as others see it on the internal listener, from before its data is open.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use broker_replication::FollowerReport;
 use protocol::model::{BrokerId, TopicIdPartition};
@@ -9,11 +10,15 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::broker::Partitions;
+use crate::clock::monotonic_ms;
 use crate::internal::Handler;
 use crate::internal::wire::{BrokerIdentity, NodeStatus, Progress, Reply, Request};
-use crate::liveness::{Sessions, WATCH};
+use crate::liveness::{Contact, Sessions, WATCH};
 use crate::net::{Guest, PeerBroker};
-use crate::quorum::{Controller, Metadata, MetadataQuorum, RaftQuorum, SubmitError};
+use crate::quorum::{Controller, Metadata, MetadataQuorum, QuorumStatus, RaftQuorum, SubmitError};
+
+/// How long the controller may take to say how the quorum is.
+const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers other brokers. What it does not have yet it is told as the start goes on.
 pub struct Node {
@@ -26,6 +31,7 @@ pub struct Node {
     /// Where connections go on which followers fetch.
     guests: OnceLock<mpsc::Sender<Guest>>,
     sessions: Arc<Sessions>,
+    contact: Contact,
 }
 
 impl Node {
@@ -40,6 +46,7 @@ impl Node {
             partitions: OnceLock::new(),
             guests: OnceLock::new(),
             sessions: Arc::default(),
+            contact: Contact::default(),
         }
     }
 
@@ -87,6 +94,27 @@ impl Node {
     /// Who was heard of.
     pub fn sessions(&self) -> &Arc<Sessions> {
         &self.sessions
+    }
+
+    /// When this broker was told last that it is alive.
+    pub fn contact(&self) -> &Contact {
+        &self.contact
+    }
+
+    /// Who votes, who was heard, and how far each is: as the controller knows, wherever that is. `None` if there is none that answers.
+    pub async fn quorum_status(&self) -> Option<QuorumStatus> {
+        let quorum = self.metadata.get()?.quorum();
+        match quorum.controller() {
+            Controller::Here => quorum.status(self.sessions.heard(Instant::now())),
+            Controller::There => {
+                let told = quorum.tell_controller(&Request::Quorum, STATUS_PATIENCE);
+                match told.await {
+                    Some(Reply::Quorum(status)) => Some(status),
+                    _ => None,
+                }
+            }
+            Controller::Nowhere => None,
+        }
     }
 
     async fn status(&self) -> NodeStatus {
@@ -141,17 +169,27 @@ impl Handler for Node {
             return Reply::NotReady;
         };
         match request {
-            Request::Heartbeat(_) if metadata.quorum().controller() != Controller::Here => {
+            Request::Heartbeat { .. } if metadata.quorum().controller() != Controller::Here => {
                 Reply::NotReady
             }
-            Request::Heartbeat(epoch) => {
+            // Others may have another controller by now.
+            Request::Heartbeat { .. } if self.contact.is_lost(monotonic_ms()) => Reply::NotReady,
+            Request::Heartbeat { epoch, applied } => {
                 let id = from.broker_id;
-                self.sessions.on_heartbeat(id, epoch, Instant::now());
+                let indexes = (applied, metadata.applied());
+                self.sessions
+                    .on_heartbeat((id, epoch), indexes, Instant::now());
                 let image = metadata.image();
                 let broker = image.broker(id).filter(|it| it.broker_epoch == epoch);
                 Reply::Heartbeat {
                     fenced: broker.is_some_and(|broker| broker.fenced),
                 }
+            }
+            Request::Quorum => {
+                let status = metadata
+                    .quorum()
+                    .status(self.sessions.heard(Instant::now()));
+                status.map_or(Reply::NotReady, Reply::Quorum)
             }
             Request::Submit(command) => Reply::Submitted(match metadata.quorum().controller() {
                 Controller::Here => command.submit(metadata).await,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use broker_controller::MetadataImage;
 use broker_coordinators::group::GroupView;
 use protocol::model::{PartitionIndex, TopicIdPartition};
 use storage::data_dir::{DataDir, SpaceState};
@@ -12,6 +13,7 @@ use crate::metrics::{
     Scrape, StorageSample,
 };
 use crate::net::{CloseReason, Observer};
+use crate::quorum::{Controller, MetadataQuorum};
 
 /// Answers a scrape from the broker's state.
 pub struct BrokerScrape(Arc<Broker>);
@@ -29,8 +31,13 @@ impl Scrape for BrokerScrape {
         let held = broker.budget.capacity() - broker.budget.available();
         let held = i64::try_from(held).unwrap_or(i64::MAX);
         broker.metrics.requests.bytes_in_flight.set(held);
+        let image = broker.metadata.image();
         for partition in broker.partitions.all() {
             let offsets = partition.offsets();
+            let id = partition.id();
+            let replicas = image.partition(id.topic_id, id.partition);
+            let replicas = replicas.map_or(0, |it| it.replica_brokers().count());
+            let (in_sync, min) = partition.in_sync();
             let sample = PartitionSample {
                 log_start_offset: offsets.log_start.get(),
                 log_end_offset: offsets.log_end.get(),
@@ -38,27 +45,58 @@ impl Scrape for BrokerScrape {
                 size_bytes: partition.log().size_bytes(),
                 segments: partition.log().segment_count() as u64,
                 leader: true,
-                under_replicated: false,
-                under_min_isr: false,
+                under_replicated: in_sync < replicas,
+                under_min_isr: in_sync < min,
+                at_min_isr: in_sync == min && replicas > min,
             };
-            samples.partition(partition.topic(), partition.id().partition.get(), sample);
+            samples.partition(partition.topic(), id.partition.get(), sample);
+        }
+        for followed in broker.partitions.all_followed() {
+            let log = followed.log();
+            let offsets = log.offsets();
+            let sample = PartitionSample {
+                log_start_offset: offsets.start.get(),
+                log_end_offset: offsets.end.get(),
+                high_watermark: log.high_watermark().get(),
+                size_bytes: log.size_bytes(),
+                segments: log.segment_count() as u64,
+                ..PartitionSample::default()
+            };
+            samples.partition(followed.topic(), followed.id().partition.get(), sample);
         }
         for directory in broker.data_dirs.directories() {
             let path = directory.path().display().to_string();
             samples.storage(&path, directory.online().map(|it| storage(&it)));
         }
         collect_groups(broker, samples);
-        let image = broker.metadata.image();
-        samples.controller(ControllerSample {
-            active: true,
-            offline_partitions: image
-                .topics()
-                .flat_map(|topic| topic.partitions())
-                .filter(|(_, partition)| partition.leader.is_none())
-                .count() as u64,
-            topics: image.topic_count() as u64,
-            partitions: image.partition_count() as u64,
-        });
+        samples.controller(controller(broker, &image));
+    }
+}
+
+fn controller(broker: &Broker, image: &MetadataImage) -> ControllerSample {
+    let quorum = broker.metadata.quorum();
+    let (controller, leader) = (quorum.controller(), quorum.leader());
+    let partitions = image.topics().flat_map(|topic| topic.partitions());
+    let offline = partitions.filter(|(_, partition)| partition.leader.is_none());
+    let is_active = controller == Controller::Here;
+    let fenced = image.brokers().filter(|broker| broker.fenced).count();
+    ControllerSample {
+        active: is_active,
+        // All brokers know; one says so, for sums over all.
+        offline_partitions: if is_active { offline.count() as u64 } else { 0 },
+        topics: image.topic_count() as u64,
+        partitions: image.partition_count() as u64,
+        active_brokers: (image.broker_count() - fenced) as u64,
+        fenced_brokers: fenced as u64,
+        state: match (controller, quorum.is_member()) {
+            (Controller::Here, _) => "leader",
+            (Controller::Nowhere, _) => "unattached",
+            (Controller::There, true) => "follower",
+            (Controller::There, false) => "observer",
+        },
+        leader: leader.map_or(-1, |(_, voter)| i64::from(voter.broker_id.get())),
+        epoch: quorum.term(),
+        high_watermark: broker.metadata.applied().saturating_add(1),
     }
 }
 

@@ -32,7 +32,7 @@ use crate::internal::Handler;
 use crate::listed::ListedBrokers;
 use crate::liveness::{fence_the_dead, hand_over, send_heartbeats};
 use crate::logging;
-use crate::metrics::{JournalMetrics, Metrics};
+use crate::metrics::{ClusterMetrics, JournalMetrics, Metrics};
 use crate::net::admission::Admission;
 use crate::net::{ListenerConfig, MemoryBudget, NetConfig, Server};
 use crate::observe::{BrokerScrape, NetworkObserver};
@@ -324,7 +324,8 @@ pub(crate) fn open(
     let opening = Opening::begin(io.as_ref(), dirs, metadata_dir, &open)?;
     let cluster_id = opening.metadata().meta().cluster_id.clone();
     let settings = Arc::new(LiveSettings::new(config.settings.clone()));
-    let metadata = load_metadata(config, &settings, &opening)?;
+    let counted = Arc::clone(&metrics.cluster);
+    let metadata = load_metadata(config, &settings, &opening, counted)?;
     let mut assigned = assigned(&metadata.image(), BrokerId::new(broker.node_id));
     for lost in &broker.lost_dirs {
         if let Some(partitions) = assigned.remove(&DirectoryId::new(*lost)) {
@@ -346,6 +347,7 @@ fn load_metadata(
     config: &Config,
     settings: &Arc<LiveSettings>,
     opening: &Opening,
+    counted: Arc<ClusterMetrics>,
 ) -> Result<Arc<Metadata<RaftQuorum>>, RunError> {
     let failed = |error: &dyn std::fmt::Display| RunError::Metadata(error.to_string());
     let quorum = RaftQuorum::open(opening.metadata(), opening.holds_nothing(), wall_clock_ms)
@@ -360,6 +362,7 @@ fn load_metadata(
     let validator = Arc::new(api::configs::ConfigTables::new(Arc::clone(settings)));
     let images = Arc::clone(quorum.images());
     let metadata = Metadata::new(Arc::new(quorum), images, controller, validator);
+    let metadata = metadata.counting(counted);
     Ok(Arc::new(metadata))
 }
 
@@ -459,6 +462,7 @@ pub(crate) async fn begin(
         (id, broker_epoch),
         Arc::clone(&metadata),
         Arc::clone(&partitions),
+        together.node.contact().clone(),
     ));
     let groups = Arc::new(Groups::new(group_config(&settings.now())));
     let listener: Weak<Groups> = Arc::downgrade(&groups);
@@ -485,7 +489,9 @@ pub(crate) async fn begin(
     let sessions = together.node.sessions();
     if together.founding.is_some() {
         // Before the partitions are opened, which may take its time.
-        let heartbeats = send_heartbeats(life, Arc::clone(&metadata), Arc::clone(sessions));
+        let contact = together.node.contact().clone();
+        let sessions = Arc::clone(sessions);
+        let heartbeats = send_heartbeats(life, Arc::clone(&metadata), sessions, contact);
         together.set_heartbeats(tokio::spawn(heartbeats));
     }
     metadata.set_listener(Arc::new(follower));
@@ -503,6 +509,7 @@ pub(crate) async fn begin(
     let requests = &config.broker.requests;
     Ok(Arc::new(Broker {
         id,
+        node: Arc::clone(&together.node),
         cluster_id,
         registration,
         metadata,

@@ -8,6 +8,7 @@ use std::{
 
 use libtest_mimic::Failed;
 use peer::HoldfastCluster;
+use protocol::batch::batches;
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -28,6 +29,8 @@ const BATCH_HEADER_BYTES: usize = 27;
 const LENGTH_END: usize = 12;
 /// Of one kind so many are named.
 const NAMED_MAX: usize = 5;
+/// And so many headers of batches.
+const BATCHES_MAX: usize = 50;
 
 /// What each partition holds: numbers by offset.
 pub type Logs = BTreeMap<i32, BTreeMap<i64, i64>>;
@@ -104,14 +107,16 @@ pub fn anomalies(history: &History, logs: &Logs) -> Vec<String> {
     tell("inconsistent-offsets", other.map(text).collect());
     let (mut doubled, mut disordered) = (Vec::new(), Vec::new());
     for (partition, log) in logs {
-        let mut seen = BTreeMap::new();
         let mut before = -1;
+        let twice = doubled_in(log);
+        for (number, first, again) in &twice {
+            doubled.push(format!(
+                "{number} of partition {partition} at {first} and {again}"
+            ));
+        }
         for (offset, number) in log {
-            if let Some(first) = seen.insert(*number, *offset) {
-                doubled.push(format!(
-                    "{number} of partition {partition} at {first} and {offset}"
-                ));
-            } else if *number < before {
+            let is_again = twice.iter().any(|(.., again)| again == offset);
+            if !is_again && *number < before {
                 disordered.push(format!(
                     "{number} of partition {partition} at {offset} behind {before}"
                 ));
@@ -122,6 +127,61 @@ pub fn anomalies(history: &History, logs: &Logs) -> Vec<String> {
     tell("duplicate", doubled);
     tell("int-nonmonotonic-send", disordered);
     found
+}
+
+/// What a log has twice: which number, and where.
+fn doubled_in(log: &BTreeMap<i64, i64>) -> Vec<(i64, i64, i64)> {
+    let mut seen = BTreeMap::new();
+    let twice = log.iter().filter_map(|(offset, number)| {
+        let first = seen.insert(*number, *offset)?;
+        Some((*number, first, *offset))
+    });
+    twice.collect()
+}
+
+/// The headers of batches that hold what is there twice, and of those between them, as the first broker, which is stopped, has them.
+pub fn batches_of_doubled(
+    cluster: &mut HoldfastCluster,
+    topic: &str,
+    logs: &Logs,
+) -> Result<Vec<String>, Failed> {
+    let mut found = Vec::new();
+    for (partition, log) in logs {
+        let twice = doubled_in(log);
+        let first = twice.iter().map(|(_, first, _)| *first).min();
+        let last = twice.iter().map(|(.., again)| *again).max();
+        let Some((first, last)) = first.zip(last) else {
+            continue;
+        };
+        let directory = cluster.node(0).data_dir();
+        let bytes = segment_bytes(&directory.join(format!("{topic}-{partition}")))?;
+        for batch in batches(&bytes) {
+            let (header, _) = batch?;
+            let base = header.base_offset.get();
+            let end = base + i64::from(header.last_offset_delta) + 1;
+            if end > first && base <= last && found.len() < BATCHES_MAX {
+                found.push(format!("of partition {partition}: {header:?}"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What brokers have said of batches that do not fit: nothing was lost, and producers may think so and write what they have written again.
+pub fn said_of_producers(cluster: &mut HoldfastCluster) -> Result<Vec<String>, Failed> {
+    let mut found = Vec::new();
+    for at in 0..cluster.len() {
+        let log = cluster.node(at).stderr()?;
+        let lines = log
+            .lines()
+            .filter(|line| line.contains("refused: it does not fit"));
+        found.extend(
+            lines
+                .take(BATCHES_MAX)
+                .map(|line| format!("out-of-order-sequence: broker {}: {line}", at + 1)),
+        );
+    }
+    Ok(found)
 }
 
 /// How long it took from the end of each fault until every partition had a write acknowledged, the longest first.
@@ -148,6 +208,37 @@ pub fn recoveries(history: &History, happened: &[Happened]) -> Vec<(Duration, St
         }
     }
     found.sort_by_key(|(lasted, _)| std::cmp::Reverse(*lasted));
+    found
+}
+
+/// How long a partition went without an acknowledgement while a fault lasted that leaves a majority, the longest first.
+pub fn stalls(history: &History, happened: &[Happened]) -> Vec<(Duration, String)> {
+    let mut found = Vec::new();
+    for partition in 0..PARTITIONS {
+        let of_partition = history.acknowledged.iter();
+        let mut times: Vec<Instant> = of_partition
+            .filter(|it| it.partition == partition)
+            .map(|it| it.at)
+            .collect();
+        times.sort_unstable();
+        for fault in happened.iter().filter(|it| it.fault.leaves_majority()) {
+            let before = times
+                .partition_point(|at| *at < fault.began)
+                .saturating_sub(1);
+            let until = times.partition_point(|at| *at < fault.healed) + 1;
+            let within = &times[before..until.min(times.len())];
+            let gaps = within.windows(2).map(|pair| pair[1] - pair[0]);
+            if let Some(longest) = gaps.max() {
+                let lasted = (fault.healed - fault.began).as_secs_f64();
+                let what = format!(
+                    "partition {partition} in {lasted:.1} s of {:?}",
+                    fault.fault
+                );
+                found.push((longest, what));
+            }
+        }
+    }
+    found.sort_by_key(|(longest, _)| std::cmp::Reverse(*longest));
     found
 }
 
@@ -190,18 +281,7 @@ pub fn differing_replicas(
 
 /// The bytes of the batches before an offset, from all segments; `None` if they end before.
 fn committed_bytes(directory: &Path, end: usize) -> Result<Option<Vec<u8>>, Failed> {
-    let mut segments = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|it| it == "log") {
-            segments.push(path);
-        }
-    }
-    segments.sort();
-    let mut bytes = Vec::new();
-    for segment in segments {
-        bytes.extend(std::fs::read(segment)?);
-    }
+    let mut bytes = segment_bytes(directory)?;
     let mut at = 0;
     loop {
         let Some(header) = bytes.get(at..at + BATCH_HEADER_BYTES) else {
@@ -216,4 +296,21 @@ fn committed_bytes(directory: &Path, end: usize) -> Result<Option<Vec<u8>>, Fail
             return Ok(Some(bytes));
         }
     }
+}
+
+/// The bytes of all segments.
+fn segment_bytes(directory: &Path) -> Result<Vec<u8>, Failed> {
+    let mut segments = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|it| it == "log") {
+            segments.push(path);
+        }
+    }
+    segments.sort();
+    let mut bytes = Vec::new();
+    for segment in segments {
+        bytes.extend(std::fs::read(segment)?);
+    }
+    Ok(bytes)
 }

@@ -115,6 +115,10 @@ pub fn client(bootstrap: &str) -> ClientConfig {
     // Without these it would wait for itself when the brokers are long well again.
     config.set("retry.backoff.ms", "50");
     config.set("retry.backoff.max.ms", "100");
+    // On a network that is cut nobody says so.
+    config.set("request.timeout.ms", "3000");
+    config.set("socket.timeout.ms", "4000");
+    config.set("socket.connection.setup.timeout.ms", "1000");
     config
 }
 

@@ -59,7 +59,8 @@ fn grown(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
     let all: Vec<i32> = (1..).take(NODES).collect();
     let address = cluster.node(1).bootstrap();
     await_that("all nodes vote, and know everything", || {
-        Ok(connect(&address)?.voters()? == (all.clone(), true))
+        let quorum = connect(&address)?.quorum()?;
+        Ok(quorum.voter_ids() == all && quorum.is_caught_up())
     })?;
     await_that("brokers replicate their own topics", || {
         let in_sync = connect(&address)?.in_sync(OFFSETS)?;
@@ -95,7 +96,7 @@ fn joined(cluster: &mut HoldfastCluster, config: &HoldfastConfig) -> Result<(), 
     cluster.add(config)?;
     let address = cluster.node(3).bootstrap();
     // It is asked, though it does not decide.
-    let (voters, _) = connect(&address)?.voters()?;
+    let voters = connect(&address)?.quorum()?.voter_ids();
     if voters != [1, 2, 3] {
         return Err(format!("voters: {voters:?}").into());
     }

@@ -15,6 +15,7 @@ fn view(partition_epoch: i32, isr: &[i32]) -> PartitionView {
         live: live.collect(),
         min_insync_replicas: 2,
         has_elr: false,
+        has_others: true,
     }
 }
 
@@ -252,4 +253,67 @@ fn nothing_is_committed_while_another_may_be_elected() {
     };
     rig.leader.on_view(decided, &mut rig.effects);
     assert_eq!(rig.leader.high_watermark(), Offset::new(11));
+}
+
+#[test]
+fn who_had_all_there_was_for_long_is_not_behind_at_once() {
+    let mut rig = Rig::new(&[1, 2]);
+    rig.report(0, 2, 10).expect("a replica");
+    for at_ms in (0..60_000).step_by(500) {
+        rig.tick(at_ms);
+    }
+    rig.write(11);
+    rig.tick(60_010);
+    assert_eq!(rig.proposed(), None, "it has had 10 ms");
+    rig.tick(61_400);
+    assert_eq!(rig.proposed(), None);
+    rig.tick(61_600);
+    assert_eq!(rig.proposed(), Some(vec![1]));
+}
+
+#[test]
+fn a_leader_is_abandoned_once_it_hears_neither_the_controller_nor_its_isr() {
+    let mut rig = Rig::new(&[1, 2]);
+    rig.report(0, 2, 10).expect("a replica");
+    rig.tick(1_000);
+    rig.write(11);
+    let is_abandoned =
+        |rig: &Rig, now_ms, answered_ms| rig.leader.is_abandoned(now_ms, answered_ms, 1_500);
+    assert!(
+        !is_abandoned(&rig, 2_000, 0),
+        "the ISR was there a second ago"
+    );
+    assert!(is_abandoned(&rig, 2_600, 0));
+    assert!(
+        !is_abandoned(&rig, 2_600, 2_000),
+        "the controller would have said so"
+    );
+    rig.report(2_600, 2, 11).expect("a replica");
+    assert!(
+        !is_abandoned(&rig, 2_600, 0),
+        "nobody else leads what the ISR follows"
+    );
+    let alone = Rig::new(&[1]);
+    assert!(is_abandoned(&alone, 2_600, 0), "it can commit nothing");
+}
+
+#[test]
+fn who_follows_another_leader_is_its_successor_for_a_while() {
+    let rig = Rig::new(&[1, 2]);
+    assert!(rig.leader.is_successor(0) && rig.leader.is_successor(59_999));
+    assert!(!rig.leader.is_successor(60_000));
+    for (leader_epoch, has_others) in [(0, true), (4, false)] {
+        let view = PartitionView {
+            leader_epoch: LeaderEpoch::new(leader_epoch),
+            has_others,
+            ..view(0, &[1])
+        };
+        let ends = LogEnds {
+            high_watermark: Offset::ZERO,
+            durable_end: Offset::ZERO,
+            end: Offset::ZERO,
+        };
+        let first = Leader::new(broker(1), LAG_MS, 0, view, ends, &mut Vec::new());
+        assert!(!first.is_successor(0), "nobody led before");
+    }
 }

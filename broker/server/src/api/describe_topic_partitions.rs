@@ -18,7 +18,7 @@ use protocol::messages::describe_topic_partitions_response::{
 use protocol::messages::{
     ApiKey, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, TopicName,
 };
-use protocol::model::BrokerId;
+use protocol::model::{BrokerId, PartitionIndex, TopicId, TopicIdPartition};
 use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
 
@@ -57,6 +57,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
             view: View {
                 image: &image,
                 listener: call.connection.listener_name(),
+                led: &call.broker.partitions,
             },
             cursor: request.cursor.as_ref(),
             room: asked.clamp(1, limit.max(1)),
@@ -142,7 +143,7 @@ impl<'a> Page<'a> {
             .partitions()
             .skip(first)
             .take(self.room)
-            .map(|(index, state)| self.partition(index.get(), state))
+            .map(|(index, state)| self.partition(topic.topic_id(), index, state))
             .collect();
         let end = first.saturating_add(partitions.len());
         self.room -= partitions.len();
@@ -163,13 +164,18 @@ impl<'a> Page<'a> {
 
     fn partition(
         &self,
-        index: i32,
+        topic_id: TopicId,
+        index: PartitionIndex,
         state: &PartitionImage,
     ) -> DescribeTopicPartitionsResponsePartition {
-        let (code, leader) = self.view.leader(state);
+        let id = TopicIdPartition {
+            topic_id,
+            partition: index,
+        };
+        let (code, leader) = self.view.leader(id, state);
         DescribeTopicPartitionsResponsePartition::default()
             .with_error_code(code.code())
-            .with_partition_index(index)
+            .with_partition_index(index.get())
             .with_leader_id(leader.map_or(-1, BrokerId::get).into())
             .with_leader_epoch(state.leader_epoch.get())
             .with_replica_nodes(on_wire(state.replica_brokers()))

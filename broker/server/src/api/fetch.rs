@@ -312,6 +312,13 @@ fn look_up(
     }
     partition.check_epoch(fetch.current_leader_epoch)?;
     let offsets = partition.offsets();
+    // What is committed stays so, and can be read; more is with another, if there is one.
+    if reader == Reader::Consumer
+        && fetch.offset >= offsets.high_watermark
+        && partition.is_abandoned()
+    {
+        return Err(ErrorCode::NotLeaderOrFollower);
+    }
     let diverging = fetch.last_fetched_epoch.and_then(|last| {
         let (epoch, end_offset) = partition
             .log()
@@ -456,6 +463,7 @@ fn respond(
     let mut hints = LeaderHints::new(View {
         image: &image,
         listener: &wanted.listener,
+        led: &broker.partitions,
     });
     let mut topics: Vec<FetchTopic<Bytes>> = Vec::new();
     let parts = wanted.plan.partitions.iter().zip(results).zip(told);

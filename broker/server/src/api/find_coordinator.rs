@@ -15,6 +15,7 @@ use protocol::ErrorCode;
 use protocol::codec::StrBytes;
 use protocol::messages::find_coordinator_response::Coordinator;
 use protocol::messages::{ApiKey, FindCoordinatorRequest, FindCoordinatorResponse};
+use protocol::model::TopicIdPartition;
 use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
 
@@ -22,6 +23,7 @@ use super::controller::first_error;
 use super::groups::on_wire;
 use super::offsets_topic::make_offsets_topic;
 use super::{Answer, Api, Call, decode};
+use crate::broker::Broker;
 use crate::coordinator::coordinating_partition;
 
 /// The handler.
@@ -58,7 +60,7 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         };
         let image = broker.metadata.image();
         let find = |key: StrBytes| {
-            let found = made.and_then(|()| find(&image, &listener, &key));
+            let found = made.and_then(|()| find(&broker, &image, &listener, &key));
             coordinator(key, found)
         };
         let mut found: Vec<Coordinator> = keys.into_iter().map(find).collect();
@@ -82,12 +84,29 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
 /// A broker, and where it can be reached.
 type Found = (protocol::model::BrokerId, String, u16);
 
-fn find(image: &MetadataImage, listener: &str, group: &str) -> Result<Found, ErrorCode> {
+fn find(
+    broker: &Broker,
+    image: &MetadataImage,
+    listener: &str,
+    group: &str,
+) -> Result<Found, ErrorCode> {
     let unavailable = ErrorCode::CoordinatorNotAvailable;
     let partition = coordinating_partition(image, group).ok_or(unavailable)?;
     let topic = image.topic_named(OFFSETS_TOPIC).ok_or(unavailable)?;
     let leader = topic.partition(partition).and_then(|state| state.leader);
     let leader = leader.ok_or(unavailable)?;
+    let id = TopicIdPartition {
+        topic_id: topic.topic_id(),
+        partition,
+    };
+    // Another may coordinate by now.
+    if broker
+        .partitions
+        .get(id)
+        .is_some_and(|it| it.is_abandoned())
+    {
+        return Err(unavailable);
+    }
     let endpoint = image.endpoint(leader, listener).ok_or(unavailable)?;
     Ok((leader, endpoint.host.clone(), endpoint.port))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use broker_controller::MetadataImage;
 use broker_controller::record::Listener;
 use protocol::ErrorCode;
-use protocol::model::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
+use protocol::model::{BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicIdPartition};
 
 use super::view::View;
 
@@ -35,11 +35,12 @@ impl<'a> LeaderHints<'a> {
             ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch
         );
         let partition = PartitionIndex::from_wire(partition).filter(|_| is_why)?;
-        let state = self
-            .view
-            .image
-            .partition(topic(self.view.image)?, partition)?;
-        let leader = state.leader?;
+        let id = TopicIdPartition {
+            topic_id: topic(self.view.image)?,
+            partition,
+        };
+        let state = self.view.image.partition(id.topic_id, partition)?;
+        let leader = state.leader.filter(|_| !self.view.is_abandoned(id))?;
         let listener = self.view.image.endpoint(leader, self.view.listener)?;
         let rack = self.view.image.broker(leader)?.rack.as_deref();
         self.brokers.insert(leader, (listener, rack));

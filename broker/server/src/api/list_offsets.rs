@@ -179,6 +179,9 @@ fn answer(
 /// The end of what a consumer sees.
 fn visible_end(partition: &Partition, isolation_level: i8) -> Result<Offset, ErrorCode> {
     let offsets = partition.offsets();
+    if partition.is_abandoned() {
+        return Err(ErrorCode::NotLeaderOrFollower);
+    }
     match isolation_level {
         READ_UNCOMMITTED => Ok(offsets.high_watermark),
         READ_COMMITTED => Ok(offsets.last_stable),

@@ -22,7 +22,7 @@ use protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use protocol::messages::{ApiKey, MetadataRequest, MetadataResponse, TopicName};
-use protocol::model::{BrokerId, TopicId, Uuid};
+use protocol::model::{BrokerId, PartitionIndex, TopicId, TopicIdPartition, Uuid};
 use protocol::wire::WireError;
 use protocol::wire::versions::VersionRange;
 
@@ -209,6 +209,7 @@ fn respond(
     let view = Topics(View {
         image: &image,
         listener,
+        led: &broker.partitions,
     });
     let topics: Vec<MetadataResponseTopic> = match wanted {
         Wanted::All => image
@@ -294,7 +295,8 @@ impl Topics<'_> {
 
     fn topic(&self, topic: &TopicImage) -> MetadataResponseTopic {
         let partitions = topic.partitions();
-        let partitions = partitions.map(|(index, state)| self.partition(index.get(), state));
+        let partitions =
+            partitions.map(|(index, state)| self.partition(topic.topic_id(), index, state));
         MetadataResponseTopic::default()
             .with_name(Some(TopicName(text(&**topic.name()))))
             .with_topic_id(topic.topic_id().get())
@@ -302,11 +304,20 @@ impl Topics<'_> {
             .with_partitions(partitions.collect())
     }
 
-    fn partition(&self, index: i32, state: &PartitionImage) -> MetadataResponsePartition {
-        let (code, leader) = self.0.leader(state);
+    fn partition(
+        &self,
+        topic_id: TopicId,
+        index: PartitionIndex,
+        state: &PartitionImage,
+    ) -> MetadataResponsePartition {
+        let id = TopicIdPartition {
+            topic_id,
+            partition: index,
+        };
+        let (code, leader) = self.0.leader(id, state);
         MetadataResponsePartition::default()
             .with_error_code(code.code())
-            .with_partition_index(index)
+            .with_partition_index(index.get())
             .with_leader_id(leader.map_or(-1, BrokerId::get).into())
             .with_leader_epoch(state.leader_epoch.get())
             .with_replica_nodes(on_wire(state.replica_brokers()))

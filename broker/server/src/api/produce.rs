@@ -1,7 +1,7 @@
 //! Produce (key 0), versions 3-13; advertised from 0 (KAFKA-18659).
 //!
-//! Appends the batch of each partition, in the order of arrival, and answers by `acks`: 0 never, 1 and all when everything is below the
-//! high watermark. On one replica that is when the journal has it on stable media, so that an answer always means that.
+//! Appends the batch of each partition, in the order of arrival, and answers by `acks`: 0 never, all when everything is below the
+//! high watermark, 1 when it is on stable media here, if the topic's `acks.floor` allows that: by default it asks for all.
 //! Where a topic asks something of the records themselves (`partition/incoming`), they are looked at before, by another thread where that
 //! takes long: the connection pauses meanwhile. A batch is refused for one record of it, and the answer lists such records (KIP-467), at
 //! most 1000 in one answer.
@@ -14,6 +14,7 @@
 //! Not supported: transactional ids and batches; they get an error that is not retriable.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -114,7 +115,9 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         broker: Arc::clone(call.broker),
         refused_before: Arc::clone(&refused_before),
         refused: refuse_whole(&request),
+        peer: call.connection.peer(),
         version,
+        acks: asked.acks,
         hold,
         now_ms: wall_clock_ms(),
         listed_max: RECORDS_LISTED_MAX,
@@ -173,7 +176,7 @@ fn answer(answering: Answering, asked: Asked, appended: Appended) -> Answer {
         return Answer::Now(answering.respond(outcomes, Vec::new()));
     }
     let wait = PartitionsWait::new(waiting);
-    register(&answering.broker, &outcomes, &wait);
+    register(&answering.broker, acks, &outcomes, &wait);
     let journal = Arc::clone(&answering.broker.metrics.journal);
     let appended = Instant::now();
     Answer::later(async move {
@@ -235,7 +238,11 @@ struct Appends {
     refused: Option<Refusal>,
     /// By earlier requests of the connection.
     refused_before: Arc<Mutex<RefusedBatches>>,
+    /// The other end of the connection.
+    peer: SocketAddr,
     version: i16,
+    /// As they were asked for.
+    acks: i16,
     hold: Option<Hold>,
     now_ms: i64,
     /// How many more refused records the answer may list.
@@ -325,6 +332,9 @@ impl Appends {
             }
             Err(refusal) => {
                 let code = before.on_refused(partition, producer, refusal.code, monotonic_ms());
+                if before.is_first_gap(code) {
+                    tracing::info!(topic = %partition.0, partition = partition.1, ?producer, error = code.name(), peer = %self.peer, "a producer's batch is refused: it does not fit");
+                }
                 Err(Refusal { code, ..refusal })
             }
         }
@@ -336,21 +346,22 @@ impl Appends {
         records: BytesMut,
     ) -> Result<ProducedBatch, Refusal> {
         let (hold, listed_max) = (self.hold.clone(), self.listed_max);
+        let acks = partition.acks(self.acks);
         let mut batch = partition.receive(records, self.version, self.now_ms, hold, listed_max)?;
         if !batch.records_are_due() {
-            return batch.append(self.now_ms);
+            return batch.append(acks, self.now_ms);
         }
         let workers = &self.broker.record_workers;
         if workers.look_here(&mut batch, listed_max)? == Looked::Done {
-            return batch.append(self.now_ms);
+            return batch.append(acks, self.now_ms);
         }
         let batch = workers.look(batch, listed_max).await?;
-        batch.append(wall_clock_ms())
+        batch.append(acks, wall_clock_ms())
     }
 }
 
 /// Registers the request with every partition that took a batch of it.
-fn register(broker: &Broker, outcomes: &[TopicOutcome], wait: &Arc<PartitionsWait>) {
+fn register(broker: &Broker, acks: i16, outcomes: &[TopicOutcome], wait: &Arc<PartitionsWait>) {
     let mut slot = 0;
     for topic in outcomes {
         let id = match &topic.topic {
@@ -362,7 +373,10 @@ fn register(broker: &Broker, outcomes: &[TopicOutcome], wait: &Arc<PartitionsWai
                 continue;
             };
             match id.and_then(|id| find_partition(broker, id, outcome.index)) {
-                Ok(partition) => partition.when_committed(produced.appended.end, wait, slot),
+                Ok(partition) => {
+                    let acks = partition.acks(acks);
+                    partition.when_acknowledged(acks, produced.appended.end, wait, slot);
+                }
                 Err(code) => wait.done(slot, code),
             }
             slot += 1;
@@ -386,6 +400,7 @@ impl Answering {
         let mut hints = LeaderHints::new(View {
             image: &image,
             listener: &self.listener,
+            led: &self.broker.partitions,
         });
         let mut responses = Vec::with_capacity(outcomes.len());
         for topic in outcomes {

@@ -20,7 +20,11 @@ type Key = (TopicId, i32, ProducerId);
 
 /// Those of a connection.
 #[derive(Debug, Default)]
-pub(super) struct RefusedBatches(HashMap<Key, Refused>);
+pub(super) struct RefusedBatches {
+    refused: HashMap<Key, Refused>,
+    /// Whether the log says already that something did not fit.
+    gap_is_told: bool,
+}
 
 #[derive(Debug)]
 struct Refused {
@@ -30,10 +34,15 @@ struct Refused {
 }
 
 impl RefusedBatches {
+    /// Whether `code` is the first of the connection that says that what is before a batch is missing.
+    pub(super) fn is_first_gap(&mut self, code: ErrorCode) -> bool {
+        is_gap(code) && !std::mem::replace(&mut self.gap_is_told, true)
+    }
+
     /// A batch was taken: what is behind it is in order.
     pub(super) fn on_taken(&mut self, partition: (TopicId, i32), producer: &BatchProducer) {
-        if !self.0.is_empty() {
-            self.0.remove(&key(partition, producer));
+        if !self.refused.is_empty() {
+            self.refused.remove(&key(partition, producer));
         }
     }
 
@@ -47,12 +56,12 @@ impl RefusedBatches {
     ) -> ErrorCode {
         let key = key(partition, producer);
         if passes(code) {
-            if self.0.len() >= REMEMBERED_MAX && !self.0.contains_key(&key) {
-                self.0.retain(|_, it| now_ms - it.at_ms < COUNTS_MS);
+            if self.refused.len() >= REMEMBERED_MAX && !self.refused.contains_key(&key) {
+                self.refused.retain(|_, it| now_ms - it.at_ms < COUNTS_MS);
             }
-            if self.0.len() < REMEMBERED_MAX {
+            if self.refused.len() < REMEMBERED_MAX {
                 let epoch = producer.epoch;
-                self.0.insert(
+                self.refused.insert(
                     key,
                     Refused {
                         epoch,
@@ -63,11 +72,8 @@ impl RefusedBatches {
             }
             return code;
         }
-        let is_gap = matches!(
-            code,
-            ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId
-        );
-        let before = self.0.get(&key).filter(|before| {
+        let is_gap = is_gap(code);
+        let before = self.refused.get(&key).filter(|before| {
             is_gap && before.epoch == producer.epoch && now_ms - before.at_ms < COUNTS_MS
         });
         before.map_or(code, |before| before.code)
@@ -76,6 +82,14 @@ impl RefusedBatches {
 
 fn key((topic, partition): (TopicId, i32), producer: &BatchProducer) -> Key {
     (topic, partition, producer.id)
+}
+
+/// Whether what is before a batch is missing.
+fn is_gap(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId
+    )
 }
 
 /// Whether a producer sends a batch again that was refused so, in the same epoch.

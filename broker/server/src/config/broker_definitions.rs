@@ -8,6 +8,7 @@ use super::definition::{
 use super::group_coordinator_definitions::GROUPS;
 use super::journal_definitions::JOURNAL;
 use super::log_definitions::LOGS;
+use super::topic_definitions::ACKS_FLOORS;
 
 const NO_AUTHORIZER: &str =
     "this version has no authorizer, and will not serve everyone where access was to be checked";
@@ -306,6 +307,17 @@ const TOPICS: &[Definition] = &[
          one less than `default.replication.factor` has by default.",
     )
     .at_least(1)
+    .high()
+    .dynamic(),
+    Definition::new(
+        "acks.floor",
+        String,
+        Some("all"),
+        "Producers that ask for less than this get this: `all` in-sync replicas, `1`, the leader, or `0`, what they ask for. Some clients ask for \
+         `acks=1` unless they are told otherwise.",
+    )
+    .check(Check::OneOf(ACKS_FLOORS))
+    .own()
     .high()
     .dynamic(),
     Definition::new(

@@ -55,6 +55,8 @@ pub struct TopicConfig {
     pub timestamp_after_max_ms: i64,
     /// `min.insync.replicas`.
     pub min_insync_replicas: i32,
+    /// `acks.floor`.
+    pub acks_floor: AcksFloor,
     /// `unclean.leader.election.enable`.
     pub unclean_leader_election: bool,
     /// `flush.messages`, `None` without bound.
@@ -70,6 +72,17 @@ pub struct CleanupPolicy {
     pub delete: bool,
     /// Of each key the last record stays.
     pub compact: bool,
+}
+
+/// `acks.floor`: what a producer gets at least, whatever it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcksFloor {
+    /// What it asks for.
+    None,
+    /// It is on the leader's disk.
+    Leader,
+    /// It is committed.
+    All,
 }
 
 /// `message.timestamp.type`.
@@ -141,6 +154,11 @@ impl TopicConfig {
             timestamp_before_max_ms: view.number("message.timestamp.before.max.ms"),
             timestamp_after_max_ms: view.number("message.timestamp.after.max.ms"),
             min_insync_replicas: view.number("min.insync.replicas"),
+            acks_floor: match view.text("acks.floor").as_str() {
+                "0" => AcksFloor::None,
+                "1" => AcksFloor::Leader,
+                _ => AcksFloor::All,
+            },
             unclean_leader_election: view.text("unclean.leader.election.enable") == "true",
             flush_messages: view.bounded("flush.messages").map(i64::unsigned_abs),
             flush_ms: view.bounded("flush.ms"),

@@ -6,6 +6,8 @@ use super::definition::{
     Definition,
 };
 
+/// What a producer gets at least.
+pub(super) const ACKS_FLOORS: &[&str] = &["0", "1", "all"];
 /// What becomes of old segments.
 pub(super) const CLEANUP_POLICIES: &[&str] = &["compact", "delete"];
 /// Codecs a topic can ask for.
@@ -67,6 +69,17 @@ const fn topic(
 
 /// All settings of a topic, by name.
 pub static TOPIC_DEFINITIONS: &[TopicDefinition] = &[
+    topic(
+        Definition::new(
+            "acks.floor",
+            String,
+            Some("all"),
+            "Producers that ask for less than this get this: `all` in-sync replicas, `1`, the leader, or `0`, what they ask for.",
+        )
+        .check(Check::OneOf(ACKS_FLOORS))
+        .own(),
+        &[("acks.floor", Unit::Same)],
+    ),
     topic(
         Definition::new(
             "cleanup.policy",

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{RecordFormat, load};
 use crate::clock::wall_clock_ms;
-use crate::partition::{Partition, PartitionsWait};
+use crate::partition::{Acks, Partition, PartitionsWait};
 
 /// A reply, and the end of what has to be committed before it is given.
 pub(super) struct Held<A> {
@@ -89,8 +89,11 @@ impl<C: RecordFormat> Shard<C> {
         }
     }
 
-    /// Has a request decided.
+    /// Has a request decided, unless nothing could come of it.
     pub(super) fn ask(&self, request: C::Request) -> Result<Reply<C::Reply>, ErrorCode> {
+        self.partition
+            .check_writable(Acks::All)
+            .map_err(unavailable)?;
         let mut state = self.state.lock();
         let loaded = match &mut *state {
             State::Loading => return Err(ErrorCode::CoordinatorLoadInProgress),
@@ -308,7 +311,7 @@ fn append<C: RecordFormat>(
 fn append_batch(partition: &Partition, now: Now, batch: BatchBuilder) -> Result<Offset, ErrorCode> {
     let batch = batch.build();
     let header = BatchHeader::parse(&batch).map_err(|_| ErrorCode::UnknownServerError)?;
-    let appended = partition.append(batch, &header, now.wall_ms, None)?;
+    let appended = partition.append_decided(batch, &header, now.wall_ms)?;
     Ok(appended.base.plus(i64::from(header.record_count)))
 }
 

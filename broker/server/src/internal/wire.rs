@@ -140,7 +140,12 @@ pub enum Request {
     /// To a leader: how far a follower is durable.
     Progress(Progress),
     /// To the controller: a life of a broker goes on.
-    Heartbeat(BrokerEpoch),
+    Heartbeat {
+        /// The life.
+        epoch: BrokerEpoch,
+        /// The index of the last entry of the metadata that it goes by.
+        applied: u64,
+    },
     /// To a broker: it is answered after a while, and tells until then that the process is there.
     Watch,
     /// To the voter that leads: who votes, and how far each is?

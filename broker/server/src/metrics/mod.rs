@@ -12,6 +12,7 @@
 
 mod api;
 mod atomics;
+mod cluster;
 mod exposition;
 mod groups;
 mod histogram;
@@ -32,6 +33,7 @@ use parking_lot::RwLock;
 
 pub use api::{ApiMetrics, RequestMetrics};
 pub use atomics::{Counter, Gauge};
+pub use cluster::ClusterMetrics;
 pub use exposition::Exposition;
 pub use groups::{GroupSample, GroupTotals, OffsetSample};
 pub use histogram::{BYTES_BOUNDS, COUNT_BOUNDS, Histogram, LATENCY_BOUNDS, Unit};
@@ -57,6 +59,8 @@ pub struct Metrics {
     pub topics: TopicsMetrics,
     /// Group commits.
     pub journal: Arc<JournalMetrics>,
+    /// What it does as a leader, and as the controller.
+    pub cluster: Arc<ClusterMetrics>,
     /// The start of this process.
     pub start: StartMetrics,
     scrapes: Scrapes,
@@ -82,6 +86,7 @@ impl Metrics {
             network: NetworkMetrics::default(),
             topics: TopicsMetrics::default(),
             journal: Arc::default(),
+            cluster: Arc::default(),
             start: StartMetrics::default(),
             scrapes: Scrapes::default(),
         }
@@ -107,6 +112,7 @@ impl Metrics {
         self.network.expose(&mut out);
         self.topics.expose(&mut out);
         self.journal.expose(&mut out);
+        self.cluster.expose(&mut out);
         samples.expose(&mut out);
         process::expose(&mut out);
         out.into_text()

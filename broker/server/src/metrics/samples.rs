@@ -29,6 +29,8 @@ pub struct PartitionSample {
     pub under_replicated: bool,
     /// Whether it has fewer in-sync replicas than `min.insync.replicas`; only its leader says so.
     pub under_min_isr: bool,
+    /// Whether it has just as many; only its leader says so.
+    pub at_min_isr: bool,
 }
 
 /// The metadata quorum, as this node sees it.
@@ -42,6 +44,18 @@ pub struct ControllerSample {
     pub topics: u64,
     /// Partitions of the cluster.
     pub partitions: u64,
+    /// Brokers that may lead.
+    pub active_brokers: u64,
+    /// Brokers that may not.
+    pub fenced_brokers: u64,
+    /// What this node is to the quorum: `leader`, `follower`, `observer`, or `unattached` where no leader is known.
+    pub state: &'static str,
+    /// The broker that leads the quorum; -1: none is known.
+    pub leader: i64,
+    /// The number of its leadership, as far as known here.
+    pub epoch: u64,
+    /// What is behind the last entry that is applied here.
+    pub high_watermark: u64,
 }
 
 /// What a scrape has collected.
@@ -85,7 +99,7 @@ const PER_PARTITION: [Column; 5] = [
 /// A metric's name, its help, and the partitions that it counts.
 type Count = (&'static str, &'static str, fn(&PartitionSample) -> bool);
 
-const PARTITION_COUNTS: [Count; 4] = [
+const PARTITION_COUNTS: [Count; 5] = [
     (
         "kafka_server_replicamanager_partitioncount",
         "Partitions hosted here.",
@@ -100,6 +114,11 @@ const PARTITION_COUNTS: [Count; 4] = [
         "kafka_server_replicamanager_underreplicatedpartitions",
         "Partitions led here with replicas out of sync.",
         |p| p.under_replicated,
+    ),
+    (
+        "kafka_server_replicamanager_atminisrpartitioncount",
+        "Partitions led here that refuse acks=all once another replica is out of sync.",
+        |p| p.at_min_isr,
     ),
     (
         "kafka_server_replicamanager_underminisrpartitioncount",
@@ -181,10 +200,40 @@ impl ControllerSample {
                 "Partitions.",
                 self.partitions,
             ),
+            (
+                "kafka_controller_kafkacontroller_activebrokercount",
+                "Brokers that may lead.",
+                self.active_brokers,
+            ),
+            (
+                "kafka_controller_kafkacontroller_fencedbrokercount",
+                "Brokers that may not lead.",
+                self.fenced_brokers,
+            ),
+            (
+                "kafka_server_raftmetrics_current_epoch",
+                "The leadership of the metadata quorum.",
+                self.epoch,
+            ),
+            (
+                "kafka_server_raftmetrics_high_watermark",
+                "The end of the metadata that this node goes by.",
+                self.high_watermark,
+            ),
         ];
         for (name, help, value) in gauges {
             out.gauge(name, help).value(&[], value);
         }
+        out.gauge(
+            "kafka_server_raftmetrics_current_leader",
+            "The broker that leads the metadata quorum; -1: none is known.",
+        )
+        .value(&[], self.leader);
+        out.gauge(
+            "kafka_server_raftmetrics_current_state",
+            "1: what this node is to the metadata quorum.",
+        )
+        .value(&[("current_state", self.state)], 1);
     }
 }
 

@@ -21,9 +21,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Node;
+use super::STATUS_PATIENCE;
 use crate::api::configs::ConfigTables;
 use crate::config::{LiveSettings, Settings};
+use crate::internal::wire::{Reply, Request};
 use crate::internal::{Handler, Internal, Peer};
+use crate::liveness::Sessions;
 use crate::quorum::{
     Controller, Founding, Metadata, MetadataQuorum, RaftQuorum, RaftTiming, Voter,
 };
@@ -343,7 +346,8 @@ async fn only_the_controller_fences() {
     let seen = |by: BrokerId| nodes.metadata(by).image().broker(*healthy).cloned();
     let epoch = seen(controller).expect("it is registered").broker_epoch;
     for (by, is_fenced) in [(*deposed, false), (controller, true)] {
-        crate::liveness::fence(nodes.metadata(by), (*healthy, epoch), "a test").await;
+        let (metadata, nobody) = (nodes.metadata(by), Sessions::default());
+        crate::liveness::fence(metadata, &nobody, (*healthy, epoch), "a test").await;
         assert_eq!(seen(controller).map(|it| it.fenced), Some(is_fenced));
     }
     nodes.stop_all().await;
@@ -373,8 +377,11 @@ async fn a_broker_that_does_not_vote_follows_and_changes_the_metadata() {
     }
     nodes.start_observer(observer).await;
     nodes.set(observer, "50004").await;
-    let status = nodes.metadata(observer).quorum().status().await;
-    let status = status.expect("the voter that leads answers");
+    let quorum = nodes.metadata(observer).quorum();
+    let told = quorum.tell_controller(&Request::Quorum, STATUS_PATIENCE);
+    let Some(Reply::Quorum(status)) = told.await else {
+        panic!("the voter that leads answers");
+    };
     assert_eq!((status.leader, status.voters.len()), (other, 3));
     nodes.stop_all().await;
 }

@@ -6,6 +6,7 @@ use protocol::model::Offset;
 use storage::log::Appended;
 
 use super::incoming::Incoming;
+use super::waiters::Acks;
 use crate::config::TimestampType;
 
 /// A batch that is in the log.
@@ -69,7 +70,7 @@ impl From<BatchError> for Refusal {
 impl Incoming {
     /// Appends the batch, whose records have been looked at if that was due. Done means what it
     /// means for [`Partition::append`](super::Partition::append).
-    pub fn append(mut self, now_ms: i64) -> Result<ProducedBatch, Refusal> {
+    pub fn append(mut self, acks: Acks, now_ms: i64) -> Result<ProducedBatch, Refusal> {
         assert!(!self.records_are_due(), "records nobody looked at");
         let size = self.batch.len();
         let segment_bytes = self.config.segment_bytes as usize;
@@ -100,7 +101,7 @@ impl Incoming {
                 .produce_message_conversions
                 .add(records_in);
         }
-        let appended = partition.append(batch, &header, now_ms, hold)?;
+        let appended = partition.append(acks, batch, &header, now_ms, hold)?;
         match appended.duplicate {
             // What is in the log has the time of the first attempt.
             Some(first) => log_append_time = log_append_time.and(Some(first.timestamp)),

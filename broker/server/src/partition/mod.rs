@@ -6,6 +6,7 @@
 //! How far that is, and who is in sync, `broker_replication` decides. With a single replica the in-sync set is this broker, and the high watermark is the durable end of
 //! its log.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
@@ -14,7 +15,7 @@ use broker_replication::{
     Effect, FollowerReport, Leader, LogEnds, PartitionView, ProposedIsr, ReportError,
 };
 use bytes::{Bytes, BytesMut};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use protocol::ErrorCode;
 use protocol::batch::BatchHeader;
 use protocol::model::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
@@ -25,11 +26,11 @@ use storage::log::{
     TailRead,
 };
 
-use crate::config::TopicConfig;
-use crate::metrics::TopicMetrics;
+use crate::config::{AcksFloor, TopicConfig};
+use crate::metrics::{ClusterMetrics, TopicMetrics};
 use waiters::{Told, Waiters};
 
-pub use waiters::{FetchWait, PartitionsWait};
+pub use waiters::{Acks, FetchWait, PartitionsWait};
 
 mod append;
 mod delete_records;
@@ -79,6 +80,8 @@ struct State {
     waiters: Waiters,
     /// Set once: nothing more will be acknowledged here, and this is what to answer.
     closed: Option<ErrorCode>,
+    /// [`Leader::is_abandoned`], as of the last tick.
+    is_abandoned: bool,
 }
 
 /// Takes what leaders propose to the controller.
@@ -94,10 +97,14 @@ pub struct Leading {
     pub id: BrokerId,
     /// `replica.lag.time.max.ms`.
     pub lag_ms_max: i64,
+    /// How long the controller, and the ISR, may be silent before others may lead: the session's time.
+    pub silence_ms_max: i64,
     /// Who takes proposals.
     pub proposals: Arc<dyn IsrProposals>,
     /// Monotonic milliseconds.
     pub now_ms: fn() -> i64,
+    /// What is counted of all leaderships.
+    pub metrics: Arc<ClusterMetrics>,
 }
 
 /// Where a partition's records are.
@@ -154,6 +161,7 @@ impl Partition {
                 leader,
                 waiters: Waiters::default(),
                 closed: None,
+                is_abandoned: false,
             }),
         });
         partition.carry_out(effects);
@@ -216,6 +224,11 @@ impl Partition {
             let mut state = self.state.lock();
             let before = state.leader.view().leader_epoch;
             assert!(before <= view.leader_epoch, "a leader epoch decreases");
+            match view.isr.len().cmp(&state.leader.view().isr.len()) {
+                Ordering::Less => self.leading.metrics.isr_shrinks.increment(),
+                Ordering::Equal => {}
+                Ordering::Greater => self.leading.metrics.isr_expands.increment(),
+            }
             if before == view.leader_epoch {
                 state.leader.on_view(view, &mut effects);
             } else {
@@ -243,9 +256,21 @@ impl Partition {
         let mut view = self.state.lock().leader.view().clone();
         view.leader_epoch = leader_epoch;
         view.isr = vec![self.leading.id, other];
+        view.has_others = true;
         view.live
             .insert(other, protocol::model::BrokerEpoch::new(0));
         self.set_view(view);
+    }
+
+    /// The same, with more in-sync replicas required than there are.
+    #[cfg(test)]
+    pub(crate) fn require(&self, leader_epoch: LeaderEpoch, min_insync_replicas: usize) {
+        let view = self.state.lock().leader.view().clone();
+        self.set_view(PartitionView {
+            leader_epoch,
+            min_insync_replicas,
+            ..view
+        });
     }
 
     /// The controller has refused a proposal.
@@ -253,12 +278,31 @@ impl Partition {
         self.state.lock().leader.on_refused(refused);
     }
 
-    /// Time has passed: followers that are behind for too long are to leave the ISR.
-    pub fn on_tick(&self) {
+    /// Time has passed: followers that are behind for too long are to leave the ISR. The controller has answered last at `answered_ms`: who waits at a leader that is
+    /// [abandoned](Leader::is_abandoned) is told to look for another.
+    pub fn on_tick(&self, answered_ms: i64) {
         let mut effects = Vec::new();
         let now_ms = (self.leading.now_ms)();
-        self.state.lock().leader.on_tick(now_ms, &mut effects);
+        let abandoned_by = {
+            let mut state = self.state.lock();
+            state.leader.on_tick(now_ms, &mut effects);
+            let leader = &state.leader;
+            let is_abandoned =
+                leader.is_abandoned(now_ms, answered_ms, self.leading.silence_ms_max);
+            let was_abandoned = std::mem::replace(&mut state.is_abandoned, is_abandoned);
+            let begins = is_abandoned && !was_abandoned;
+            begins.then(|| state.waiters.take_all())
+        };
         self.tell(Told::default(), &effects);
+        if let Some(told) = abandoned_by {
+            tracing::warn!(partition = ?self, "neither the controller nor the in-sync replicas are heard: another may lead");
+            end_wait(told, ErrorCode::NotLeaderOrFollower);
+        }
+    }
+
+    /// Whether another broker may lead, of which this one cannot hear.
+    pub fn is_abandoned(&self) -> bool {
+        self.state.lock().is_abandoned
     }
 
     /// A follower of this leadership, whose log agrees with this one, says how far it is durable.
@@ -284,6 +328,13 @@ impl Partition {
     /// Whether the high watermark is not behind that of the leader before.
     pub fn is_settled(&self) -> bool {
         self.state.lock().leader.is_settled()
+    }
+
+    /// How many replicas are in sync, and with how many nothing is refused.
+    pub fn in_sync(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        let view = state.leader.view();
+        (view.isr.len(), view.min_insync_replicas)
     }
 
     /// Whether the ISR is large enough to commit anything.
@@ -322,22 +373,56 @@ impl Partition {
         }
     }
 
-    /// Appends a validated batch. Done means: it has its place in the log; committed when `wait` hears so.
+    /// What a producer waits for that asks for `acks` as they are on the wire, 0, 1 or -1 for all.
+    pub fn acks(&self, asked: i16) -> Acks {
+        match (asked, self.config.load().acks_floor) {
+            (0, AcksFloor::None) | (1, AcksFloor::None | AcksFloor::Leader) => Acks::Leader,
+            _ => Acks::All,
+        }
+    }
+
+    /// Whether what is appended now can be acknowledged, as far as is known; else why not.
+    pub fn check_writable(&self, acks: Acks) -> Result<(), ErrorCode> {
+        self.state.lock().check_writable(acks)
+    }
+
+    /// Appends a client's validated batch. Done means: it has its place in the log; acknowledged when `wait` hears so.
     pub fn append(
         &self,
+        acks: Acks,
         batch: BytesMut,
         header: &BatchHeader,
         now_ms: i64,
         hold: Option<Hold>,
     ) -> Result<Appended, ErrorCode> {
-        // The lock is held across the append, so that no batch is stamped with an epoch older than the one before it.
-        let mut state = self.state.lock();
-        if let Some(code) = state.closed {
-            return Err(code);
+        let state = self.state.lock();
+        state.check_writable(acks)?;
+        self.append_to(state, batch, header, now_ms, hold)
+    }
+
+    /// The same for a coordinator, whose state goes by its log: it is appended even while nothing can be committed.
+    pub fn append_decided(
+        &self,
+        batch: BytesMut,
+        header: &BatchHeader,
+        now_ms: i64,
+    ) -> Result<Appended, ErrorCode> {
+        let state = self.state.lock();
+        match state.closed {
+            Some(code) => Err(code),
+            None => self.append_to(state, batch, header, now_ms, None),
         }
-        if !state.leader.can_commit() {
-            return Err(ErrorCode::NotEnoughReplicas);
-        }
+    }
+
+    /// The lock is held across the append, so that no batch is stamped with an epoch older than the one before it.
+    fn append_to(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        batch: BytesMut,
+        header: &BatchHeader,
+        now_ms: i64,
+        hold: Option<Hold>,
+    ) -> Result<Appended, ErrorCode> {
         let leader_epoch = state.leader.view().leader_epoch;
         let appended = self.log.append(batch, header, leader_epoch, now_ms, hold);
         if let Ok(appended) = &appended
@@ -348,8 +433,18 @@ impl Partition {
                 wait.wake();
             }
         }
+        if let Err(AppendError::Producer(error)) = &appended {
+            tracing::debug!(partition = ?self, %leader_epoch, %error, "a producer's batch does not fit");
+        }
         appended.map_err(|error| match error {
             AppendError::Producer(ProducerError::Fenced { .. }) => ErrorCode::InvalidProducerEpoch,
+            // What is before it the producer has sent to the leader before, which does not answer, and sends again here. librdkafka does not wait for that, takes
+            // the gap for a loss, begins another epoch, and writes again what it does not know to be written.
+            AppendError::Producer(
+                ProducerError::OutOfOrder { .. } | ProducerError::Unknown { .. },
+            ) if state.leader.is_successor((self.leading.now_ms)()) => {
+                ErrorCode::NotLeaderOrFollower
+            }
             AppendError::Producer(ProducerError::OutOfOrder { .. }) => {
                 ErrorCode::OutOfOrderSequenceNumber
             }
@@ -361,13 +456,30 @@ impl Partition {
 
     /// Tells `wait` when everything before `end` is committed; at once if it is. `slot` is the waiter's name for this partition.
     pub fn when_committed(&self, end: Offset, wait: &Arc<PartitionsWait>, slot: usize) {
+        self.when_acknowledged(Acks::All, end, wait, slot);
+    }
+
+    /// The same for what a producer waits for.
+    pub fn when_acknowledged(
+        &self,
+        acks: Acks,
+        end: Offset,
+        wait: &Arc<PartitionsWait>,
+        slot: usize,
+    ) {
         let outcome = {
             let mut state = self.state.lock();
+            let reached = match acks {
+                Acks::All => state.leader.high_watermark(),
+                Acks::Leader => state.leader.durable_end(),
+            };
             match state.closed {
                 Some(code) => Some(code),
-                None if state.leader.high_watermark() >= end => Some(ErrorCode::None),
+                None if reached >= end => Some(ErrorCode::None),
+                None if state.is_abandoned => Some(ErrorCode::NotLeaderOrFollower),
                 None => {
-                    state.waiters.add_produce(end, Arc::clone(wait), slot);
+                    let wait = Arc::clone(wait);
+                    state.waiters.add_produce(acks, end, wait, slot);
                     None
                 }
             }
@@ -442,17 +554,12 @@ impl Partition {
 
     /// Ends the partition's life here: waiters are answered with `code`.
     pub fn close(&self, code: ErrorCode) {
-        let (produces, fetches) = {
+        let told = {
             let mut state = self.state.lock();
             state.closed = Some(code);
             state.waiters.take_all()
         };
-        for (wait, slot) in produces {
-            wait.done(slot, code);
-        }
-        for wait in fetches {
-            wait.wake();
-        }
+        end_wait(told, code);
     }
 
     /// What bounds a read.
@@ -474,7 +581,9 @@ impl Partition {
                 return;
             }
             state.leader.on_durable(durable_end, &mut effects);
-            state.commit(&effects)
+            let mut told = state.commit(&effects);
+            told.0.append(&mut state.waiters.on_durable(durable_end));
+            told
         };
         self.tell(told, &effects);
     }
@@ -503,7 +612,28 @@ impl Partition {
     }
 }
 
+/// Nothing more comes of what they wait for.
+fn end_wait((produces, fetches): Told, code: ErrorCode) {
+    for (wait, slot) in produces {
+        wait.done(slot, code);
+    }
+    for wait in fetches {
+        wait.wake();
+    }
+}
+
 impl State {
+    fn check_writable(&self, acks: Acks) -> Result<(), ErrorCode> {
+        match self.closed {
+            Some(code) => Err(code),
+            None if self.is_abandoned => Err(ErrorCode::NotLeaderOrFollower),
+            None if acks == Acks::All && !self.leader.can_commit() => {
+                Err(ErrorCode::NotEnoughReplicas)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Who waited for what is committed now.
     fn commit(&mut self, effects: &[Effect]) -> Told {
         let moved = effects.iter().rev().find_map(|effect| match effect {

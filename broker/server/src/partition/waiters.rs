@@ -86,19 +86,50 @@ impl FetchWait {
 pub(super) struct Waiters {
     /// By the offset waited for, growing.
     produces: VecDeque<(Offset, Arc<PartitionsWait>, usize)>,
+    /// The same of those for whom this broker's disk is enough.
+    durables: VecDeque<(Offset, Arc<PartitionsWait>, usize)>,
     fetches: Vec<Arc<FetchWait>>,
     /// Followers that wait for more to be appended.
     replicas: Vec<Arc<FetchWait>>,
+}
+
+/// What a producer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acks {
+    /// This broker has it on its disk.
+    Leader,
+    /// It is committed.
+    All,
+}
+
+/// Takes out those who wait for no more than this.
+fn passed(
+    waiting: &mut VecDeque<(Offset, Arc<PartitionsWait>, usize)>,
+    end: Offset,
+) -> Vec<(Arc<PartitionsWait>, usize)> {
+    let passed = waiting.partition_point(|(other, ..)| *other <= end);
+    let passed = waiting.drain(..passed);
+    passed.map(|(_, wait, slot)| (wait, slot)).collect()
 }
 
 /// Those to be told, once no lock is held.
 pub(super) type Told = (Vec<(Arc<PartitionsWait>, usize)>, Vec<Arc<FetchWait>>);
 
 impl Waiters {
-    pub(super) fn add_produce(&mut self, end: Offset, wait: Arc<PartitionsWait>, slot: usize) {
+    pub(super) fn add_produce(
+        &mut self,
+        acks: Acks,
+        end: Offset,
+        wait: Arc<PartitionsWait>,
+        slot: usize,
+    ) {
+        let waiting = match acks {
+            Acks::All => &mut self.produces,
+            Acks::Leader => &mut self.durables,
+        };
         // Nearly always at the back; a retry of an older batch belongs further in front.
-        let at = self.produces.partition_point(|(other, ..)| *other <= end);
-        self.produces.insert(at, (end, wait, slot));
+        let at = waiting.partition_point(|(other, ..)| *other <= end);
+        waiting.insert(at, (end, wait, slot));
     }
 
     pub(super) fn add_fetch(&mut self, wait: Arc<FetchWait>) {
@@ -119,21 +150,19 @@ impl Waiters {
     }
 
     pub(super) fn on_high_watermark(&mut self, high_watermark: Offset) -> Told {
-        let passed = self
-            .produces
-            .partition_point(|(end, ..)| *end <= high_watermark);
-        let produces = self
-            .produces
-            .drain(..passed)
-            .map(|(_, wait, slot)| (wait, slot))
-            .collect();
+        let produces = passed(&mut self.produces, high_watermark);
         (produces, std::mem::take(&mut self.fetches))
+    }
+
+    pub(super) fn on_durable(&mut self, durable_end: Offset) -> Vec<(Arc<PartitionsWait>, usize)> {
+        passed(&mut self.durables, durable_end)
     }
 
     pub(super) fn take_all(&mut self) -> Told {
         let produces = self
             .produces
             .drain(..)
+            .chain(self.durables.drain(..))
             .map(|(_, wait, slot)| (wait, slot))
             .collect();
         let mut fetches = std::mem::take(&mut self.fetches);

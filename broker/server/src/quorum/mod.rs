@@ -8,17 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker_controller::{
-    ApiError, Command, ConfigValidator, Context, ControllerConfig, MetadataImage, MetadataRecord,
+    ApiError, Command, ConfigValidator, Context, ControllerConfig, Elections, MetadataImage,
+    MetadataRecord,
 };
 use protocol::ErrorCode;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::metrics::ClusterMetrics;
+
 pub use founding::Founding;
 pub use images::{ImageListener, Images};
 pub use observing::{Observe, Observed, Observer};
 pub use raft::{
-    METADATA_TOPIC, QuorumStatus, RaftQuorum, RaftTiming, Voter, VoterStatus, metadata_partition,
+    HeardBroker, METADATA_TOPIC, QuorumStatus, RaftQuorum, RaftTiming, Voter, VoterStatus,
+    metadata_partition,
 };
 pub use remote::{ControllerRequest, RemoteCommand, Submitted};
 
@@ -108,6 +112,8 @@ pub struct Metadata<Q> {
     validator: Arc<dyn ConfigValidator + Send + Sync>,
     /// Held from a decision until its records are applied.
     deciding: Arc<tokio::sync::Mutex<()>>,
+    /// What is counted of decisions made here.
+    metrics: Arc<ClusterMetrics>,
 }
 
 impl<Q: MetadataQuorum> Metadata<Q> {
@@ -124,7 +130,20 @@ impl<Q: MetadataQuorum> Metadata<Q> {
             config,
             validator,
             deciding: Arc::new(tokio::sync::Mutex::new(())),
+            metrics: Arc::default(),
         }
+    }
+
+    /// Has decisions made here counted there.
+    #[must_use]
+    pub fn counting(mut self, metrics: Arc<ClusterMetrics>) -> Metadata<Q> {
+        self.metrics = metrics;
+        self
+    }
+
+    /// What is counted of decisions made here.
+    pub fn metrics(&self) -> &ClusterMetrics {
+        &self.metrics
     }
 
     /// The quorum.
@@ -186,6 +205,11 @@ impl<Q: MetadataQuorum> Metadata<Q> {
         remote::response::<C>(&submitted).map_err(SubmitError::Failed)
     }
 
+    /// The index of the last entry that is applied here.
+    pub fn applied(&self) -> u64 {
+        self.images.applied()
+    }
+
     /// Decides a command here, and makes it so. Returns, with the response, the index of the entry that it goes by.
     ///
     /// Once decided, it happens: the caller may go away (its client hung up), but records that may be durable are always applied
@@ -219,6 +243,7 @@ impl<Q: MetadataQuorum> Metadata<Q> {
             }
             let quorum = Arc::clone(&self.quorum);
             let records = decision.records;
+            let elections = Elections::of(&version.image, &records);
             let done = tokio::spawn(async move {
                 let outcome = quorum.commit(version.index, &records).await;
                 drop(deciding);
@@ -226,6 +251,7 @@ impl<Q: MetadataQuorum> Metadata<Q> {
             });
             match done.await {
                 Ok(Ok(Committed::Applied)) => {
+                    self.metrics.on_elections(elections);
                     return Ok((self.images.newest().index, decision.response));
                 }
                 // Somebody else has decided meanwhile: on what there is now.

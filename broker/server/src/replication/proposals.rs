@@ -1,9 +1,11 @@
 //! Proposals of who is in sync, on their way from leaders to the controller: Kafka's `AlterPartitionManager`.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker_controller::Command;
 use broker_controller::decide::{AlterPartition, AlterPartitionResult, IsrProposal};
 use broker_replication::ProposedIsr;
 use protocol::model::{BrokerEpoch, BrokerId, TopicIdPartition};
@@ -12,11 +14,12 @@ use tokio::time::MissedTickBehavior;
 
 use super::LAG_MS_MAX;
 use crate::broker::Partitions;
+use crate::liveness::Contact;
 use crate::partition::IsrProposals;
 use crate::quorum::{Metadata, MetadataQuorum};
 
 /// Between two looks at who is behind.
-const TICK: Duration = Duration::from_millis(LAG_MS_MAX.cast_unsigned() / 4);
+const TICK: Duration = Duration::from_millis(LAG_MS_MAX.cast_unsigned() / 8);
 /// Before a proposal that the controller did not answer is made again.
 const RETRY: Duration = Duration::from_millis(100);
 /// Proposals of one request.
@@ -52,6 +55,7 @@ impl ProposalsInbox {
         (broker_id, broker_epoch): (BrokerId, BrokerEpoch),
         metadata: Arc<Metadata<Q>>,
         partitions: Arc<Partitions>,
+        contact: Contact,
     ) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -64,9 +68,7 @@ impl ProposalsInbox {
                     }
                 }
                 _ = tick.tick() => {
-                    for partition in partitions.all() {
-                        partition.on_tick();
-                    }
+                    look(&partitions, &contact);
                     continue;
                 }
             }
@@ -77,13 +79,14 @@ impl ProposalsInbox {
                 broker_epoch,
                 proposals: batch.iter().map(record).collect(),
             };
-            let answer = loop {
-                match metadata.submit(&command).await {
-                    Ok(answer) => break answer,
-                    // It may have been decided: asked again, it changes nothing, or is refused for its epoch.
-                    Err(error) => {
-                        tracing::warn!(%error, "the controller does not answer who is in sync");
-                        tokio::time::sleep(RETRY).await;
+            let answer = {
+                let submitted = submit(&metadata, &command);
+                let mut submitted = pin!(submitted);
+                loop {
+                    tokio::select! {
+                        answer = &mut submitted => break answer,
+                        // Whoever is not answered may be abandoned.
+                        _ = tick.tick() => look(&partitions, &contact),
                     }
                 }
             };
@@ -91,6 +94,29 @@ impl ProposalsInbox {
                 Ok(results) => tell(&partitions, &batch, &results),
                 // Another life of this broker has begun: this one leads nothing any more.
                 Err(error) => tracing::error!(%error, "proposals of who is in sync are refused"),
+            }
+        }
+    }
+}
+
+/// Time has passed for all that is led here.
+fn look(partitions: &Partitions, contact: &Contact) {
+    for partition in partitions.all() {
+        partition.on_tick(contact.answered_ms());
+    }
+}
+
+async fn submit<Q: MetadataQuorum>(
+    metadata: &Metadata<Q>,
+    command: &AlterPartition,
+) -> <AlterPartition as Command>::Response {
+    loop {
+        match metadata.submit(command).await {
+            Ok(answer) => return answer,
+            // It may have been decided: asked again, it changes nothing, or is refused for its epoch.
+            Err(error) => {
+                tracing::warn!(%error, "the controller does not answer who is in sync");
+                tokio::time::sleep(RETRY).await;
             }
         }
     }

@@ -22,5 +22,6 @@ pub fn view_of(
             .collect(),
         min_insync_replicas: partition.enough_in_sync(min),
         has_elr: !partition.elr.is_empty(),
+        has_others: partition.replica_brokers().count() > 1,
     }
 }

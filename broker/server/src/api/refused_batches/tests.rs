@@ -77,8 +77,16 @@ fn what_is_remembered_is_bounded() {
     for index in 0..i32::try_from(REMEMBERED_MAX).expect("few") + 10 {
         refused.on_refused(partition(index), &producer(1, 0, 0), REFUSED, 0);
     }
-    assert_eq!(refused.0.len(), REMEMBERED_MAX);
+    assert_eq!(refused.refused.len(), REMEMBERED_MAX);
     // Room is made when what is there does not count any more.
     refused.on_refused(partition(-1), &producer(1, 0, 0), REFUSED, COUNTS_MS);
-    assert_eq!(refused.0.len(), 1);
+    assert_eq!(refused.refused.len(), 1);
+}
+
+#[test]
+fn of_each_connection_the_log_tells_once() {
+    let mut refused = RefusedBatches::default();
+    assert!(!refused.is_first_gap(REFUSED));
+    assert!(refused.is_first_gap(GAP));
+    assert!(!refused.is_first_gap(GAP));
 }

@@ -149,7 +149,9 @@ fn takes(broker: &TestBroker, topic: Uuid, bytes: usize) -> bool {
     let partition = broker.partition(topic, 0).expect("led here");
     let now_ms = crate::clock::wall_clock_ms();
     let received = partition.receive(batch(bytes), 13, now_ms, None, 0);
-    received.and_then(|batch| batch.append(now_ms)).is_ok()
+    received
+        .and_then(|batch| batch.append(crate::partition::Acks::All, now_ms))
+        .is_ok()
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use protocol::model::{BrokerEpoch, BrokerId, LeaderEpoch, Offset};
 use super::super::topics::text;
 use super::create;
 use super::produced::{append, batch, partition};
-use crate::partition::PartitionsWait;
+use crate::partition::{Acks, PartitionsWait};
 use crate::testing::TestBroker;
 
 /// Partition, code, timestamp, offset and epoch of each partition.
@@ -123,7 +123,7 @@ async fn right_after_an_election_the_end_is_not_told() {
     led.lead_with(LeaderEpoch::new(2), BrokerId::new(9));
     let second = batch(BatchBuilder::new(), &[2000]);
     let header = BatchHeader::parse(&second).expect("well-formed");
-    led.append(second, &header, 0, None)
+    led.append(Acks::All, second, &header, 0, None)
         .expect("it is appended");
     // What is appended is on disk here, and counts when the other has it too.
     led.lead_with(LeaderEpoch::new(3), BrokerId::new(9));

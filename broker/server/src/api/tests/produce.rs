@@ -18,7 +18,7 @@ use protocol::messages::{
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, ProduceRequest,
     ProduceResponse,
 };
-use protocol::model::{Offset, Uuid};
+use protocol::model::{BrokerId, LeaderEpoch, Offset, Uuid};
 
 use super::super::Answer;
 use super::super::topics::text;
@@ -296,4 +296,63 @@ async fn what_was_under_way_behind_a_refused_batch_comes_again_in_order() {
     assert_eq!(codes(&mut broker, topic, &[0, 1]).await, [none, none]);
     let gap = ErrorCode::OutOfOrderSequenceNumber;
     assert_eq!(codes(&mut broker, topic, &[9, 2]).await, [gap, none]);
+}
+
+#[tokio::test]
+async fn what_is_under_way_behind_what_another_leader_does_not_answer_comes_again() {
+    let mut broker = TestBroker::start(&[]).await;
+    let topic = topic(&mut broker, "handed-over", &[]).await;
+    let answered = async |broker: &mut TestBroker, sequence| {
+        let now_ms = crate::clock::wall_clock_ms();
+        let request = request(topic, &[(0, idempotent(7, 0, sequence, &[now_ms]))]);
+        let request = request.with_timeout_ms(200);
+        let response: ProduceResponse = broker.ask(VERSION, &request).await;
+        let code = response.responses[0].partition_responses[0].error_code;
+        ErrorCode::from_code(code).expect("a known code")
+    };
+    let unknown = ErrorCode::UnknownProducerId;
+    assert_eq!(answered(&mut broker, 1).await, unknown);
+    assert_eq!(answered(&mut broker, 0).await, ErrorCode::None);
+    let gap = ErrorCode::OutOfOrderSequenceNumber;
+    assert_eq!(answered(&mut broker, 2).await, gap);
+    let led = super::produced::partition(&broker, topic, 0);
+    led.lead_with(LeaderEpoch::new(1), BrokerId::new(9));
+    let elsewhere = ErrorCode::NotLeaderOrFollower;
+    assert_eq!(answered(&mut broker, 2).await, elsewhere);
+    // It is in order, and waits for the other.
+    assert_eq!(answered(&mut broker, 1).await, ErrorCode::RequestTimedOut);
+}
+
+/// What a producer is answered that waits for so little that nobody can have answered but this broker.
+async fn acknowledged(broker: &mut TestBroker, topic: Uuid, acks: i16) -> i16 {
+    let request = request(topic, &[(0, batch(1, Compression::None))]);
+    let request = request.with_acks(acks).with_timeout_ms(200);
+    let response: ProduceResponse = broker.ask(VERSION, &request).await;
+    response.responses[0].partition_responses[0].error_code
+}
+
+#[tokio::test]
+async fn a_topic_says_what_its_producers_get_at_least() {
+    let mut broker = TestBroker::start(&[]).await;
+    let (none, late, few) = (0, 7, 19);
+    for (configs, of_one) in [
+        (&[][..], late),
+        (&[("acks.floor", "all")], late),
+        (&[("acks.floor", "1")], none),
+        (&[("acks.floor", "0")], none),
+    ] {
+        let name = format!("t{}", configs.first().map_or("", |(_, value)| value));
+        let topic = topic(&mut broker, &name, configs).await;
+        let led = super::produced::partition(&broker, topic, 0);
+        // Another broker is in the ISR, and says nothing.
+        led.lead_with(LeaderEpoch::new(1), BrokerId::new(9));
+        assert_eq!(acknowledged(&mut broker, topic, -1).await, late);
+        assert_eq!(acknowledged(&mut broker, topic, 1).await, of_one, "{name}");
+        // It is behind all the same.
+        assert_eq!(led.offsets().high_watermark, Offset::new(0));
+        led.require(LeaderEpoch::new(2), 3);
+        let refused = if of_one == none { none } else { few };
+        assert_eq!(acknowledged(&mut broker, topic, -1).await, few);
+        assert_eq!(acknowledged(&mut broker, topic, 1).await, refused, "{name}");
+    }
 }

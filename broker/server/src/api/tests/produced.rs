@@ -8,7 +8,7 @@ use protocol::batch::{BatchBuilder, BatchProducer, NewRecord};
 use protocol::model::{ProducerEpoch, ProducerId, Sequence, Uuid};
 
 use crate::clock::wall_clock_ms;
-use crate::partition::{Partition, PartitionsWait};
+use crate::partition::{Acks, Partition, PartitionsWait};
 use crate::testing::TestBroker;
 
 /// A batch with records of these timestamps.
@@ -38,7 +38,7 @@ pub(super) async fn append(broker: &TestBroker, topic: Uuid, index: i32, batch: 
     let partition = partition(broker, topic, index);
     let now_ms = wall_clock_ms();
     let received = partition.receive(batch, 13, now_ms, None, 0);
-    let produced = received.and_then(|batch| batch.append(now_ms));
+    let produced = received.and_then(|batch| batch.append(Acks::All, now_ms));
     let end = produced.expect("a good batch").appended.end;
     let wait = PartitionsWait::new(1);
     partition.when_committed(end, &wait, 0);

@@ -136,7 +136,11 @@ fn every_broker_setting_of_kafka_is_known_once() {
 fn tables_that_are_searched_are_sorted() {
     assert!(ACCEPTED_WITHOUT_EFFECT.is_sorted_by(|a, b| a.name < b.name));
     assert!(TOPIC_DEFINITIONS.is_sorted_by(|a, b| a.definition.name < b.definition.name));
-    assert_eq!(TOPIC_DEFINITIONS.len(), 34, "Kafka's 33 and durability");
+    assert_eq!(
+        TOPIC_DEFINITIONS.len(),
+        35,
+        "Kafka's 33, acks.floor and durability"
+    );
 }
 
 #[test]

@@ -14,4 +14,4 @@ mod tests;
 
 pub use log::{METADATA_TOPIC, metadata_partition};
 pub use quorum::{RaftQuorum, RaftTiming};
-pub use types::{MetadataEntry, QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus};
+pub use types::{HeardBroker, MetadataEntry, QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus};

@@ -18,7 +18,7 @@ use super::network::Peers;
 use super::observed::{Told, ToldImage};
 use super::state_machine::StateMachine;
 use super::types::{
-    EntryOutcome, MetadataEntry, QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus,
+    EntryOutcome, HeardBroker, MetadataEntry, QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus,
 };
 use crate::config::host_port;
 use crate::internal::wire::{BrokerIdentity, FRAME_BYTES_MAX, Reply, Request};
@@ -49,8 +49,6 @@ impl Default for RaftTiming {
     }
 }
 
-/// How long the controller may take to say who votes.
-const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the controller may take to answer.
 const FORWARD_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -231,6 +229,12 @@ impl RaftQuorum {
         Some((leader, voter.clone()))
     }
 
+    /// The number of the leadership, as far as this one knows; 0 for one that observes.
+    pub fn term(&self) -> u64 {
+        let metrics = self.raft.get().map(Raft::metrics);
+        metrics.map_or(0, |metrics| metrics.borrow().current_term)
+    }
+
     /// Who votes, as far as this one knows.
     pub fn voters(&self) -> BTreeSet<VoterId> {
         let metrics = self.raft.get().map(Raft::metrics);
@@ -238,23 +242,8 @@ impl RaftQuorum {
         membership.map_or_else(BTreeSet::new, |it| it.membership().voter_ids().collect())
     }
 
-    /// Who votes, and how far each is: of the voter that leads, wherever that is. `None` if none is heard.
-    pub async fn status(&self) -> Option<QuorumStatus> {
-        match self.controller() {
-            Controller::Here => self.status_here(),
-            Controller::There => match self
-                .tell_controller(&Request::Quorum, STATUS_PATIENCE)
-                .await
-            {
-                Some(Reply::Quorum(status)) => Some(status),
-                _ => None,
-            },
-            Controller::Nowhere => None,
-        }
-    }
-
-    /// The same, if this one leads.
-    fn status_here(&self) -> Option<QuorumStatus> {
+    /// Who votes, and how far each is, if this one leads. Who else was `heard` its caller knows.
+    pub fn status(&self, heard: Vec<HeardBroker>) -> Option<QuorumStatus> {
         let metrics = self.raft.get()?.metrics();
         let metrics = metrics.borrow();
         let replication = metrics.replication.as_ref()?;
@@ -279,6 +268,7 @@ impl RaftQuorum {
             term: metrics.current_term,
             high_watermark: behind(metrics.last_applied.map(|it| it.index)),
             voters: voters.collect(),
+            heard,
         })
     }
 
@@ -345,11 +335,11 @@ impl RaftQuorum {
             Request::Vote(_, request) => Reply::Vote(raft.vote(request).await),
             Request::Snapshot(_, request) => Reply::Snapshot(raft.install_snapshot(request).await),
             Request::Observe(observe) => self.observe(observe).await,
-            Request::Quorum => self.status_here().map_or(Reply::NotReady, Reply::Quorum),
             Request::Status
+            | Request::Quorum
             | Request::Submit(_)
             | Request::Progress(_)
-            | Request::Heartbeat(_)
+            | Request::Heartbeat { .. }
             | Request::Watch => Reply::NotReady,
         }
     }

@@ -109,6 +109,21 @@ pub struct QuorumStatus {
     pub high_watermark: i64,
     /// All voters.
     pub voters: Vec<VoterStatus>,
+    /// The brokers that heartbeats came from, voters or not.
+    pub heard: Vec<HeardBroker>,
+}
+
+/// What the controller has heard of a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeardBroker {
+    /// Which.
+    pub broker_id: BrokerId,
+    /// What is behind the last entry of the metadata that it goes by.
+    pub log_end: i64,
+    /// How long ago that was.
+    pub silent_ms: i64,
+    /// How long ago it had all that was committed; `None`: not yet.
+    pub behind_ms: Option<i64>,
 }
 
 /// A voter, and how far it is.

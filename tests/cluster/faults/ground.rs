@@ -1,0 +1,132 @@
+//! What the brokers stand on: a network each, and a disk each that can lose its power; as far as this machine has them.
+
+use std::{fs, path::Path, sync::PoisonError, thread};
+
+use libtest_mimic::Failed;
+use peer::{HoldfastCluster, HoldfastConfig};
+use protocol::model::Uuid;
+use tests_crash::{LoopDisk, is_set};
+
+use crate::{
+    NODES,
+    mover::{self, Moving},
+    network::Network,
+};
+
+/// The ground of one run.
+pub struct Ground {
+    /// `None`: all are on the loopback.
+    pub network: Option<Network>,
+    disks: Vec<LoopDisk>,
+    /// Whether disks may be wiped.
+    pub may_wipe: bool,
+    /// What was on disks that were wiped.
+    lost: Vec<Uuid>,
+}
+
+impl Ground {
+    /// What this machine lets us have. With `CI=true` all of it has to be there that `HOLDFAST_NO_NETNS` and `HOLDFAST_NO_LOOP` do not give up.
+    pub fn find(network: Option<Network>, may_wipe: bool) -> Result<Ground, Failed> {
+        let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let mut disks = Vec::new();
+        if !may_be_without("HOLDFAST_NO_LOOP", || LoopDisk::unavailable(parent))? {
+            for _ in 0..NODES {
+                disks.push(LoopDisk::create(parent)?);
+            }
+        }
+        Ok(Ground {
+            network,
+            disks,
+            may_wipe,
+            lost: Vec::new(),
+        })
+    }
+
+    /// Whether brokers can lose their power.
+    pub fn has_power(&self) -> bool {
+        !self.disks.is_empty()
+    }
+
+    /// Starts the brokers on it.
+    pub fn start(&self, config: &HoldfastConfig) -> Result<HoldfastCluster, Failed> {
+        let mut configs = vec![config.clone(); NODES];
+        for (config, host) in configs.iter_mut().zip(1..) {
+            if let Some(network) = self.network {
+                config.host = network.address(host);
+                config.runner = network.runner(host);
+            }
+            // Not where it is mounted, which has a `lost+found`.
+            let disk = self.disks.get(host - 1);
+            config.data_dir = disk.map(|disk| disk.path().join("data"));
+        }
+        Ok(HoldfastCluster::start_each(configs)?)
+    }
+
+    /// The power of some brokers, from 0, is cut at one instant; it comes back before they are started again.
+    pub fn cut_power(
+        &mut self,
+        cluster: &mut HoldfastCluster,
+        nodes: &[usize],
+    ) -> Result<(), Failed> {
+        let disks = &self.disks;
+        thread::scope(|scope| {
+            let cuts = nodes
+                .iter()
+                .map(|at| scope.spawn(|| disks[*at].cut_power()));
+            let cuts: Vec<_> = cuts.collect();
+            cuts.into_iter()
+                .try_for_each(|cut| cut.join().expect("it does not panic"))
+        })?;
+        for at in nodes {
+            cluster.node(*at).kill9();
+        }
+        for at in nodes {
+            self.disks[*at].restore_power()?;
+        }
+        Ok(())
+    }
+
+    /// A broker, from 0, is killed, and all that it has on its disk is lost; once that is so, nothing but that disk.
+    pub fn wipe(
+        &mut self,
+        cluster: &mut HoldfastCluster,
+        at: usize,
+        moving: &Moving,
+    ) -> Result<(), Failed> {
+        let _still = moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let addresses = mover::addresses(cluster);
+        let quorum = mover::wait_redundant(&addresses, &self.lost)?;
+        cluster.node(at).kill9();
+        let of_node = quorum
+            .voters
+            .iter()
+            .filter(|it| usize::try_from(it.id - 1) == Ok(at));
+        self.lost.extend(of_node.map(|it| it.directory));
+        for entry in fs::read_dir(cluster.node(at).data_dir())? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => fs::remove_dir_all(entry.path())?,
+                false => fs::remove_file(entry.path())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a run goes without something, because it need not be, or cannot be had, for which `why_not` tries.
+pub fn may_be_without(
+    variable: &str,
+    why_not: impl FnOnce() -> Option<String>,
+) -> Result<bool, Failed> {
+    if is_set(variable) {
+        return Ok(true);
+    }
+    match why_not() {
+        None => Ok(false),
+        Some(why) if is_set("CI") => Err(format!("{why} (go without: {variable}=1)").into()),
+        Some(why) => {
+            eprintln!("faults: as with {variable}=1, since {why}");
+            Ok(true)
+        }
+    }
+}
