@@ -15,9 +15,9 @@ use bench::summary::Summary;
 use crate::Load;
 
 /// Loads one cluster.
-pub fn run(bootstrap: &str, pid: Option<u32>, load: &Load) -> Result<(), BenchError> {
+pub fn run(bootstrap: &str, pids: &[u32], load: &Load) -> Result<(), BenchError> {
     let topic = format!("bench-{}", std::process::id());
-    let round = load.round(bootstrap, pid, &topic)?;
+    let round = load.round(bootstrap, pids, &topic)?;
     print_one("produce", &round.produce);
     if let Some(consume) = &round.consume {
         print_one("consume", consume);
@@ -61,15 +61,23 @@ fn print_one(what: &str, summary: &Summary) {
 
 /// Loads both brokers in turn.
 pub fn compare(
-    rounds: usize,
-    warm_up_rounds: usize,
+    (rounds, warm_up_rounds): (usize, usize),
+    nodes: usize,
     full_page_cache: bool,
     load: &Load,
 ) -> Result<(), BenchError> {
     let mut page_cache = full_page_cache.then(PageCache::measure).transpose()?;
     let mut brokers = Vec::new();
     for target in [Target::Holdfast, Target::Apache] {
-        brokers.push(Running::start(target)?);
+        // A topic of several has three replicas, of which two must have a record before it is acknowledged, as by default with ours.
+        let settings: &[_] = match (nodes, target) {
+            (1, _) | (_, Target::Holdfast) => &[],
+            (_, Target::Apache) => &[
+                ("default.replication.factor", "3"),
+                ("min.insync.replicas", "2"),
+            ],
+        };
+        brokers.push(Running::start_with(target, nodes, settings)?);
     }
     let names = ["holdfast", "apache"];
     let mut results: BTreeMap<&str, Vec<Round>> = BTreeMap::new();
@@ -79,7 +87,7 @@ pub fn compare(
                 page_cache.fill()?;
             }
             let topic = format!("bench-{number}");
-            let round = load.round(&broker.bootstrap(), broker.pid(), &topic)?;
+            let round = load.round(&broker.bootstrap(), &broker.pids(), &topic)?;
             let is_counted = number >= warm_up_rounds;
             let word = if is_counted { "round" } else { "warm-up" };
             let produce = &round.produce;
@@ -116,7 +124,7 @@ pub fn compare_commits(
     for number in 0..warm_up_rounds + rounds {
         for (name, broker) in &brokers {
             let topic = format!("bench-{number}");
-            let produce = commits::round(&broker.bootstrap(), broker.pid(), &topic, load)?;
+            let produce = commits::round(&broker.bootstrap(), &broker.pids(), &topic, load)?;
             let is_counted = number >= warm_up_rounds;
             let word = if is_counted { "round" } else { "warm-up" };
             eprintln!(
@@ -153,7 +161,7 @@ pub fn compare_rebalances(
     protocols: &[Protocol],
 ) -> Result<(), BenchError> {
     let brokers = [Target::Holdfast, Target::Apache]
-        .map(|target| Running::start_with(target, &rebalance::SETTINGS));
+        .map(|target| Running::start_with(target, 1, &rebalance::SETTINGS));
     let [holdfast, apache] = brokers;
     let brokers = [("holdfast", holdfast?), ("apache", apache?)];
     println!(
@@ -189,7 +197,7 @@ pub fn compare_rebalances(
 pub fn compare_compactions(rounds: usize, load: &CompactionLoad) -> Result<(), BenchError> {
     let mut brokers = Vec::new();
     for (name, target) in [("holdfast", Target::Holdfast), ("apache", Target::Apache)] {
-        brokers.push((name, Running::start_with(target, &compaction::SETTINGS)?));
+        brokers.push((name, Running::start_with(target, 1, &compaction::SETTINGS)?));
     }
     let mut seen: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
     for number in 0..rounds.max(1) {
@@ -212,7 +220,7 @@ pub fn compare_compactions(rounds: usize, load: &CompactionLoad) -> Result<(), B
 /// Has a crowd gather at the one and then at the other.
 pub fn compare_crowds(members: usize, partitions: i32) -> Result<(), BenchError> {
     for (name, target) in [("holdfast", Target::Holdfast), ("apache", Target::Apache)] {
-        let broker = Running::start_with(target, &rebalance::SETTINGS)?;
+        let broker = Running::start_with(target, 1, &rebalance::SETTINGS)?;
         let report = rebalance::crowd(&broker.bootstrap(), "crowd", members, partitions)?;
         println!("{name}");
         println!(

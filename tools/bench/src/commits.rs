@@ -41,7 +41,7 @@ struct Committed {
 /// Commits to a topic of its own for a while. A record, in the summary, is a commit.
 pub fn round(
     bootstrap: &str,
-    pid: Option<u32>,
+    pids: &[u32],
     name: &str,
     load: &CommitLoad,
 ) -> Result<Summary, BenchError> {
@@ -50,7 +50,7 @@ pub fn round(
     for number in 0..load.groups {
         groups.push(Group::begin(bootstrap, format!("{name}-{number}"), &topic)?);
     }
-    let (committed, costs) = metered(pid, || run(groups, &topic, load.duration))?;
+    let (committed, costs) = metered(pids, || run(groups, &topic, load.duration))?;
     topic::delete(bootstrap, name)?;
     let commits = committed.latencies.len();
     let ms = |quantile| Some(committed.latencies.value_at_quantile(quantile) as f64 / 1e3);

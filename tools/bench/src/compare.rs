@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use peer::{ApacheKafka, ApacheKafkaConfig, Holdfast, HoldfastConfig};
+use peer::{ApacheKafka, ApacheKafkaConfig, Holdfast, HoldfastCluster, HoldfastConfig};
 use serde::Serialize;
 
 use crate::process::{self, Usage};
@@ -37,31 +37,41 @@ pub enum Target {
 pub enum Running {
     /// Holdfast.
     Holdfast(Box<Holdfast>),
-    /// Apache Kafka.
+    /// Several of them that are one cluster.
+    HoldfastCluster(HoldfastCluster),
+    /// Apache Kafka, one or several.
     Apache(Box<ApacheKafka>),
 }
 
 impl Running {
     /// Starts one broker with its defaults.
     pub fn start(target: Target) -> Result<Running, BenchError> {
-        Running::start_with(target, &[])
+        Running::start_with(target, 1, &[])
     }
 
-    /// Starts one broker with some settings.
-    pub fn start_with(target: Target, settings: &[(&str, &str)]) -> Result<Running, BenchError> {
+    /// Starts so many brokers with some settings.
+    pub fn start_with(
+        target: Target,
+        nodes: usize,
+        settings: &[(&str, &str)],
+    ) -> Result<Running, BenchError> {
         let settings = settings.iter().copied();
         Ok(match target {
             Target::Holdfast => {
                 let config = settings.fold(HoldfastConfig::default(), |config, (name, value)| {
                     config.set(name, value)
                 });
-                Running::Holdfast(Box::new(Holdfast::start(config)?))
+                match nodes {
+                    1 => Running::Holdfast(Box::new(Holdfast::start(config)?)),
+                    _ => Running::HoldfastCluster(HoldfastCluster::start(nodes, &config)?),
+                }
             }
             Target::Apache => {
                 let config = ApacheKafkaConfig {
                     properties: settings
                         .map(|(name, value)| (name.to_owned(), value.to_owned()))
                         .collect(),
+                    brokers: nodes,
                     ..ApacheKafkaConfig::default()
                 };
                 Running::Apache(Box::new(ApacheKafka::start(config)?))
@@ -73,23 +83,26 @@ impl Running {
     pub fn bootstrap(&self) -> String {
         match self {
             Running::Holdfast(broker) => peer::Cluster::bootstrap(broker.as_ref()),
+            Running::HoldfastCluster(cluster) => peer::Cluster::bootstrap(cluster),
             Running::Apache(broker) => peer::Cluster::bootstrap(broker.as_ref()),
         }
     }
 
-    /// Where its data is.
+    /// Where its data is; that of the first of several.
     pub fn data_dir(&self) -> PathBuf {
         match self {
+            Running::HoldfastCluster(cluster) => cluster.data_dir(0).to_owned(),
             Running::Holdfast(broker) => broker.data_dir().to_owned(),
             Running::Apache(broker) => broker.data_dir(0),
         }
     }
 
-    /// Its process.
-    pub fn pid(&self) -> Option<u32> {
+    /// Its processes.
+    pub fn pids(&self) -> Vec<u32> {
         match self {
-            Running::Holdfast(broker) => Some(broker.pid()),
-            Running::Apache(broker) => broker.pid(0),
+            Running::Holdfast(broker) => vec![broker.pid()],
+            Running::HoldfastCluster(cluster) => cluster.pids(),
+            Running::Apache(cluster) => cluster.pids(),
         }
     }
 }
@@ -97,7 +110,7 @@ impl Running {
 /// Produces to a topic of its own, reads it back if that is wanted, and deletes it.
 pub fn round(
     bootstrap: &str,
-    pid: Option<u32>,
+    pids: &[u32],
     topic_name: &str,
     partitions: i32,
     configs: &[(String, String)],
@@ -105,10 +118,10 @@ pub fn round(
     read_back: bool,
 ) -> Result<Round, BenchError> {
     let topic = topic::create(bootstrap, topic_name, partitions, configs)?;
-    let (produced, costs) = metered(pid, || produce::run(bootstrap, &topic, load))?;
+    let (produced, costs) = metered(pids, || produce::run(bootstrap, &topic, load))?;
     let consume = if read_back {
         let all = produced.records_in_all;
-        let (consumed, costs) = metered(pid, || consume::run(bootstrap, &topic, all))?;
+        let (consumed, costs) = metered(pids, || consume::run(bootstrap, &topic, all))?;
         Some(Summary::of_consume(&consumed, costs))
     } else {
         None
@@ -122,21 +135,22 @@ pub fn round(
 
 /// Runs something, and says what it cost the broker, what it put off included, and this process.
 pub(crate) fn metered<T>(
-    pid: Option<u32>,
+    pids: &[u32],
     run: impl FnOnce() -> Result<T, BenchError>,
 ) -> Result<(T, Costs), BenchError> {
     let own = std::process::id();
-    let idle_share = pid.map(process::share_of_cpu).transpose()?;
+    let here = Some(pids).filter(|pids| !pids.is_empty());
+    let idle_share = here.map(process::share_of_cpu).transpose()?;
     let own_before = Usage::of(own)?;
-    let before = pid.map(Usage::of).transpose()?;
+    let before = here.map(process::usage_of_all).transpose()?;
     let result = run()?;
     let own_after = Usage::of(own)?;
-    let broker = match (pid, before.zip(idle_share)) {
-        (Some(pid), Some((before, idle_share))) => {
-            process::wait_until_idle(pid, idle_share, IDLE_WAIT_MAX)?;
-            Some((before, Usage::of(pid)?))
+    let broker = match before.zip(idle_share) {
+        Some((before, idle_share)) => {
+            process::wait_until_idle(pids, idle_share, IDLE_WAIT_MAX)?;
+            Some((before, process::usage_of_all(pids)?))
         }
-        _ => None,
+        None => None,
     };
     let costs = Costs {
         broker,

@@ -35,9 +35,9 @@ enum Command {
         /// HOST:PORT of a broker
         #[arg(long)]
         bootstrap: String,
-        /// The broker's process, if it is on this machine: for its CPU time and memory
-        #[arg(long)]
-        pid: Option<u32>,
+        /// The brokers' processes, if they are on this machine: for their CPU time and memory
+        #[arg(long, value_delimiter = ',')]
+        pid: Vec<u32>,
         #[command(flatten)]
         load: Load,
     },
@@ -49,6 +49,9 @@ enum Command {
         /// Rounds before that do not count, of each
         #[arg(long, default_value_t = 1)]
         warm_up_rounds: usize,
+        /// Brokers of each; with three, topics have three replicas, of which two must have a record before it is acknowledged
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
+        nodes: u16,
         /// Fills the page cache before each round, as it is on a machine that has run for a while
         #[arg(long)]
         full_page_cache: bool,
@@ -219,10 +222,10 @@ impl Load {
         }
     }
 
-    fn round(&self, bootstrap: &str, pid: Option<u32>, topic: &str) -> Result<Round, BenchError> {
+    fn round(&self, bootstrap: &str, pids: &[u32], topic: &str) -> Result<Round, BenchError> {
         round(
             bootstrap,
-            pid,
+            pids,
             topic,
             self.partitions,
             &self.topic_configs,
@@ -250,13 +253,19 @@ fn main() -> ExitCode {
             bootstrap,
             pid,
             load,
-        } => commands::run(&bootstrap, pid, &load),
+        } => commands::run(&bootstrap, &pid, &load),
         Command::Compare {
             rounds,
             warm_up_rounds,
+            nodes,
             full_page_cache,
             load,
-        } => commands::compare(rounds, warm_up_rounds, full_page_cache, &load),
+        } => commands::compare(
+            (rounds, warm_up_rounds),
+            nodes.into(),
+            full_page_cache,
+            &load,
+        ),
         Command::Commits {
             rounds,
             warm_up_rounds,

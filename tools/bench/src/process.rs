@@ -34,23 +34,35 @@ impl Usage {
     }
 }
 
+/// What several processes have used together.
+pub fn usage_of_all(pids: &[u32]) -> Result<Usage, BenchError> {
+    let mut sum = Usage::default();
+    for pid in pids {
+        let usage = Usage::of(*pid)?;
+        sum.cpu_seconds += usage.cpu_seconds;
+        sum.resident_bytes_max += usage.resident_bytes_max;
+        sum.written_bytes += usage.written_bytes;
+    }
+    Ok(sum)
+}
+
 /// How long a process is looked at to see how busy it is.
 const LOOK: Duration = Duration::from_millis(1500);
 
-/// The share of a CPU that a process uses now. A JVM is never quite idle.
-pub fn share_of_cpu(pid: u32) -> Result<f64, BenchError> {
-    let before = Usage::of(pid)?;
+/// The share of a CPU that processes use now. A JVM is never quite idle.
+pub fn share_of_cpu(pids: &[u32]) -> Result<f64, BenchError> {
+    let before = usage_of_all(pids)?;
     std::thread::sleep(LOOK);
-    let used = Usage::of(pid)?.cpu_seconds - before.cpu_seconds;
+    let used = usage_of_all(pids)?.cpu_seconds - before.cpu_seconds;
     Ok(used / LOOK.as_secs_f64())
 }
 
-/// Waits until the process is as idle as `idle_share` says it can be, within a hundredth of a CPU, so that what it left for later
+/// Waits until the processes are as idle as `idle_share` says they can be, within a hundredth of a CPU, so that what they left for later
 /// counts as well; at most `limit`. False when the limit ended it.
-pub fn wait_until_idle(pid: u32, idle_share: f64, limit: Duration) -> Result<bool, BenchError> {
+pub fn wait_until_idle(pids: &[u32], idle_share: f64, limit: Duration) -> Result<bool, BenchError> {
     let deadline = Instant::now() + limit;
     while Instant::now() < deadline {
-        if share_of_cpu(pid)? <= idle_share + 0.01 {
+        if share_of_cpu(pids)? <= idle_share + 0.01 {
             return Ok(true);
         }
     }

@@ -1,7 +1,7 @@
 //! Producing: batches are built before the run, so that the load generator costs little beside the broker.
 //!
-//! Each producer is a connection with a thread that sends and a thread that receives. It goes round the partitions, one batch a
-//! request. Latency counts from when a request was due ([`Latencies::from_due`]); beside it stands the time from when it was really sent
+//! Each producer has a connection to each broker that leads some of the partitions, with a thread that sends and a thread that receives. It goes round
+//! these partitions, one batch a request. Latency counts from when a request was due ([`Latencies::from_due`]); beside it stands the time from when it was really sent
 //! ([`Latencies::from_sent`]). Where the two differ much, the load generator or a full window was late.
 
 use std::collections::VecDeque;
@@ -36,11 +36,11 @@ pub struct ProduceLoad {
     pub record_bytes: usize,
     /// Records of a batch, which is a request.
     pub batch_records: usize,
-    /// Connections.
+    /// Producers: connections to each broker that leads.
     pub producers: usize,
     /// When requests of all producers together are due.
     pub arrivals: Arrivals,
-    /// Requests of a producer without an answer, at most.
+    /// Requests of a connection without an answer, at most.
     pub window: usize,
     /// -1 (all) or 1. With 0 there would be no answers to measure.
     pub acks: i16,
@@ -122,16 +122,25 @@ struct Pipe {
     changed: Condvar,
 }
 
-/// Produces to all partitions of a topic that one broker leads.
+/// Produces to all partitions of a topic.
 pub fn run(bootstrap: &str, topic: &Topic, load: &ProduceLoad) -> Result<Produced, BenchError> {
     let version = topic::version(bootstrap, ApiKey::Produce, VERSION_MAX)?;
-    let requests = build_requests(topic, load, version)?;
+    let mut links = Vec::new();
+    for (address, partitions) in topic::leaders(bootstrap, &topic.name)? {
+        links.push((address, build_requests(topic, &partitions, load, version)?));
+    }
+    let connections = load.producers * links.len();
     let start = Instant::now();
     let results = std::thread::scope(|scope| {
-        let producers: Vec<_> = (0..load.producers)
+        let producers: Vec<_> = (0..connections)
             .map(|number| {
-                let requests = &requests;
-                scope.spawn(move || produce(bootstrap, requests, load, version, number, start))
+                let (address, requests) = &links[number % links.len()];
+                let place = Place {
+                    number,
+                    of: connections,
+                    round: number / links.len(),
+                };
+                scope.spawn(move || produce(address, requests, load, version, place, start))
             })
             .collect();
         producers
@@ -166,15 +175,25 @@ pub fn run(bootstrap: &str, topic: &Topic, load: &ProduceLoad) -> Result<Produce
     Ok(sum)
 }
 
-/// A request for each partition.
+/// A connection among all.
+#[derive(Clone, Copy)]
+struct Place {
+    number: usize,
+    of: usize,
+    /// Its number among those to the same broker.
+    round: usize,
+}
+
+/// A request for each of some partitions.
 fn build_requests(
     topic: &Topic,
+    partitions: &[i32],
     load: &ProduceLoad,
     version: i16,
 ) -> Result<Vec<Vec<u8>>, BenchError> {
     let mut random = SmallRng::seed_from_u64(load.seed);
     let name = TopicName(StrBytes::from_string(topic.name.clone()));
-    let requests = (0..topic.partitions).map(|partition| {
+    let requests = partitions.iter().map(|partition| {
         let mut batch = BatchBuilder::new();
         for _ in 0..load.batch_records {
             let mut value = vec![0; load.record_bytes];
@@ -186,7 +205,7 @@ fn build_requests(
             });
         }
         let data = PartitionProduceData::default()
-            .with_index(partition)
+            .with_index(*partition)
             .with_records(Some(batch.build().freeze()));
         let data = TopicProduceData::default()
             .with_name(name.clone())
@@ -201,18 +220,18 @@ fn build_requests(
 }
 
 fn produce(
-    bootstrap: &str,
+    address: &str,
     requests: &[Vec<u8>],
     load: &ProduceLoad,
     version: i16,
-    number: usize,
+    place: Place,
     start: Instant,
 ) -> Result<(Latencies, u64, Duration), BenchError> {
-    let (sender, mut receiver) = link::open(bootstrap)?;
+    let (sender, mut receiver) = link::open(address)?;
     let pipe = Pipe::default();
     std::thread::scope(|scope| {
         let sending = scope.spawn(|| {
-            let sent = send(sender, requests, load, number, start, &pipe);
+            let sent = send(sender, requests, load, place, start, &pipe);
             let mut flight = pipe.flight.lock();
             flight.no_more = true;
             flight.broken |= sent.is_err();
@@ -236,18 +255,19 @@ fn send(
     mut sender: Sender,
     requests: &[Vec<u8>],
     load: &ProduceLoad,
-    number: usize,
+    place: Place,
     start: Instant,
     pipe: &Pipe,
 ) -> Result<Duration, BenchError> {
-    let mut schedule = Schedule::new(shared_out(load), load.seed.wrapping_add(number as u64));
+    let seed = load.seed.wrapping_add(place.number as u64);
+    let mut schedule = Schedule::new(shared_out(load, place.of), seed);
     let end = load.warm_up + load.duration;
     let batch_bytes = (load.record_bytes * load.batch_records) as u64;
     let requests_min = load
         .bytes_min
-        .div_ceil(batch_bytes.max(1) * load.producers as u64);
+        .div_ceil(batch_bytes.max(1) * place.of as u64);
     let mut requests_sent = 0;
-    let mut next = number;
+    let mut next = place.round;
     let mut correlation_id = 0;
     let mut bytes = Vec::with_capacity(SEND_BYTES_MAX);
     loop {
@@ -287,15 +307,15 @@ fn send(
     }
 }
 
-/// A producer's share of all arrivals.
-fn shared_out(load: &ProduceLoad) -> Arrivals {
-    let producers = load.producers as f64;
+/// A connection's share of all arrivals.
+fn shared_out(load: &ProduceLoad, connections: usize) -> Arrivals {
+    let connections = connections as f64;
     match load.arrivals {
         Arrivals::Fixed { per_second } => Arrivals::Fixed {
-            per_second: per_second / producers,
+            per_second: per_second / connections,
         },
         Arrivals::Poisson { per_second } => Arrivals::Poisson {
-            per_second: per_second / producers,
+            per_second: per_second / connections,
         },
         Arrivals::Unlimited => Arrivals::Unlimited,
     }

@@ -1,5 +1,6 @@
 //! The topic that is written to.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use client::{ClientError, Connection, OffsetSpec, Topic};
@@ -49,10 +50,35 @@ pub fn delete(bootstrap: &str, name: &str) -> Result<(), BenchError> {
     Ok(connect(bootstrap)?.delete_topic(name)?)
 }
 
+/// Which partitions of a topic each broker leads, by the broker's address.
+pub type Leaders = BTreeMap<String, Vec<i32>>;
+
+/// Asks who leads a topic's partitions.
+pub fn leaders(bootstrap: &str, name: &str) -> Result<Leaders, BenchError> {
+    Ok(leaders_known_to(&mut connect(bootstrap)?, name)?)
+}
+
+fn leaders_known_to(connection: &mut Connection, name: &str) -> Result<Leaders, ClientError> {
+    let metadata = connection.metadata(Some(&[name]))?;
+    let mut leaders = Leaders::new();
+    for partition in metadata.topics.iter().flat_map(|topic| &topic.partitions) {
+        let mut brokers = metadata.brokers.iter();
+        // Those that nobody leads yet are left out: they are missed.
+        if let Some(leader) = brokers.find(|it| Some(it.id) == partition.leader) {
+            let led = leaders.entry(leader.address.clone()).or_default();
+            led.push(partition.partition);
+        }
+    }
+    Ok(leaders)
+}
+
 fn usable(connection: &mut Connection, name: &str) -> Result<Topic, ClientError> {
     let topic = connection.topic(name)?;
-    for partition in 0..topic.partitions {
-        connection.list_offset(&topic, partition, OffsetSpec::Latest)?;
+    for (address, partitions) in leaders_known_to(connection, name)? {
+        let mut leader = Connection::connect(&address, "holdfast-bench", SILENCE_MAX)?;
+        for partition in partitions {
+            leader.list_offset(&topic, partition, OffsetSpec::Latest)?;
+        }
     }
     Ok(topic)
 }

@@ -125,6 +125,12 @@ impl ApacheKafka {
         self.nodes[index].daemon.as_ref().map(Daemon::pid)
     }
 
+    /// The process ids of the brokers that run.
+    pub fn pids(&self) -> Vec<u32> {
+        let daemons = self.nodes.iter().filter_map(|node| node.daemon.as_ref());
+        daemons.map(Daemon::pid).collect()
+    }
+
     /// `127.0.0.1:port` of the broker at `index`.
     pub fn address(&self, index: usize) -> String {
         self.nodes[index].kafka.address()

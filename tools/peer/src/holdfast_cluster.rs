@@ -1,5 +1,7 @@
 //! Several `holdfast` brokers that are one cluster.
 
+use std::path::Path;
+
 use crate::{Cluster, Holdfast, HoldfastConfig, PeerError, ports::Port};
 
 /// Brokers that were told of each other; their processes are killed on drop.
@@ -91,6 +93,16 @@ impl HoldfastCluster {
     /// A broker, from 0.
     pub fn node(&mut self, at: usize) -> &mut Holdfast {
         &mut self.nodes[at]
+    }
+
+    /// Where a broker's data is, from 0.
+    pub fn data_dir(&self, at: usize) -> &Path {
+        self.nodes[at].data_dir()
+    }
+
+    /// The process ids.
+    pub fn pids(&self) -> Vec<u32> {
+        self.nodes.iter().map(Holdfast::pid).collect()
     }
 
     /// How many there are.

@@ -251,6 +251,10 @@ impl FetchSessions {
 impl Session {
     fn put(&mut self, key: PartitionKey, fetch: PartitionFetch) {
         if let Some(cached) = self.partitions.get_mut(&key) {
+            // Who follows another leadership has to hear of it, if only that there is nothing new.
+            if cached.fetch.current_leader_epoch != fetch.current_leader_epoch {
+                cached.told = None;
+            }
             cached.fetch = fetch;
             return;
         }

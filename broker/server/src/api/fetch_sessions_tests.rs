@@ -93,6 +93,22 @@ fn after_an_error_the_next_answer_tells_again() {
 }
 
 #[test]
+fn who_follows_another_leadership_is_answered_whatever_there_is() {
+    let mut sessions = FetchSessions::new(10);
+    let led = |id, epoch, leader_epoch| {
+        let mut request = request(id, epoch, &[(0, 5)]);
+        request.partitions[0].1.current_leader_epoch = LeaderEpoch::from_wire(leader_epoch);
+        request
+    };
+    let full = sessions.begin(0, 7, led(0, 0, 1)).unwrap();
+    sessions.finish(&full, &[news(5, false)]);
+    for (epoch, leader_epoch, is_told) in [(1, 1, false), (2, 2, true), (3, 2, false)] {
+        let plan = sessions.begin(0, 0, led(7, epoch, leader_epoch)).unwrap();
+        assert_eq!(sessions.finish(&plan, &[news(5, false)]), [is_told]);
+    }
+}
+
+#[test]
 fn what_does_not_fit_a_session_is_refused() {
     let mut sessions = FetchSessions::new(10);
     sessions.begin(0, 7, request(0, 0, &[(0, 0)])).unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use parking_lot::Mutex;
 use protocol::ErrorCode;
-use protocol::messages::fetch_request::{FetchPartition, FetchTopic, ReplicaState};
+use protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic, ReplicaState};
 use protocol::messages::{ApiKey, BrokerId as WireBrokerId, FetchRequest, FetchResponse};
 use protocol::model::{
     BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicIdPartition,
@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::fetch_session::{FetchSession, Told};
 use super::followed::{Fetched, Followed, Position};
 use super::peers::BrokerPeers;
 use crate::broker::Partitions;
@@ -135,6 +136,7 @@ impl FetchLoop {
         };
         let connect = tokio::time::timeout(SILENCE_MAX, peer.connect_kafka());
         let mut stream = connect.await?.map_err(io::Error::other)?;
+        let mut session = FetchSession::default();
         for correlation_id in 0.. {
             let asked = self.asked();
             if asked.is_empty() {
@@ -142,7 +144,8 @@ impl FetchLoop {
                 self.changed.notified().await;
                 continue;
             }
-            let request = self.request(&asked);
+            let positions = asked.iter().map(|(id, (_, position))| (*id, *position));
+            let request = self.request(session.next(positions.collect()));
             let frame = encode_request_frame(VERSION, correlation_id, Some("follower"), &request)
                 .map_err(io::Error::other)?;
             let answer = async {
@@ -150,6 +153,11 @@ impl FetchLoop {
                 read_answer(&mut stream, correlation_id).await
             };
             let answer = tokio::time::timeout(SILENCE_MAX, answer).await??;
+            if is_of_another_session(answer.error_code) {
+                session.reset();
+                continue;
+            }
+            session.on_answer(answer.session_id);
             let is_refused = self.take(asked, answer).await?;
             if is_refused {
                 let _ = tokio::time::timeout(BACKOFF, self.changed.notified()).await;
@@ -172,9 +180,9 @@ impl FetchLoop {
             .collect()
     }
 
-    fn request(&self, asked: &Asked) -> FetchRequest {
+    fn request(&self, told: Told) -> FetchRequest {
         let mut topics: Vec<FetchTopic> = Vec::new();
-        for (id, (_, position)) in asked {
+        for (id, position) in told.changed {
             let partition = FetchPartition::default()
                 .with_partition(id.partition.get())
                 .with_current_leader_epoch(position.leader_epoch.get())
@@ -193,6 +201,19 @@ impl FetchLoop {
                 ),
             }
         }
+        let mut forgotten: Vec<ForgottenTopic> = Vec::new();
+        for id in told.forgotten {
+            match forgotten.last_mut() {
+                Some(topic) if topic.topic_id == id.topic_id.get() => {
+                    topic.partitions.push(id.partition.get());
+                }
+                _ => forgotten.push(
+                    ForgottenTopic::default()
+                        .with_topic_id(id.topic_id.get())
+                        .with_partitions(vec![id.partition.get()]),
+                ),
+            }
+        }
         let replica = ReplicaState::default()
             .with_replica_id(WireBrokerId(self.id.get()))
             .with_replica_epoch(self.broker_epoch.get());
@@ -201,8 +222,9 @@ impl FetchLoop {
             .with_max_wait_ms(WAIT_MS_MAX)
             .with_min_bytes(1)
             .with_max_bytes(ANSWER_BYTES_MAX)
-            .with_session_id(0)
-            .with_session_epoch(-1)
+            .with_session_id(told.session_id)
+            .with_session_epoch(told.session_epoch)
+            .with_forgotten_topics_data(forgotten)
             .with_topics(topics)
     }
 
@@ -271,6 +293,18 @@ impl FetchLoop {
         }
         Ok(is_refused)
     }
+}
+
+/// Whether a leader does not know the session, or has another idea of it.
+fn is_of_another_session(code: i16) -> bool {
+    matches!(
+        ErrorCode::from_code(code),
+        Some(
+            ErrorCode::FetchSessionIdNotFound
+                | ErrorCode::InvalidFetchSessionEpoch
+                | ErrorCode::FetchSessionTopicIdError
+        )
+    )
 }
 
 async fn read_answer(stream: &mut TcpStream, correlation_id: i32) -> io::Result<FetchResponse> {

@@ -63,6 +63,20 @@ pub struct Position {
     cuts: u64,
 }
 
+#[cfg(test)]
+impl Position {
+    /// Of a log that was never cut.
+    pub(super) fn at(leader_epoch: LeaderEpoch, end: Offset) -> Position {
+        Position {
+            leader_epoch,
+            end,
+            last_epoch: None,
+            start: Offset::ZERO,
+            cuts: 0,
+        }
+    }
+}
+
 /// What a leader has answered.
 #[derive(Debug)]
 pub enum Fetched {

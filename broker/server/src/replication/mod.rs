@@ -1,5 +1,6 @@
 //! Replication between brokers: replicas that follow, and what leaders here propose to the controller.
 
+mod fetch_session;
 mod fetcher;
 mod followed;
 mod peers;
