@@ -330,6 +330,7 @@ impl Driver {
                 let update = FeatureUpdate {
                     name: METADATA_VERSION.into(),
                     level,
+                    upgrade_type: Some(UpgradeType::Upgrade),
                 };
                 let command = UpdateFeatures {
                     controller_id: BrokerId::new(1),

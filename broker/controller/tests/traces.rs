@@ -349,6 +349,12 @@ impl Run {
                 let update = |args: Args<'_>| FeatureUpdate {
                     name: args.word(0),
                     level: args.number("level").unwrap(),
+                    upgrade_type: match args.get("type") {
+                        None => Some(UpgradeType::Upgrade),
+                        Some("safe") => Some(UpgradeType::SafeDowngrade),
+                        Some("unsafe") => Some(UpgradeType::UnsafeDowngrade),
+                        Some(_) => None,
+                    },
                 };
                 let command = UpdateFeatures {
                     controller_id: BrokerId::new(1),
@@ -446,6 +452,9 @@ fn register_from(args: &Args<'_>) -> RegisterBroker {
     }
     if args.has("no-features") {
         command.features.clear();
+    }
+    if args.has("no-groups") {
+        command.features.retain(|it| it.name == METADATA_VERSION);
     }
     command
 }

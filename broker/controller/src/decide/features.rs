@@ -10,7 +10,7 @@ use protocol::model::BrokerId;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{FeatureLevelRecord, SupportedFeature};
-use crate::{ApiError, Command, Context, Decision, MetadataRecord};
+use crate::{ApiError, Command, Context, Decision, MetadataImage, MetadataRecord};
 
 /// The version of the metadata, which Kafka's tools show as a release.
 pub const METADATA_VERSION: &str = "metadata.version";
@@ -65,7 +65,7 @@ impl From<FeatureRange> for SupportedFeature {
 pub struct UpdateFeatures {
     /// The node that decides; messages name it.
     pub controller_id: BrokerId,
-    /// The features.
+    /// The features, each once.
     pub updates: Vec<FeatureUpdate>,
     /// Whether nothing is to be changed.
     pub validate_only: bool,
@@ -78,6 +78,19 @@ pub struct FeatureUpdate {
     pub name: String,
     /// The level.
     pub level: i16,
+    /// Which way it may go; `None` for one that does not exist.
+    pub upgrade_type: Option<UpgradeType>,
+}
+
+/// Which way a level may go (KIP-778). So far nothing is lost with a lower level, and the two ways down are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UpgradeType {
+    /// Up.
+    Upgrade,
+    /// Down, unless something would be lost.
+    SafeDowngrade,
+    /// Down, whatever is lost.
+    UnsafeDowngrade,
 }
 
 impl Command for UpdateFeatures {
@@ -86,7 +99,7 @@ impl Command for UpdateFeatures {
     fn decide(&self, context: &Context<'_>) -> Decision<Self::Response> {
         let mut records = Vec::new();
         for update in &self.updates {
-            if let Err(reason) = self.check(update) {
+            if let Err(reason) = self.check(context.image, update) {
                 return Decision::unchanged(Err(refusal(update, &reason)));
             }
             if context.image.feature_level(&update.name) != update.level {
@@ -107,19 +120,49 @@ impl Command for UpdateFeatures {
 }
 
 impl UpdateFeatures {
-    fn check(&self, update: &FeatureUpdate) -> Result<(), String> {
+    fn check(&self, image: &MetadataImage, update: &FeatureUpdate) -> Result<(), String> {
+        let Some(upgrade_type) = update.upgrade_type else {
+            return Err("The controller does not support the given upgrade type.".into());
+        };
         if update.level < 0 {
             return Err("A feature version cannot be less than 0.".into());
         }
-        let controller = format!("Local controller {}", self.controller_id);
-        let feature = FEATURES.iter().find(|feature| feature.name == update.name);
-        match feature {
-            None => Err(format!("{controller} does not support this feature.")),
-            Some(FeatureRange { min, max, .. }) if !(*min..=*max).contains(&update.level) => {
-                Err(format!("{controller} only supports versions {min}-{max}"))
-            }
-            Some(_) => Ok(()),
+        let controller = || format!("Local controller {}", self.controller_id);
+        let known = FEATURES.iter().find(|it| it.name == update.name);
+        let range = known.map_or((0, 0), |it| (it.min, it.max));
+        check_range(controller, update.level, range)?;
+        if known.is_none() {
+            return Err(format!("Feature {} not found.", update.name));
         }
+        // A broker that could not work with it would not be let in again after a restart.
+        for broker in image.brokers() {
+            let supported = broker.features.iter().find(|it| it.name == update.name);
+            let range = supported.map_or((0, 0), |it| (it.min, it.max));
+            let who = || format!("Broker {}", broker.broker_id);
+            check_range(who, update.level, range)?;
+        }
+        let current = image.feature_level(&update.name);
+        match upgrade_type {
+            UpgradeType::Upgrade if update.level < current => Err(
+                "Can't downgrade the version of this feature without setting the upgrade type to \
+                 either safe or unsafe downgrade."
+                    .into(),
+            ),
+            UpgradeType::SafeDowngrade | UpgradeType::UnsafeDowngrade if update.level > current => {
+                Err("Can't downgrade to a newer version.".into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a node can work with a level.
+fn check_range(who: impl Fn() -> String, level: i16, (min, max): (i16, i16)) -> Result<(), String> {
+    match (min..=max).contains(&level) {
+        true => Ok(()),
+        // What Kafka says of a node that knows nothing of the feature.
+        false if max == 0 => Err(format!("{} does not support this feature.", who())),
+        false => Err(format!("{} only supports versions {min}-{max}", who())),
     }
 }
 

@@ -28,7 +28,7 @@ pub use self::delete_topics::{DeleteTopicResult, DeleteTopics, TopicRef};
 pub use self::elect_leaders::{ElectLeaders, ElectLeadersResult, ElectionType};
 pub use self::features::{
     FEATURES, FeatureRange, FeatureUpdate, GROUP_VERSION, METADATA_VERSION, METADATA_VERSION_LEVEL,
-    UpdateFeatures,
+    UpdateFeatures, UpgradeType,
 };
 pub use self::producer_ids::{AllocateProducerIds, PRODUCER_ID_BLOCK_LEN, ProducerIdBlock};
 pub use self::reassign::{AlterPartitionReassignments, NewReplicas};

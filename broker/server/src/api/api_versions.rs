@@ -86,7 +86,7 @@ fn features(broker: &Broker, version: i16) -> ApiVersionsResponse {
         .collect();
     ApiVersionsResponse::default()
         .with_supported_features(supported)
-        .with_finalized_features_epoch(0)
+        .with_finalized_features_epoch(i64::try_from(broker.metadata.applied()).unwrap_or(i64::MAX))
         .with_finalized_features(finalized)
 }
 

@@ -69,6 +69,7 @@ pub mod produce;
 mod refused_batches;
 pub mod sync_group;
 mod topics;
+pub mod update_features;
 mod view;
 
 #[cfg(test)]
@@ -106,6 +107,7 @@ pub const APIS: &[Api] = &[
     list_partition_reassignments::API,
     offset_delete::API,
     describe_quorum::API,
+    update_features::API,
     describe_cluster::API,
     describe_producers::API,
     consumer_group_heartbeat::API,

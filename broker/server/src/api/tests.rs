@@ -13,6 +13,7 @@ mod describe_configs;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
+mod features;
 mod groups;
 mod leader_hints;
 mod list_config_resources;
