@@ -27,6 +27,10 @@ enum Event {
     Unfence {
         broker: i32,
     },
+    Unregister {
+        broker: i32,
+        votes: bool,
+    },
     Create {
         names: Vec<u8>,
         partitions: Option<i32>,
@@ -91,6 +95,8 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(broker, directory, fenced)| Event::Restart { broker, directory, fenced }),
         3 => (1..6i32, any::<bool>()).prop_map(|(broker, stale)| Event::Fence { broker, stale }),
         4 => (1..6i32).prop_map(|broker| Event::Unfence { broker }),
+        2 => (1..6i32, proptest::bool::weighted(0.2))
+            .prop_map(|(broker, votes)| Event::Unregister { broker, votes }),
         6 => (vec(0..8u8, 1..4), proptest::option::of(-1..6i32), proptest::option::of(-1..5i16),
               proptest::bool::weighted(0.1))
             .prop_map(|(names, partitions, factor, validate_only)| {
@@ -205,6 +211,13 @@ impl Driver {
                         broker_epoch,
                     })
                     .1
+            }
+            Event::Unregister { broker, votes } => {
+                let command = UnregisterBroker {
+                    broker_id: broker,
+                    voters: votes.then_some(BrokerId::new(broker)).into_iter().collect(),
+                };
+                self.cluster.run(&command).1
             }
             Event::Create {
                 names,

@@ -33,6 +33,7 @@ traces! {
     isr "isr.txt"
     reassignments "reassignments.txt"
     elections "elections.txt"
+    unregister "unregister.txt"
 }
 
 fn replay(file: &str) {
@@ -191,6 +192,14 @@ impl Run {
                         result,
                     );
                 }
+            }
+            "unregister" => {
+                let voters = args.get("voters").map(broker_ids);
+                let command = UnregisterBroker {
+                    broker_id: args.word(0).parse().unwrap(),
+                    voters: voters.unwrap_or_default(),
+                };
+                self.answer(&command, result);
             }
             "create-topics" => {
                 let topics = parts().map(|args| self.new_topic(&args)).collect();

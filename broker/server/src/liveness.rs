@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use broker_controller::decide::{FenceBroker, UnfenceBroker};
 use parking_lot::Mutex;
+use protocol::ErrorCode;
 use protocol::model::{BrokerEpoch, BrokerId};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -193,6 +194,7 @@ pub async fn send_heartbeats(
     let mut tick = tokio::time::interval(HEARTBEAT);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     contact.answered(monotonic_ms());
+    let mut is_told = false;
     loop {
         tick.tick().await;
         let asked_ms = monotonic_ms();
@@ -207,6 +209,13 @@ pub async fn send_heartbeats(
             };
             match metadata.submit(&unfence).await {
                 Ok(Ok(())) => tracing::info!("this broker may lead"),
+                Ok(Err(error)) if error.code == ErrorCode::BrokerIdNotRegistered => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::error!(
+                            "this broker was unregistered: restart it, and it is registered as a new one"
+                        );
+                    }
+                }
                 Ok(Err(error)) | Err(error) => {
                     tracing::warn!(%error, "this broker is fenced, and stays so");
                 }

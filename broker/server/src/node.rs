@@ -180,10 +180,11 @@ impl Handler for Node {
                 self.sessions
                     .on_heartbeat((id, epoch), indexes, Instant::now());
                 let image = metadata.image();
-                let broker = image.broker(id).filter(|it| it.broker_epoch == epoch);
-                Reply::Heartbeat {
-                    fenced: broker.is_some_and(|broker| broker.fenced),
-                }
+                // One that is not registered any more hears so when it asks to be let in again.
+                let fenced = image
+                    .broker(id)
+                    .is_none_or(|broker| broker.broker_epoch == epoch && broker.fenced);
+                Reply::Heartbeat { fenced }
             }
             Request::Quorum => {
                 let status = metadata

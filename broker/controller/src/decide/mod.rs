@@ -13,6 +13,7 @@ mod features;
 mod producer_ids;
 mod reassign;
 mod replicate_internal;
+mod unregister;
 
 pub use self::alter_configs::{
     AlterConfigs, AlterConfigsResult, CONFIG_VALUE_CHARS_MAX, ConfigAlteration, ConfigOp,
@@ -33,3 +34,4 @@ pub use self::features::{
 pub use self::producer_ids::{AllocateProducerIds, PRODUCER_ID_BLOCK_LEN, ProducerIdBlock};
 pub use self::reassign::{AlterPartitionReassignments, NewReplicas};
 pub use self::replicate_internal::ReplicateInternalTopics;
+pub use self::unregister::UnregisterBroker;

@@ -17,6 +17,7 @@ use super::{
 use crate::record::{
     ConfigRecord, FeatureLevelRecord, PartitionChangeRecord, PartitionRecord, ProducerIdsRecord,
     ReassignmentRecord, RegisterBrokerRecord, RemoveTopicRecord, Replica, TopicRecord,
+    UnregisterBrokerRecord,
 };
 use crate::{ConfigResource, MetadataRecord, topic_name};
 
@@ -58,6 +59,7 @@ impl MetadataImage {
             MetadataRecord::ProducerIds(record) => self.give_producer_ids(record),
             MetadataRecord::FeatureLevel(record) => self.set_feature(record, delta),
             MetadataRecord::Reassignment(record) => self.reassign(record, delta),
+            MetadataRecord::UnregisterBroker(record) => self.unregister_broker(record, delta),
         }
     }
 
@@ -74,6 +76,23 @@ impl MetadataImage {
         let registration = Arc::new(BrokerRegistration::from(record));
         self.brokers.insert_mut(record.broker_id, registration);
         delta.brokers.insert(record.broker_id);
+    }
+
+    fn unregister_broker(&mut self, record: &UnregisterBrokerRecord, delta: &mut MetadataDelta) {
+        assert_eq!(
+            self.load(record.broker_id),
+            BrokerLoad::default(),
+            "a broker that holds replicas stays: {record:?}"
+        );
+        self.broker_epoch_max = self.broker_epoch_max.max(Some(record.broker_epoch));
+        if let Some(before) = self.brokers.get(&record.broker_id) {
+            assert!(
+                before.broker_epoch == record.broker_epoch,
+                "another life of it is registered: {record:?}"
+            );
+            self.brokers.remove_mut(&record.broker_id);
+            delta.brokers.insert(record.broker_id);
+        }
     }
 
     fn set_fenced(&mut self, broker_id: BrokerId, fenced: bool, delta: &mut MetadataDelta) {

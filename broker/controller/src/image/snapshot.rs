@@ -1,11 +1,16 @@
 //! An image as records, to begin a metadata log with.
 
+use protocol::model::{BrokerEpoch, BrokerId};
+
 use super::{BrokerRegistration, MetadataImage, TopicImage};
 use crate::MetadataRecord;
 use crate::record::{
     ClusterRecord, ConfigRecord, FeatureLevelRecord, PartitionRecord, ProducerIdsRecord,
-    ReassignmentRecord, RegisterBrokerRecord, TopicRecord,
+    ReassignmentRecord, RegisterBrokerRecord, TopicRecord, UnregisterBrokerRecord,
 };
+
+/// In records that are not about any broker that is registered. Brokers may have this id too: it comes before their registrations.
+const NOBODY: BrokerId = BrokerId::new(0);
 
 impl MetadataImage {
     /// Records that lead from nothing to this image. Sorted, so that equal images give equal bytes.
@@ -22,6 +27,7 @@ impl MetadataImage {
                 level,
             }));
         }
+        records.extend(self.epoch_of_the_gone());
         records.extend(self.brokers().map(|broker| register(broker)));
         for topic in self.topics() {
             push_topic(topic, &mut records);
@@ -40,12 +46,22 @@ impl MetadataImage {
         records
     }
 
+    /// The greatest epoch, if the broker that had it was unregistered: it is never given out again. Which broker that was matters to nobody any more.
+    fn epoch_of_the_gone(&self) -> Option<MetadataRecord> {
+        let broker_epoch = self.broker_epoch_max?;
+        let is_had = self.brokers().any(|it| it.broker_epoch == broker_epoch);
+        (!is_had).then_some(MetadataRecord::UnregisterBroker(UnregisterBrokerRecord {
+            broker_id: NOBODY,
+            broker_epoch,
+        }))
+    }
+
     /// Who got the last block matters to nobody any more; any registered broker stands for it.
     fn producer_ids(&self) -> Option<MetadataRecord> {
-        let broker = self.brokers().next()?;
+        let registered = self.brokers().next();
         (self.next_producer_id > 0).then_some(MetadataRecord::ProducerIds(ProducerIdsRecord {
-            broker_id: broker.broker_id,
-            broker_epoch: broker.broker_epoch,
+            broker_id: registered.map_or(NOBODY, |broker| broker.broker_id),
+            broker_epoch: registered.map_or(BrokerEpoch::new(0), |broker| broker.broker_epoch),
             next_producer_id: self.next_producer_id,
         }))
     }

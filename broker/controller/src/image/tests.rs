@@ -5,7 +5,7 @@ use protocol::model::{LeaderEpoch, PartitionEpoch, TopicIdPartition, Uuid};
 use super::*;
 use crate::record::{
     ConfigRecord, PartitionChangeRecord, PartitionRecord, RegisterBrokerRecord, RemoveTopicRecord,
-    Replica, TopicRecord,
+    Replica, TopicRecord, UnregisterBrokerRecord,
 };
 use crate::{DirectoryId, IncarnationId, MetadataRecord};
 
@@ -213,6 +213,36 @@ fn pages_of_topics_are_by_name() {
     assert_eq!(names("a"), ["b", "c"]);
     assert_eq!(names("aa"), ["b", "c"]);
     assert!(names("c").is_empty());
+}
+
+fn unregister(broker_epoch: i64) -> MetadataRecord {
+    MetadataRecord::UnregisterBroker(UnregisterBrokerRecord {
+        broker_id: BROKER,
+        broker_epoch: BrokerEpoch::new(broker_epoch),
+    })
+}
+
+#[test]
+fn the_epoch_of_a_broker_that_is_gone_is_not_given_out_again() {
+    let Applied { image, delta } = one_broker().apply(&[unregister(0)]);
+    assert_eq!((image.broker_count(), delta.brokers.len()), (0, 1));
+    assert_eq!(image.next_broker_epoch(), BrokerEpoch::new(1));
+    assert_eq!(image.check_invariants(), Ok(()));
+    let again = MetadataImage::default().apply(&image.snapshot()).image;
+    assert_eq!(again, image);
+}
+
+#[test]
+#[should_panic(expected = "a broker that holds replicas stays")]
+fn a_broker_that_is_gone_with_its_replicas_stops_us() {
+    let image = one_broker().apply(&topic("a", id(1), 1)).image;
+    image.apply(&[unregister(0)]);
+}
+
+#[test]
+#[should_panic(expected = "another life of it is registered")]
+fn another_life_of_a_broker_that_is_gone_stops_us() {
+    one_broker().apply(&[unregister(1)]);
 }
 
 #[test]

@@ -106,6 +106,7 @@ tags! {
     10 ProducerIds
     11 FeatureLevel
     12 Reassignment
+    13 UnregisterBroker
 }
 
 fn encode_fields<T: Serialize>(record: &T, out: &mut Vec<u8>) {
@@ -138,6 +139,7 @@ impl MetadataRecord {
         }
         let negative = match self {
             MetadataRecord::RegisterBroker(record) => record.broker_id.get() < 0,
+            MetadataRecord::UnregisterBroker(record) => record.broker_id.get() < 0,
             MetadataRecord::Partition(record) => record.partition.get() < 0,
             MetadataRecord::PartitionChange(record) => record.partition.get() < 0,
             MetadataRecord::Reassignment(record) => record.partition.get() < 0,

@@ -106,6 +106,13 @@ impl fmt::Display for MetadataRecord {
                 write!(f, " next={}", it.next_producer_id)
             }
             MetadataRecord::FeatureLevel(it) => write!(f, "feature {} level={}", it.name, it.level),
+            MetadataRecord::UnregisterBroker(it) => {
+                write!(
+                    f,
+                    "unregister-broker broker={} epoch={}",
+                    it.broker_id, it.broker_epoch
+                )
+            }
             MetadataRecord::Reassignment(it) => {
                 write!(
                     f,

@@ -41,6 +41,8 @@ pub enum MetadataRecord {
     FeatureLevel(FeatureLevelRecord),
     /// A partition's replicas are on their way from some brokers to others (KIP-455).
     Reassignment(ReassignmentRecord),
+    /// A broker is no part of the cluster any more.
+    UnregisterBroker(UnregisterBrokerRecord),
 }
 
 /// The cluster's identity.
@@ -222,6 +224,15 @@ pub struct ReassignmentRecord {
     pub adding: Vec<BrokerId>,
     /// Replicas that go when all that are added are in sync.
     pub removing: Vec<BrokerId>,
+}
+
+/// A broker is no part of the cluster any more. If it is not registered, as in a snapshot, this says only that its epoch was given out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnregisterBrokerRecord {
+    /// The broker.
+    pub broker_id: BrokerId,
+    /// Its last life.
+    pub broker_epoch: BrokerEpoch,
 }
 
 #[cfg(test)]

@@ -103,6 +103,10 @@ fn one_of_each() -> Vec<MetadataRecord> {
             adding: brokers(&[4, 5]),
             removing: brokers(&[1]),
         }),
+        MetadataRecord::UnregisterBroker(UnregisterBrokerRecord {
+            broker_id: BrokerId::new(1),
+            broker_epoch: BrokerEpoch::new(7),
+        }),
     ]
 }
 
@@ -231,7 +235,7 @@ proptest! {
     }
 
     #[test]
-    fn flipped_bits_do_no_harm(which in 0usize..11, at in any::<prop::sample::Index>(), bit in 0u8..8) {
+    fn flipped_bits_do_no_harm(which in 0usize..13, at in any::<prop::sample::Index>(), bit in 0u8..8) {
         let mut bytes = encoded(&one_of_each()[which]);
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;

@@ -69,6 +69,7 @@ pub mod produce;
 mod refused_batches;
 pub mod sync_group;
 mod topics;
+pub mod unregister_broker;
 pub mod update_features;
 mod view;
 
@@ -110,6 +111,7 @@ pub const APIS: &[Api] = &[
     update_features::API,
     describe_cluster::API,
     describe_producers::API,
+    unregister_broker::API,
     consumer_group_heartbeat::API,
     consumer_group_describe::API,
     list_config_resources::API,

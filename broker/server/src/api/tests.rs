@@ -24,6 +24,7 @@ mod produce;
 mod produced;
 mod replicas;
 mod topics;
+mod unregister_broker;
 
 /// What clients negotiate is what was checked against Kafka's own bytes.
 #[test]

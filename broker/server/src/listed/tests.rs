@@ -1,4 +1,6 @@
-use broker_controller::record::{FenceBrokerRecord, RegisterBrokerRecord, UnfenceBrokerRecord};
+use broker_controller::record::{
+    FenceBrokerRecord, RegisterBrokerRecord, UnfenceBrokerRecord, UnregisterBrokerRecord,
+};
 use broker_controller::{DirectoryId, IncarnationId, MetadataRecord};
 use protocol::model::{BrokerEpoch, Uuid};
 
@@ -59,6 +61,27 @@ fn a_broker_that_is_fenced_is_listed_as_long_as_it_would_be_by_kafka() {
     listed.on_image(120_000, &image);
     assert_eq!(ids(&listed, 128_999, &image), [1, 2]);
     assert_eq!(ids(&listed, 129_000, &image), [1]);
+}
+
+#[test]
+fn a_broker_that_is_unregistered_is_not_listed_and_begins_anew() {
+    let listed = ListedBrokers::default();
+    let image = MetadataImage::default();
+    let image = image
+        .apply(&[registered(1, false), registered(2, true)])
+        .image;
+    listed.on_image(0, &image);
+    assert_eq!(ids(&listed, 0, &image), [1, 2]);
+    let gone = MetadataRecord::UnregisterBroker(UnregisterBrokerRecord {
+        broker_id: BrokerId::new(2),
+        broker_epoch: BrokerEpoch::new(2),
+    });
+    let after = image.apply(&[gone]).image;
+    listed.on_image(10, &after);
+    assert_eq!(ids(&listed, 10, &after), [1]);
+    assert!(!listed.0.lock().contains_key(&BrokerId::new(2)));
+    listed.on_image(20_000, &image);
+    assert_eq!(ids(&listed, 28_999, &image), [1, 2]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use broker_controller::decide::{
     AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionReassignments,
     BootstrapCluster, CreatePartitions, CreateTopics, DeleteTopics, ElectLeaders, FenceBroker,
-    IncrementalAlterConfigs, RegisterBroker, UnfenceBroker, UpdateFeatures,
+    IncrementalAlterConfigs, RegisterBroker, UnfenceBroker, UnregisterBroker, UpdateFeatures,
 };
 use broker_controller::{ApiError, Command};
 use bytes::Bytes;
@@ -74,6 +74,7 @@ commands! {
     AlterPartition
     ElectLeaders
     AlterPartitionReassignments
+    UnregisterBroker
 }
 
 async fn submit<Q: MetadataQuorum, C: RemoteCommand>(
