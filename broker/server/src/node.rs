@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use broker_controller::ApiError;
 use broker_replication::FollowerReport;
+use protocol::ErrorCode;
 use protocol::model::{BrokerId, TopicIdPartition};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -15,10 +17,15 @@ use crate::internal::Handler;
 use crate::internal::wire::{BrokerIdentity, NodeStatus, Progress, Reply, Request};
 use crate::liveness::{Contact, Sessions, WATCH};
 use crate::net::{Guest, PeerBroker};
-use crate::quorum::{Controller, Metadata, MetadataQuorum, QuorumStatus, RaftQuorum, SubmitError};
+use crate::quorum::{
+    ChangeVoters, Controller, Metadata, MetadataQuorum, QuorumStatus, RaftQuorum, SubmitError,
+};
 
 /// How long the controller may take to say how the quorum is.
 const STATUS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks for a controller that takes a request.
+const CONTROLLER_RETRY: Duration = Duration::from_millis(100);
 
 /// Answers other brokers. What it does not have yet it is told as the start goes on.
 pub struct Node {
@@ -117,6 +124,50 @@ impl Node {
         }
     }
 
+    /// Has the controller change who votes, wherever that is.
+    pub async fn change_voters(&self, request: ChangeVoters) -> Result<(), ApiError> {
+        let deadline = Instant::now() + request.timeout();
+        let timed_out = |message: &str| Err(ApiError::new(ErrorCode::RequestTimedOut, message));
+        loop {
+            let quorum = self.metadata.get().map(|metadata| metadata.quorum());
+            let controller = quorum.map(|quorum| (quorum, quorum.controller()));
+            match controller {
+                Some((quorum, Controller::Here)) => {
+                    return self.change_voters_here(quorum, request).await;
+                }
+                Some((quorum, Controller::There)) => {
+                    let patience = request.patience();
+                    let asked = Request::ChangeVoters(request.clone());
+                    match quorum.tell_controller(&asked, patience).await {
+                        Some(Reply::VotersChanged(outcome)) => return outcome,
+                        // It is not the controller: nothing has happened.
+                        Some(Reply::NotReady) => {}
+                        _ => return timed_out("The controller does not answer."),
+                    }
+                }
+                _ => {}
+            }
+            if Instant::now() >= deadline {
+                return timed_out("No controller is known, or none that takes the request.");
+            }
+            tokio::time::sleep(CONTROLLER_RETRY).await;
+        }
+    }
+
+    async fn change_voters_here(
+        &self,
+        quorum: &Arc<RaftQuorum>,
+        request: ChangeVoters,
+    ) -> Result<(), ApiError> {
+        if self.peers.is_empty() {
+            return Err(ApiError::new(
+                ErrorCode::UnsupportedVersion,
+                "This node is alone, and no other reaches it. Restart it with peers first.",
+            ));
+        }
+        quorum.change_voters(request, self.peers.clone()).await
+    }
+
     async fn status(&self) -> NodeStatus {
         let quorum = self.metadata.get().map(|metadata| metadata.quorum());
         let is_founded = match quorum {
@@ -191,6 +242,15 @@ impl Handler for Node {
                     .quorum()
                     .status(self.sessions.heard(Instant::now()));
                 status.map_or(Reply::NotReady, Reply::Quorum)
+            }
+            Request::ChangeVoters(request) => {
+                let quorum = metadata.quorum();
+                match quorum.controller() {
+                    Controller::Here => {
+                        Reply::VotersChanged(self.change_voters_here(quorum, request).await)
+                    }
+                    _ => Reply::NotReady,
+                }
             }
             Request::Submit(command) => Reply::Submitted(match metadata.quorum().controller() {
                 Controller::Here => command.submit(metadata).await,

@@ -554,8 +554,10 @@ async fn join_quorum(
         }
         Some(founding) => {
             founding.join(quorum).await?;
+            // It may have been removed while it was away.
+            founding.watch_membership(quorum);
             // For as long as a majority is not there.
-            while quorum.wait_leader(LEADER_PATIENCE).await.is_err() {
+            while !quorum.wait_told(LEADER_PATIENCE).await {
                 tracing::info!("waiting for a majority of the voters");
             }
             Ok(())

@@ -1,10 +1,12 @@
 //! The bodies of requests and responses: those of the codec, and in their place those of which it
 //! lacks versions that Kafka 4.3 has.
 
+pub mod add_raft_voter_request;
 pub mod describe_log_dirs_response;
 pub mod offset_commit_request;
 pub mod offset_fetch_request;
 
+pub use add_raft_voter_request::AddRaftVoterRequest;
 pub use describe_log_dirs_response::DescribeLogDirsResponse;
 pub use kafka_protocol::messages::*;
 
@@ -91,7 +93,7 @@ macro_rules! for_each_api {
             (ShareGroupDescribe, ShareGroupDescribeRequest, ShareGroupDescribeResponse, 1, 1),
             (ShareFetch, ShareFetchRequest, ShareFetchResponse, 1, 1),
             (ShareAcknowledge, ShareAcknowledgeRequest, ShareAcknowledgeResponse, 1, 1),
-            (AddRaftVoter, AddRaftVoterRequest, AddRaftVoterResponse, 0, 0),
+            (AddRaftVoter, AddRaftVoterRequest, AddRaftVoterResponse, 0, 1),
             (RemoveRaftVoter, RemoveRaftVoterRequest, RemoveRaftVoterResponse, 0, 0),
             (UpdateRaftVoter, UpdateRaftVoterRequest, UpdateRaftVoterResponse, 0, 0),
             (InitializeShareGroupState, InitializeShareGroupStateRequest, InitializeShareGroupStateResponse, 0, 0),

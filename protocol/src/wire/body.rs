@@ -1,7 +1,8 @@
 //! The bodies of requests and responses, wherever a version of them is implemented.
 //!
 //! Most come from the codec. Versions of Kafka 4.3 that it lacks are either the same bytes as its
-//! newest (ListOffsets 11) or written in [`crate::messages`] (DescribeLogDirs 5, OffsetCommit 10, OffsetFetch 10).
+//! newest (ListOffsets 11) or written in [`crate::messages`] (AddRaftVoter 1, DescribeLogDirs 5, OffsetCommit 10,
+//! OffsetFetch 10).
 
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::protocol::buf::{ByteBuf, NotEnoughBytesError};
@@ -168,6 +169,7 @@ macro_rules! implement_bodies {
 
 macro_rules! implement_body {
     // Written in `messages`.
+    (AddRaftVoter, AddRaftVoterRequest) => {};
     (DescribeLogDirs, DescribeLogDirsResponse) => {};
     (OffsetCommit, OffsetCommitRequest) => {};
     (OffsetFetch, OffsetFetchRequest) => {};

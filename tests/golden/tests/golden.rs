@@ -15,7 +15,6 @@ const NOT_SUPPORTED: &[(&str, &[i16])] = &[
     ("WriteTxnMarkers", &[2]),
     ("ShareFetch", &[2]),
     ("ShareAcknowledge", &[2]),
-    ("AddRaftVoter", &[1]),
     ("WriteShareGroupState", &[1]),
     ("ReadShareGroupStateSummary", &[1]),
     ("StreamsGroupHeartbeat", &[0]),

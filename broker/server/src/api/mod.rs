@@ -24,6 +24,7 @@ use crate::metrics::ApiMetrics;
 use crate::net::{Close, ConnectionContext, Reply, ResponseBytes, Service};
 use crate::panics;
 
+pub mod add_raft_voter;
 pub mod alter_configs;
 pub mod alter_partition_reassignments;
 mod alterations;
@@ -67,6 +68,7 @@ pub mod offset_for_leader_epoch;
 mod offsets_topic;
 pub mod produce;
 mod refused_batches;
+pub mod remove_raft_voter;
 pub mod sync_group;
 mod topics;
 pub mod unregister_broker;
@@ -116,6 +118,8 @@ pub const APIS: &[Api] = &[
     consumer_group_describe::API,
     list_config_resources::API,
     describe_topic_partitions::API,
+    add_raft_voter::API,
+    remove_raft_voter::API,
 ];
 
 /// One API.

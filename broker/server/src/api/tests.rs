@@ -22,6 +22,7 @@ mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
 mod produced;
+mod raft_voters;
 mod replicas;
 mod topics;
 mod unregister_broker;

@@ -11,6 +11,7 @@
 
 use std::io;
 
+use broker_controller::ApiError;
 use bytes::{BufMut, Bytes};
 use openraft::error::{InstallSnapshotError, RaftError};
 use openraft::raft::{
@@ -25,7 +26,9 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
 use crate::quorum::raft::{RaftTypes, VoterId};
-use crate::quorum::{ControllerRequest, Observe, Observed, QuorumStatus, SubmitError, Submitted};
+use crate::quorum::{
+    ChangeVoters, ControllerRequest, Observe, Observed, QuorumStatus, SubmitError, Submitted,
+};
 
 /// The greatest version spoken, and the least.
 pub const VERSION: u16 = 1;
@@ -152,6 +155,8 @@ pub enum Request {
     Quorum,
     /// To a voter: what is committed?
     Observe(Observe),
+    /// To the voter that leads: somebody votes from now on, or does not any more.
+    ChangeVoters(ChangeVoters),
 }
 
 /// How far the replicas of one broker are durable.
@@ -193,6 +198,8 @@ pub enum Reply {
     Quorum(QuorumStatus),
     /// To [`Request::Observe`].
     Observed(Observed),
+    /// To [`Request::ChangeVoters`].
+    VotersChanged(Result<(), ApiError>),
 }
 
 /// A frame, ready to be written.

@@ -1,6 +1,6 @@
 //! Three nodes that were told of each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,23 +24,28 @@ use super::Node;
 use super::STATUS_PATIENCE;
 use crate::api::configs::ConfigTables;
 use crate::config::{LiveSettings, Settings};
-use crate::internal::wire::{Reply, Request};
+use crate::internal::wire::{BrokerIdentity, NodeStatus, Reply, Request};
 use crate::internal::{Handler, Internal, Peer};
 use crate::liveness::Sessions;
 use crate::quorum::{
-    Controller, Founding, Metadata, MetadataQuorum, RaftQuorum, RaftTiming, Voter,
+    ChangeVoters, Controller, Founding, Metadata, MetadataQuorum, Observe, RaftQuorum, RaftTiming,
+    Voter, VoterChange, VoterId,
 };
 use crate::testing::small_data_dir;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+const FOURTH: BrokerId = BrokerId::new(4);
 
 struct Running {
+    node: Arc<Node>,
     metadata: Arc<Metadata<RaftQuorum>>,
     data_dir: Arc<DataDir>,
     workers: Workers,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     tending: JoinHandle<()>,
+    /// Of its internal listener.
+    port: u16,
 }
 
 /// The nodes, and those that run.
@@ -118,6 +123,97 @@ impl Nodes {
         self.running.insert(id, running);
     }
 
+    /// Begins another node, whose peers are all there are and itself: it waits until it is taken in.
+    async fn begin(&mut self, id: BrokerId) -> (Voter, JoinHandle<(BrokerId, Running)>) {
+        let internal = Internal::bind("127.0.0.1:0").await.expect("a free port");
+        let at = Voter {
+            broker_id: id,
+            host: "127.0.0.1".to_owned(),
+            port: internal.address().expect("it is bound").port(),
+        };
+        self.wipe(id);
+        self.listeners.insert(id, internal);
+        let started = self.start_beside(&at);
+        (at, tokio::spawn(started))
+    }
+
+    /// Starts a node that the others were not told of.
+    fn start_beside(&mut self, at: &Voter) -> impl Future<Output = (BrokerId, Running)> + use<> {
+        let id = at.broker_id;
+        let listener = self.listeners.remove(&id);
+        let mut voters = self.voters.clone();
+        voters.insert(id, at.clone());
+        let path = self.directories[&id].path().to_owned();
+        async move { (id, start(id, voters, listener, &path).await) }
+    }
+
+    /// It runs again, in the directory that it had.
+    async fn restart_beside(&mut self, at: &Voter) {
+        let started = tokio::time::timeout(PATIENCE, self.start_beside(at)).await;
+        let (id, running) = started.expect("it is told the metadata");
+        self.running.insert(id, running);
+    }
+
+    async fn change(
+        &self,
+        by: BrokerId,
+        change: VoterChange,
+        timeout: Duration,
+    ) -> Result<(), ErrorCode> {
+        let timeout_ms = u64::try_from(timeout.as_millis()).expect("a short time");
+        let request = ChangeVoters { change, timeout_ms };
+        let changed = self.running[&by].node.change_voters(request).await;
+        changed.map_err(|error| {
+            println!("{error}");
+            error.code
+        })
+    }
+
+    /// Has a fourth node vote. Returns where it is, and its vote.
+    async fn add_fourth(&mut self) -> (Voter, VoterId) {
+        let (at, starting) = self.begin(FOURTH).await;
+        let id = vote_of(&at).await;
+        let controller = self.controller().expect("one of them");
+        let other = self.voters.keys().find(|id| **id != controller);
+        let add = VoterChange::Add { id, at: at.clone() };
+        let added = self.change(*other.expect("three"), add, PATIENCE).await;
+        assert_eq!(added, Ok(()));
+        let started = tokio::time::timeout(PATIENCE, starting).await;
+        let (_, running) = started.expect("it is taken in").expect("no panic");
+        self.running.insert(FOURTH, running);
+        assert!(self.voters_at(BrokerId::new(1), 4).await.contains(&id));
+        (at, id)
+    }
+
+    /// The voters as a node knows them, once they are so many.
+    async fn voters_at(&self, id: BrokerId, count: usize) -> BTreeSet<VoterId> {
+        let voters = async {
+            loop {
+                let voters = self.metadata(id).quorum().voters();
+                if voters.len() == count {
+                    return voters;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let voters = tokio::time::timeout(PATIENCE, voters).await;
+        voters.unwrap_or_else(|_| panic!("{:?}", self.metadata(id).quorum().voters()))
+    }
+
+    /// Restarts it for as long as it is the controller.
+    async fn depose(&mut self, at: &Voter) {
+        loop {
+            match self.controller() {
+                Some(id) if id == at.broker_id => {
+                    self.stop(id).await;
+                    self.restart_beside(at).await;
+                }
+                Some(_) => return,
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
     async fn stop(&mut self, id: BrokerId) {
         let running = self.running.remove(&id).expect("it runs");
         running.tending.abort();
@@ -188,6 +284,28 @@ impl Nodes {
     }
 }
 
+/// The vote of a node that is starting.
+async fn vote_of(at: &Voter) -> VoterId {
+    let says = BrokerIdentity {
+        broker_id: BrokerId::new(99),
+        cluster_id: None,
+    };
+    let peer = Peer::new(address(at), Arc::new(move || says.clone()));
+    let asked = async {
+        loop {
+            if let Ok(Reply::Status(status)) = peer.ask(&Request::Status, STATUS_PATIENCE).await
+                && let Some(voter) = status.voter
+            {
+                return voter;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked)
+        .await
+        .expect("it starts")
+}
+
 async fn start(
     id: BrokerId,
     voters: BTreeMap<BrokerId, Voter>,
@@ -200,6 +318,7 @@ async fn start(
             .await
             .expect("its port is free"),
     };
+    let port = internal.address().expect("it is bound").port();
     let node = Arc::new(Node::new(id, voters.keys().copied().collect()));
     let says = {
         let node = Arc::clone(&node);
@@ -234,6 +353,9 @@ async fn start(
     if founding.is_voter() {
         let joined = founding.join(metadata.quorum()).await;
         joined.expect("it is part of it");
+        founding.watch_membership(metadata.quorum());
+        let told = metadata.quorum().wait_told(PATIENCE).await;
+        assert!(told, "it has a leader, or is told that it was removed");
     } else {
         metadata.quorum().start_observing(founding.others());
         assert!(metadata.quorum().wait_told(PATIENCE).await, "it is told");
@@ -270,12 +392,14 @@ async fn start(
     let quorum = Arc::clone(metadata.quorum());
     let tending = tokio::spawn(async move { founding.tend(&quorum).await });
     Running {
+        node,
         metadata,
         data_dir,
         workers,
         stop,
         serving,
         tending,
+        port,
     }
 }
 
@@ -383,5 +507,194 @@ async fn a_broker_that_does_not_vote_follows_and_changes_the_metadata() {
         panic!("the voter that leads answers");
     };
     assert_eq!((status.leader, status.voters.len()), (other, 3));
+    nodes.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fourth_voter_joins_by_request_and_leaves_again() {
+    let mut nodes = Nodes::new().await;
+    nodes.start_all().await;
+    let first = BrokerId::new(1);
+    nodes.set(first, "50001").await;
+    let (at, id) = nodes.add_fourth().await;
+    assert_eq!(nodes.read(FOURTH).as_deref(), Some("50001"));
+    for (value, by) in [("50002", first), ("50003", FOURTH)] {
+        nodes.set(by, value).await;
+    }
+    // It has a broker of that number now, whatever its directory.
+    let another = VoterId::of(DirectoryId::new(Uuid::new_v4()));
+    for id in [id, another] {
+        let add = VoterChange::Add { id, at: at.clone() };
+        let added = nodes.change(first, add, PATIENCE).await;
+        assert_eq!(added, Err(ErrorCode::DuplicateVoter));
+    }
+    nodes.depose(&at).await;
+    let remove = |id, broker_id| VoterChange::Remove { id, broker_id };
+    let own = nodes.metadata(first).quorum().id();
+    for (id, broker_id, expected) in [
+        (another, FOURTH, ErrorCode::VoterNotFound),
+        (id, first, ErrorCode::VoterNotFound),
+        // It would be taken in again.
+        (own, first, ErrorCode::InvalidRequest),
+    ] {
+        let removed = nodes.change(FOURTH, remove(id, broker_id), PATIENCE).await;
+        assert_eq!(removed, Err(expected));
+    }
+    let removed = nodes.change(first, remove(id, FOURTH), PATIENCE).await;
+    assert_eq!(removed, Ok(()));
+    nodes.voters_at(first, 3).await;
+    // Its own log says so: it asks nobody for a vote.
+    assert!(!nodes.voters_at(FOURTH, 3).await.contains(&id));
+    for (value, by) in [("50004", first), ("50005", FOURTH)] {
+        nodes.set(by, value).await;
+    }
+    // It comes back, and goes on without a vote.
+    nodes.stop(FOURTH).await;
+    nodes.set(first, "50006").await;
+    nodes.restart_beside(&at).await;
+    nodes.set(FOURTH, "50007").await;
+    assert!(!nodes.voters_at(first, 3).await.contains(&id));
+    // Until it is to vote again. Then three of the four are enough, and it is one of them.
+    let add = VoterChange::Add { id, at: at.clone() };
+    assert_eq!(nodes.change(first, add, PATIENCE).await, Ok(()));
+    nodes.voters_at(FOURTH, 4).await;
+    nodes.stop(BrokerId::new(2)).await;
+    nodes.set(FOURTH, "50008").await;
+    nodes.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voter_that_was_removed_while_it_was_away_learns_of_it() {
+    let mut nodes = Nodes::new().await;
+    nodes.start_all().await;
+    let first = BrokerId::new(1);
+    let (at, id) = nodes.add_fourth().await;
+    nodes.set(first, "50001").await;
+    nodes.stop(FOURTH).await;
+    let remove = VoterChange::Remove {
+        id,
+        broker_id: FOURTH,
+    };
+    // Without it they may have to elect another controller first.
+    nodes.set(first, "50002").await;
+    assert_eq!(nodes.change(first, remove, PATIENCE).await, Ok(()));
+    nodes.restart_beside(&at).await;
+    // Its own log makes it a voter still.
+    let quorum = nodes.metadata(FOURTH).quorum();
+    assert!(quorum.voters().contains(&id) && !quorum.is_member());
+    nodes.set(FOURTH, "50003").await;
+    for by in 1..=3 {
+        nodes.set(BrokerId::new(by), &format!("5001{by}")).await;
+        assert!(!nodes.voters_at(BrokerId::new(by), 3).await.contains(&id));
+    }
+    nodes.stop_all().await;
+}
+
+/// Says that it is this voter, and hears nothing else.
+struct Deaf {
+    status: NodeStatus,
+}
+
+impl Handler for Deaf {
+    fn identity(&self) -> BrokerIdentity {
+        self.status.identity.clone()
+    }
+
+    fn adopt(&self, _: &BrokerIdentity, _: tokio::net::TcpStream) {}
+
+    async fn handle(&self, _: &BrokerIdentity, request: Request) -> Reply {
+        match request {
+            Request::Status => Reply::Status(self.status.clone()),
+            _ => Reply::NotReady,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_node_that_is_meant_becomes_a_voter() {
+    let mut nodes = Nodes::new().await;
+    nodes.start_all().await;
+    let first = BrokerId::new(1);
+    nodes.start_observer(FOURTH).await;
+    let observer = nodes.metadata(FOURTH).quorum().id();
+    let registered = |id| {
+        let at = nodes.voters[&id].clone();
+        (nodes.metadata(id).quorum().id(), at)
+    };
+    let (second, at_second) = registered(BrokerId::new(2));
+    let another = VoterId::of(DirectoryId::new(Uuid::new_v4()));
+    let free = Internal::bind("127.0.0.1:0").await.expect("a free port");
+    let nowhere = free.address().expect("it is bound").port();
+    drop(free);
+    let fifth = BrokerId::new(5);
+    let deaf = Internal::bind("127.0.0.1:0").await.expect("a free port");
+    let at_deaf = deaf.address().expect("it is bound").port();
+    let handler = Deaf {
+        status: NodeStatus {
+            identity: BrokerIdentity {
+                broker_id: fifth,
+                cluster_id: None,
+            },
+            voter: Some(another),
+            is_empty: true,
+            peers: vec![first, fifth],
+        },
+    };
+    let (stop, stopping) = watch::channel(false);
+    let serving = tokio::spawn(deaf.serve(Arc::new(handler), stopping));
+    let at = |port| Voter {
+        broker_id: fifth,
+        host: "127.0.0.1".to_owned(),
+        port,
+    };
+    let short = Duration::from_secs(2);
+    for (id, at, expected) in [
+        // Nobody listens there.
+        (another, at(nowhere), ErrorCode::RequestTimedOut),
+        // Somebody else does.
+        (second, at(at_second.port), ErrorCode::InvalidRequest),
+        // With another directory.
+        (second, at(at_deaf), ErrorCode::InvalidRequest),
+        // It is never told everything.
+        (another, at(at_deaf), ErrorCode::RequestTimedOut),
+    ] {
+        let added = nodes
+            .change(first, VoterChange::Add { id, at }, short)
+            .await;
+        assert_eq!(added, Err(expected));
+    }
+    // Without a vote by its configuration.
+    let image = nodes.metadata(first).image();
+    assert!(image.broker(FOURTH).is_some());
+    let listening = nodes.running[&FOURTH].port;
+    let at = Voter {
+        broker_id: FOURTH,
+        ..at(listening)
+    };
+    let add = VoterChange::Add { id: observer, at };
+    let added = nodes.change(first, add, short).await;
+    assert_eq!(added, Err(ErrorCode::InvalidRequest));
+    // Who was to vote, and does not, is no member.
+    let gone = async {
+        loop {
+            let controller = nodes.controller().unwrap_or(first);
+            let observe = Observe {
+                applied: 0,
+                part: None,
+            };
+            let quorum = nodes.metadata(controller).quorum();
+            if let Reply::Observed(observed) = quorum.observe(observe).await
+                && observed.members.1.len() == 3
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let gone = tokio::time::timeout(PATIENCE, gone).await;
+    gone.expect("the learner is let go");
+    nodes.set(first, "50001").await;
+    stop.send_replace(true);
+    serving.await.expect("it does not panic");
     nodes.stop_all().await;
 }

@@ -7,7 +7,7 @@
 //! | new, of the lowest id | all answer, and none knows a cluster | draws the cluster's id |
 //! | new | else | asks again |
 //! | has an empty metadata log, and the lowest id | all answer that they have too | founds the quorum, of all |
-//! | has an empty metadata log | else | waits to be taken into the quorum |
+//! | has an empty metadata log | else | waits to be taken into the quorum: by whose `peers` name it, or by request (KIP-853) |
 //!
 //! So a node that has lost its disk never founds a second quorum beside the one that it was part of, whatever its id: the others are not empty.
 
@@ -67,6 +67,14 @@ impl Founding {
             .iter()
             .map(|(_, peer)| Arc::clone(peer))
             .collect()
+    }
+
+    /// Has a voter notice that it was removed, and follow the metadata then.
+    pub fn watch_membership(&self, quorum: &Arc<RaftQuorum>) {
+        let others = self.others();
+        if !others.is_empty() {
+            quorum.start_observing(others);
+        }
     }
 
     fn is_first(&self) -> bool {

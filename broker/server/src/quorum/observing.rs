@@ -6,6 +6,8 @@
 //! | less, and the voter's log has what comes next | the entries |
 //! | less than the log reaches back | the whole image, in parts |
 //!
+//! A voter that no leader is heard by for a while asks too: it may have been removed, and then observes.
+//!
 //! Only what is committed is told, so that it does not matter whom it asks, and it keeps nothing on its disk: a start asks for the image.
 
 use std::sync::Arc;
@@ -91,12 +93,16 @@ impl Observer {
         let mut complained: Option<Instant> = None;
         let mut next = 0;
         loop {
-            if self.quorum.is_member() {
+            let is_member = self.quorum.is_member();
+            self.quorum.restrain_elections();
+            if is_member {
                 tokio::time::sleep(LOOK).await;
-                continue;
+                if !self.quorum.is_abandoned() {
+                    continue;
+                }
             }
-            // Whoever leads knows everything first.
-            let leader = self.quorum.leader_peer();
+            // Whoever leads knows everything first. Who took part and hears nothing may know of one that has long gone.
+            let leader = self.quorum.leader_peer().filter(|_| !is_member);
             let peer = leader.unwrap_or_else(|| {
                 next += 1;
                 Arc::clone(&self.voters[next % self.voters.len()])
@@ -147,6 +153,10 @@ impl Observer {
                 news,
             } = observed;
             let has_other_leader = self.quorum.on_told(leader, members);
+            if self.quorum.is_member() {
+                // It still takes part: what is committed its own log says.
+                return Ok(());
+            }
             match news {
                 News::Entries { entries, through } => {
                     image = None;
@@ -173,7 +183,7 @@ impl Observer {
                     }
                 }
             }
-            if has_other_leader || self.quorum.is_member() {
+            if has_other_leader {
                 return Ok(());
             }
         }

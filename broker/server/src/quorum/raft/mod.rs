@@ -8,6 +8,7 @@ mod quorum;
 mod snapshot;
 mod state_machine;
 mod types;
+mod voters;
 
 #[cfg(test)]
 mod tests;
@@ -15,3 +16,4 @@ mod tests;
 pub use log::{METADATA_TOPIC, metadata_partition};
 pub use quorum::{RaftQuorum, RaftTiming};
 pub use types::{HeardBroker, MetadataEntry, QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus};
+pub use voters::{ChangeVoters, VoterChange};

@@ -12,6 +12,7 @@ use protocol::ErrorCode;
 use storage::data_dir::DataDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::log::{METADATA_TOPIC, RaftLog};
 use super::network::Peers;
@@ -55,6 +56,9 @@ const FORWARD_PATIENCE: Duration = Duration::from_secs(30);
 /// A leader that has not heard of a majority for so long may have been replaced.
 const QUORUM_SILENCE_MAX: Duration = Duration::from_secs(1);
 
+/// Who takes part, and has heard nothing from a voter that leads for so long, asks whether it still does.
+const ABANDONED: Duration = Duration::from_secs(2);
+
 /// The largest entry, so that it fits a frame with what is around it.
 const ENTRY_BYTES_MAX: usize = FRAME_BYTES_MAX - (1 << 20);
 
@@ -77,9 +81,13 @@ pub struct RaftQuorum {
     told_image: ToldImage,
     observing: Mutex<Option<JoinHandle<()>>>,
     controller_peer: Mutex<Option<(VoterId, Arc<Peer>)>>,
+    /// Held from the first step of a change of the voters to its last.
+    pub(super) changing: tokio::sync::Mutex<()>,
+    /// When the voter that leads was heard last; at first, when this one was opened.
+    led: Mutex<Instant>,
 }
 
-type Says = Arc<dyn Fn() -> BrokerIdentity + Send + Sync>;
+pub(super) type Says = Arc<dyn Fn() -> BrokerIdentity + Send + Sync>;
 
 fn failed(error: &dyn std::fmt::Display) -> QuorumError {
     QuorumError::Failed(error.to_string())
@@ -113,6 +121,8 @@ impl RaftQuorum {
             raft: OnceLock::new(),
             identity: OnceLock::new(),
             controller_peer: Mutex::new(None),
+            changing: tokio::sync::Mutex::new(()),
+            led: Mutex::new(Instant::now()),
         })
     }
 
@@ -201,6 +211,22 @@ impl RaftQuorum {
         members.contains(&self.id) && (told.0 <= index || told.1.contains(&self.id))
     }
 
+    /// Whether it takes part by its own log, and no voter that leads has told it anything for some time: it may have been removed meanwhile.
+    pub(in crate::quorum) fn is_abandoned(&self) -> bool {
+        let Some(raft) = self.raft.get() else {
+            return false;
+        };
+        let leads = raft.metrics().borrow().current_leader == Some(self.id);
+        !leads && self.led.lock().elapsed() > ABANDONED
+    }
+
+    /// Asks for votes only where it takes part, as far as it knows.
+    pub(in crate::quorum) fn restrain_elections(&self) {
+        if let Some(raft) = self.raft.get() {
+            raft.runtime_config().elect(self.is_member());
+        }
+    }
+
     /// The last entry that is committed and applied, as far as its own log goes. `None` if it cannot speak for the quorum: it is no member, its Raft has ended, or
     /// it leads and has not heard of a majority for some time.
     pub(super) fn committed_here(&self) -> Option<u64> {
@@ -233,6 +259,16 @@ impl RaftQuorum {
     pub fn term(&self) -> u64 {
         let metrics = self.raft.get().map(Raft::metrics);
         metrics.map_or(0, |metrics| metrics.borrow().current_term)
+    }
+
+    /// Who takes part, and where, as far as this one knows.
+    pub(super) fn nodes(&self) -> Vec<(VoterId, Voter)> {
+        let metrics = self.raft.get().map(Raft::metrics);
+        let membership = metrics.map(|it| it.borrow().membership_config.clone());
+        membership.map_or_else(Vec::new, |it| {
+            let nodes = it.membership().nodes();
+            nodes.map(|(id, voter)| (*id, voter.clone())).collect()
+        })
     }
 
     /// Who votes, as far as this one knows.
@@ -273,8 +309,9 @@ impl RaftQuorum {
     }
 
     /// Brings the voters one step nearer to these, as their leader: one that is new is told all there is, and votes then; one whose broker has another
-    /// directory now votes no more. Others stay. Done means: that step is committed, or there was none to take.
+    /// directory now votes no more; one that was to vote by request, and does not, is let go. Other voters stay. Done means: that step is committed, or there was none to take.
     pub async fn tend(&self, wanted: &BTreeMap<VoterId, Voter>) -> Result<(), QuorumError> {
+        let _changing = self.changing.lock().await;
         let raft = self.raft()?;
         let membership = raft.metrics().borrow().membership_config.clone();
         let membership = membership.membership();
@@ -287,14 +324,20 @@ impl RaftQuorum {
         });
         if let Some((id, voter)) = moved {
             let nodes = BTreeMap::from([(*id, voter.clone())]);
-            return self.change(ChangeMembers::SetNodes(nodes)).await;
+            return self.change(ChangeMembers::SetNodes(nodes), false).await;
         }
         if let Some((id, voter)) = wanted.iter().find(|(id, _)| !voters.contains(id)) {
             tracing::info!(voter = %id, at = %voter, "a new voter joins the metadata quorum");
             let told = raft.add_learner(*id, voter.clone(), true).await;
             told.map_err(|error| failed(&error))?;
             let ids = BTreeSet::from([*id]);
-            return self.change(ChangeMembers::AddVoterIds(ids)).await;
+            return self.change(ChangeMembers::AddVoterIds(ids), false).await;
+        }
+        let is_stray = |id: &&VoterId| !voters.contains(*id);
+        let strays: BTreeSet<VoterId> = known.keys().filter(is_stray).copied().collect();
+        if !strays.is_empty() {
+            tracing::info!(learners = ?strays, "who does not become a voter is let go");
+            return self.change(ChangeMembers::RemoveNodes(strays), false).await;
         }
         let is_replaced = |id: &VoterId| {
             let broker = known.get(id).map(|voter| voter.broker_id);
@@ -303,14 +346,21 @@ impl RaftQuorum {
         let replaced: BTreeSet<VoterId> = voters.into_iter().filter(is_replaced).collect();
         if !replaced.is_empty() {
             tracing::info!(voters = ?replaced, "voters whose directories were replaced leave the metadata quorum");
-            return self.change(ChangeMembers::RemoveVoters(replaced)).await;
+            // Who does not vote any more is told nothing any more.
+            return self
+                .change(ChangeMembers::RemoveVoters(replaced), false)
+                .await;
         }
         Ok(())
     }
 
-    async fn change(&self, change: ChangeMembers<VoterId, Voter>) -> Result<(), QuorumError> {
-        // Who does not vote any more is told nothing any more.
-        let changed = self.raft()?.change_membership(change, false).await;
+    /// Commits a change of the members. `retain` has voters that go become learners.
+    pub(super) async fn change(
+        &self,
+        change: ChangeMembers<VoterId, Voter>,
+        retain: bool,
+    ) -> Result<(), QuorumError> {
+        let changed = self.raft()?.change_membership(change, retain).await;
         changed.map(drop).map_err(|error| failed(&error))
     }
 
@@ -331,7 +381,13 @@ impl RaftQuorum {
             {
                 Reply::OtherVoter
             }
-            Request::Append(_, request) => Reply::Append(raft.append_entries(request).await),
+            Request::Append(_, request) => {
+                let outcome = raft.append_entries(request).await;
+                if outcome.is_ok() {
+                    *self.led.lock() = Instant::now();
+                }
+                Reply::Append(outcome)
+            }
             Request::Vote(_, request) => Reply::Vote(raft.vote(request).await),
             Request::Snapshot(_, request) => Reply::Snapshot(raft.install_snapshot(request).await),
             Request::Observe(observe) => self.observe(observe).await,
@@ -340,7 +396,8 @@ impl RaftQuorum {
             | Request::Submit(_)
             | Request::Progress(_)
             | Request::Heartbeat { .. }
-            | Request::Watch => Reply::NotReady,
+            | Request::Watch
+            | Request::ChangeVoters(_) => Reply::NotReady,
         }
     }
 
@@ -380,7 +437,12 @@ impl RaftQuorum {
         Some(peer)
     }
 
-    fn raft(&self) -> Result<&Raft<RaftTypes>, QuorumError> {
+    /// Who calls others, once it has started.
+    pub(super) fn identity(&self) -> Option<Says> {
+        self.identity.get().cloned()
+    }
+
+    pub(super) fn raft(&self) -> Result<&Raft<RaftTypes>, QuorumError> {
         let raft = self.raft.get();
         raft.ok_or(QuorumError::NotLeader)
     }
