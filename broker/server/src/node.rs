@@ -131,21 +131,25 @@ impl Node {
         loop {
             let quorum = self.metadata.get().map(|metadata| metadata.quorum());
             let controller = quorum.map(|quorum| (quorum, quorum.controller()));
-            match controller {
+            let outcome = match controller {
                 Some((quorum, Controller::Here)) => {
-                    return self.change_voters_here(quorum, request).await;
+                    self.change_voters_here(quorum, request.clone()).await
                 }
                 Some((quorum, Controller::There)) => {
                     let patience = request.patience();
                     let asked = Request::ChangeVoters(request.clone());
                     match quorum.tell_controller(&asked, patience).await {
-                        Some(Reply::VotersChanged(outcome)) => return outcome,
-                        // It is not the controller: nothing has happened.
-                        Some(Reply::NotReady) => {}
+                        Some(Reply::VotersChanged(outcome)) => outcome,
+                        Some(Reply::NotReady) => Err(SubmitError::NotController),
                         _ => return timed_out("The controller does not answer."),
                     }
                 }
-                _ => {}
+                _ => Err(SubmitError::NotController),
+            };
+            match outcome {
+                Ok(()) => return Ok(()),
+                Err(SubmitError::Failed(error)) => return Err(error),
+                Err(SubmitError::NotController) => {}
             }
             if Instant::now() >= deadline {
                 return timed_out("No controller is known, or none that takes the request.");
@@ -158,12 +162,13 @@ impl Node {
         &self,
         quorum: &Arc<RaftQuorum>,
         request: ChangeVoters,
-    ) -> Result<(), ApiError> {
+    ) -> Result<(), SubmitError> {
         if self.peers.is_empty() {
             return Err(ApiError::new(
                 ErrorCode::UnsupportedVersion,
                 "This node is alone, and no other reaches it. Restart it with peers first.",
-            ));
+            )
+            .into());
         }
         quorum.change_voters(request, self.peers.clone()).await
     }

@@ -1,4 +1,4 @@
-//! UnregisterBroker (key 64), version 0 (KIP-185, KIP-631): a broker leaves the cluster for good.
+//! UnregisterBroker (key 64), version 0 (KIP-631): a broker leaves the cluster for good.
 //!
 //! Done means: the broker is not registered any more, which is committed, and this broker knows it. Unlike with Kafka a broker is refused that is alive, that still is
 //! a replica of partitions, or that votes in the metadata quorum (`decide/unregister.rs`). One that starts again is registered again, as a new one.

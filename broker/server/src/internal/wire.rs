@@ -11,7 +11,6 @@
 
 use std::io;
 
-use broker_controller::ApiError;
 use bytes::{BufMut, Bytes};
 use openraft::error::{InstallSnapshotError, RaftError};
 use openraft::raft::{
@@ -199,7 +198,7 @@ pub enum Reply {
     /// To [`Request::Observe`].
     Observed(Observed),
     /// To [`Request::ChangeVoters`].
-    VotersChanged(Result<(), ApiError>),
+    VotersChanged(Result<(), SubmitError>),
 }
 
 /// A frame, ready to be written.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use broker_controller::decide::{
     AlterConfigs, BootstrapCluster, FEATURES, FenceBroker, RegisterBroker, ReplacedConfigs,
+    UnfenceBroker, UnregisterBroker,
 };
 use broker_controller::record::Listener;
 use broker_controller::{
@@ -587,6 +588,56 @@ async fn a_voter_that_was_removed_while_it_was_away_learns_of_it() {
         nodes.set(BrokerId::new(by), &format!("5001{by}")).await;
         assert!(!nodes.voters_at(BrokerId::new(by), 3).await.contains(&id));
     }
+    // It may have promised itself its vote meanwhile, in a term that the others have not come to. They go on from there.
+    let add = VoterChange::Add { id, at };
+    assert_eq!(nodes.change(first, add, PATIENCE).await, Ok(()));
+    assert!(nodes.voters_at(FOURTH, 4).await.contains(&id));
+    nodes.set(FOURTH, "50020").await;
+    nodes.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_unregistered_hears_so_and_comes_back_as_a_new_one() {
+    let mut nodes = Nodes::new().await;
+    nodes.start_all().await;
+    nodes.start_observer(FOURTH).await;
+    let first = BrokerId::new(1);
+    let registered = |nodes: &Nodes| {
+        let image = nodes.metadata(first).image();
+        image.broker(FOURTH).map(|it| it.broker_epoch)
+    };
+    let epoch = registered(&nodes).expect("it is registered");
+    let fence = FenceBroker {
+        broker_id: FOURTH,
+        broker_epoch: epoch,
+    };
+    let fenced = nodes.metadata(first).submit(&fence).await;
+    fenced.expect("a controller").expect("it is registered");
+    let unregister = UnregisterBroker {
+        broker_id: FOURTH.get(),
+        voters: nodes.voters.keys().copied().collect(),
+    };
+    let done = nodes.metadata(first).submit(&unregister).await;
+    done.expect("a controller").expect("nothing needs it");
+    assert_eq!(registered(&nodes), None);
+    // Its process has gone on without having been heard.
+    let heartbeat = Request::Heartbeat { epoch, applied: 0 };
+    let told = nodes.metadata(FOURTH).quorum();
+    let told = told.tell_controller(&heartbeat, STATUS_PATIENCE).await;
+    assert!(
+        matches!(told, Some(Reply::Heartbeat { fenced: true })),
+        "{told:?}"
+    );
+    let unfence = UnfenceBroker {
+        broker_id: FOURTH,
+        broker_epoch: epoch,
+    };
+    let refused = nodes.metadata(FOURTH).submit(&unfence).await;
+    let refused = refused.expect("a controller").expect_err("it is unknown");
+    assert_eq!(refused.code, ErrorCode::BrokerIdNotRegistered);
+    nodes.stop(FOURTH).await;
+    nodes.start_observer(FOURTH).await;
+    assert!(registered(&nodes).expect("it is registered") > epoch);
     nodes.stop_all().await;
 }
 
@@ -617,12 +668,9 @@ async fn only_the_node_that_is_meant_becomes_a_voter() {
     let first = BrokerId::new(1);
     nodes.start_observer(FOURTH).await;
     let observer = nodes.metadata(FOURTH).quorum().id();
-    let registered = |id| {
-        let at = nodes.voters[&id].clone();
-        (nodes.metadata(id).quorum().id(), at)
-    };
-    let (second, at_second) = registered(BrokerId::new(2));
+    let second = nodes.voters[&BrokerId::new(2)].port;
     let another = VoterId::of(DirectoryId::new(Uuid::new_v4()));
+    let mistaken = VoterId::of(DirectoryId::new(Uuid::new_v4()));
     let free = Internal::bind("127.0.0.1:0").await.expect("a free port");
     let nowhere = free.address().expect("it is bound").port();
     drop(free);
@@ -652,9 +700,9 @@ async fn only_the_node_that_is_meant_becomes_a_voter() {
         // Nobody listens there.
         (another, at(nowhere), ErrorCode::RequestTimedOut),
         // Somebody else does.
-        (second, at(at_second.port), ErrorCode::InvalidRequest),
+        (another, at(second), ErrorCode::InvalidRequest),
         // With another directory.
-        (second, at(at_deaf), ErrorCode::InvalidRequest),
+        (mistaken, at(at_deaf), ErrorCode::InvalidRequest),
         // It is never told everything.
         (another, at(at_deaf), ErrorCode::RequestTimedOut),
     ] {

@@ -58,6 +58,12 @@ pub enum SubmitError {
     Failed(ApiError),
 }
 
+impl From<ApiError> for SubmitError {
+    fn from(error: ApiError) -> SubmitError {
+        SubmitError::Failed(error)
+    }
+}
+
 /// What became of records that were decided on an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {

@@ -47,7 +47,7 @@ pub struct Observe {
 pub struct Observed {
     /// The voter that leads, if one is known.
     pub leader: Option<(VoterId, Voter)>,
-    /// Who takes part in the quorum, and the index of the entry that says so.
+    /// Who takes part in the quorum, and the index of the entry that says so; 0 while that is not committed.
     pub members: (u64, Vec<VoterId>),
     /// What is new.
     pub news: News,

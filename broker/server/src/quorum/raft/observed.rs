@@ -138,10 +138,16 @@ impl RaftQuorum {
             Some(news) => Ok(news),
             None => self.told_image().part(images, applied, observe.part),
         };
+        // Who is told that it was removed believes it. Index 0 says nothing.
+        let members = self.members_here();
+        let members = match members.0 <= committed {
+            true => members,
+            false => (0, Vec::new()),
+        };
         match news {
             Ok(news) => Reply::Observed(Observed {
                 leader: self.leader(),
-                members: self.members_here(),
+                members,
                 news,
             }),
             Err(error) => {

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use broker_controller::ApiError;
 use openraft::ChangeMembers;
+use openraft::error::ClientWriteError;
 use protocol::ErrorCode;
 use protocol::model::BrokerId;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ use super::types::{Voter, VoterId};
 use crate::config::host_port;
 use crate::internal::Peer;
 use crate::internal::wire::{NodeStatus, Reply, Request};
+use crate::quorum::SubmitError;
 
 /// How long a node may take to say who it is.
 const STATUS_PATIENCE: Duration = Duration::from_secs(2);
@@ -89,34 +91,36 @@ fn failed(error: &dyn std::fmt::Display) -> ApiError {
 impl RaftQuorum {
     /// Changes who votes, as the voter that leads. `named` are the nodes that this one was told to form a quorum with.
     ///
-    /// Done means: the change is committed. After REQUEST_TIMED_OUT it may still come to be, if it was to be committed already.
+    /// `NotController` if another leads by now, and nobody votes who did not. Done means: the change is committed. After REQUEST_TIMED_OUT it may still come to be, if it was to be committed already.
     pub async fn change_voters(
         self: &Arc<Self>,
         request: ChangeVoters,
         named: Vec<BrokerId>,
-    ) -> Result<(), ApiError> {
+    ) -> Result<(), SubmitError> {
         let deadline = Instant::now() + request.timeout();
         let answer_by = deadline + UNDO;
         let quorum = Arc::clone(self);
         // It goes on when whoever asked has gone: half of a change is no state to leave the voters in.
         let changing = tokio::spawn(async move {
             let Ok(_changing) = timeout_at(deadline, quorum.changing.lock()).await else {
-                return Err(timed_out("Another change of the voters is under way."));
+                return Err(timed_out("Another change of the voters is under way.").into());
             };
             match request.change {
                 VoterChange::Add { id, at } => quorum.add_voter((id, at), deadline).await,
                 VoterChange::Remove { id, broker_id } => {
-                    quorum.remove_voter((id, broker_id), &named).await
+                    let removed = quorum.remove_voter((id, broker_id), &named).await;
+                    removed.map_err(SubmitError::Failed)
                 }
             }
         });
         match timeout_at(answer_by, changing).await {
             Ok(Ok(outcome)) => outcome,
             // It panicked, which has been reported.
-            Ok(Err(_)) => Err(ApiError::bare(ErrorCode::UnknownServerError)),
+            Ok(Err(_)) => Err(ApiError::bare(ErrorCode::UnknownServerError).into()),
             Err(_) => Err(timed_out(
                 "The change is not committed yet, for want of a majority of the voters. It goes on.",
-            )),
+            )
+            .into()),
         }
     }
 
@@ -124,7 +128,7 @@ impl RaftQuorum {
         &self,
         (id, at): (VoterId, Voter),
         deadline: Instant,
-    ) -> Result<(), ApiError> {
+    ) -> Result<(), SubmitError> {
         let raft = self.raft().map_err(|error| failed(&error))?;
         let (voters, learners) = self.members();
         let is_same =
@@ -137,7 +141,8 @@ impl RaftQuorum {
                     named(id, at.broker_id),
                     listed(&voters)
                 ),
-            ));
+            )
+            .into());
         }
         timeout_at(deadline, self.check_candidate(id, &at))
             .await
@@ -149,14 +154,18 @@ impl RaftQuorum {
         tracing::info!(voter = %id, %at, "a new voter is told all there is");
         let told = async {
             let learner = raft.add_learner(id, at.clone(), false).await;
-            let index = learner.map_err(|error| failed(&error))?.log_id.index;
-            self.wait_replicated(id, index).await
+            let learner = learner.map_err(|error| match error.api_error() {
+                Some(ClientWriteError::ForwardToLeader(_)) => SubmitError::NotController,
+                _ => failed(&error).into(),
+            });
+            self.wait_replicated(id, learner?.log_id.index).await
         };
         let told = timeout_at(deadline, told).await.unwrap_or_else(|_| {
             Err(timed_out(format!(
                 "Aborted add voter operation for {} since it is lagging behind",
                 named(id, at.broker_id)
-            )))
+            ))
+            .into())
         });
         if let Err(error) = told {
             if let Err(error) = self.let_go(id).await {
@@ -207,17 +216,17 @@ impl RaftQuorum {
         if voters.len() == 1 {
             return Err(refused("It is the only voter."));
         }
+        if id == self.id() {
+            return Err(refused(format!(
+                "Broker {broker_id} leads the quorum. Restart it, so that another leads, and then \
+                 remove it."
+            )));
+        }
         if told_of.contains(&broker_id) {
             return Err(refused(format!(
                 "The peers of the controller, broker {}, name broker {broker_id}, and it would be \
                  taken in again. Restart the voters with other peers first.",
                 self.own_broker(&voters)
-            )));
-        }
-        if id == self.id() {
-            return Err(refused(format!(
-                "Broker {broker_id} leads the quorum. Restart it, so that another leads, and then \
-                 remove it."
             )));
         }
         let ids = BTreeSet::from([id]);
@@ -232,8 +241,9 @@ impl RaftQuorum {
         Ok(())
     }
 
-    /// Waits until a member has the entry at `index`. An error if this one does not lead any more.
-    async fn wait_replicated(&self, id: VoterId, index: u64) -> Result<(), ApiError> {
+    /// Waits until a member has the entry at `index`. `NotController` if this one does not lead any more: so it is when the member has promised more than that it follows
+    /// this one, in a quorum that it was part of.
+    async fn wait_replicated(&self, id: VoterId, index: u64) -> Result<(), SubmitError> {
         let raft = self.raft().map_err(|error| failed(&error))?;
         let mut metrics = raft.metrics();
         let is_over = metrics.wait_for(|it| match &it.replication {
@@ -246,7 +256,7 @@ impl RaftQuorum {
         let is_over = is_over.await.map_err(|error| failed(&error))?;
         match is_over.replication {
             Some(_) => Ok(()),
-            None => Err(timed_out("Another voter leads by now.")),
+            None => Err(SubmitError::NotController),
         }
     }
 
