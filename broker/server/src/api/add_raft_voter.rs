@@ -18,7 +18,7 @@ use protocol::wire::versions::VersionRange;
 use super::topics::text;
 use super::{Answer, Api, Call, decode};
 use crate::broker::Broker;
-use crate::quorum::{ChangeVoters, Voter, VoterChange, VoterId};
+use crate::quorum::{ChangeVoters, HOST_BYTES_MAX, Voter, VoterChange, VoterId};
 use crate::replication::INTERNAL;
 
 /// The handler.
@@ -29,12 +29,8 @@ pub const API: Api = Api {
     handle,
 };
 
-/// The longest time a request may take.
-const TIMEOUT_MS_MAX: i32 = 60_000;
 /// Listeners of one node at most.
 const LISTENERS_MAX: usize = 100;
-/// The longest name of a host, as DNS has it.
-const HOST_BYTES_MAX: usize = 255;
 
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     let request: AddRaftVoterRequest = decode(body, call.head.version)?;
@@ -80,7 +76,8 @@ fn change(broker: &Broker, request: &AddRaftVoterRequest) -> Result<ChangeVoters
             "The voter's listener has no host of 1 to {HOST_BYTES_MAX} bytes, or the port 0."
         ));
     }
-    let timeout_ms = u64::try_from(request.timeout_ms.min(TIMEOUT_MS_MAX)).unwrap_or(0);
+    // More than a minute of it does not count.
+    let timeout_ms = u64::try_from(request.timeout_ms).unwrap_or(0);
     if timeout_ms == 0 {
         return Err(ApiError::bare(ErrorCode::RequestTimedOut));
     }

@@ -222,10 +222,19 @@ impl Nodes {
         running.stop.send_replace(true);
         running.serving.await.expect("it does not panic");
         running.metadata.quorum().stop().await;
-        drop(running.metadata);
+        drop((running.metadata, running.node));
+        let open = Arc::downgrade(&running.data_dir);
         drop(running.data_dir);
         let stopped = tokio::task::spawn_blocking(|| running.workers.stop()).await;
         stopped.expect("no panic").expect("a last checkpoint");
+        // Who led has tasks that read its log for others, and end a moment later.
+        let closed = async {
+            while open.strong_count() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let closed = tokio::time::timeout(PATIENCE, closed).await;
+        closed.expect("nobody has the directory open");
     }
 
     async fn stop_all(mut self) {

@@ -21,8 +21,8 @@ pub use founding::Founding;
 pub use images::{ImageListener, Images};
 pub use observing::{Observe, Observed, Observer};
 pub use raft::{
-    ChangeVoters, HeardBroker, METADATA_TOPIC, QuorumStatus, RaftQuorum, RaftTiming, Voter,
-    VoterChange, VoterId, VoterStatus, metadata_partition,
+    ChangeVoters, HOST_BYTES_MAX, HeardBroker, METADATA_TOPIC, QuorumStatus, RaftQuorum,
+    RaftTiming, Voter, VoterChange, VoterId, VoterStatus, metadata_partition,
 };
 pub use remote::{ControllerRequest, RemoteCommand, Submitted};
 

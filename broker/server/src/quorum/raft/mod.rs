@@ -16,4 +16,4 @@ mod tests;
 pub use log::{METADATA_TOPIC, metadata_partition};
 pub use quorum::{RaftQuorum, RaftTiming};
 pub use types::{HeardBroker, MetadataEntry, QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus};
-pub use voters::{ChangeVoters, VoterChange};
+pub use voters::{ChangeVoters, HOST_BYTES_MAX, VoterChange};

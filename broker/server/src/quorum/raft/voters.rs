@@ -29,6 +29,11 @@ use crate::internal::Peer;
 use crate::internal::wire::{NodeStatus, Reply, Request};
 use crate::quorum::SubmitError;
 
+/// The longest time a change may take.
+const CHANGE_MAX: Duration = Duration::from_secs(60);
+/// The longest name of a host, as DNS has it.
+pub const HOST_BYTES_MAX: usize = 255;
+
 /// How long a node may take to say who it is.
 const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long to wait until one that votes no more has heard so. One that is there has within a moment.
@@ -48,7 +53,7 @@ pub struct ChangeVoters {
 impl ChangeVoters {
     /// How long it may take.
     pub fn timeout(&self) -> Duration {
-        Duration::from_millis(self.timeout_ms)
+        Duration::from_millis(self.timeout_ms).min(CHANGE_MAX)
     }
 
     /// How long until it is answered, whatever happens.
@@ -130,6 +135,10 @@ impl RaftQuorum {
         deadline: Instant,
     ) -> Result<(), SubmitError> {
         let raft = self.raft().map_err(|error| failed(&error))?;
+        if at.host.len() > HOST_BYTES_MAX {
+            // Whoever asked: it would stay in the log of every voter.
+            return Err(refused("The name of its host is too long.").into());
+        }
         let (voters, learners) = self.members();
         let is_same =
             |(known, voter): (&VoterId, &Voter)| *known == id || voter.broker_id == at.broker_id;
