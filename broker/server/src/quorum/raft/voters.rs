@@ -250,8 +250,8 @@ impl RaftQuorum {
         Ok(())
     }
 
-    /// Waits until a member has the entry at `index`. `NotController` if this one does not lead any more: so it is when the member has promised more than that it follows
-    /// this one, in a quorum that it was part of.
+    /// Waits until a member has the entry at `index`. `NotController` if this one does not lead any more. That also happens when the member has voted in later terms, for
+    /// itself and in vain: the voters go on from there, with another leader.
     async fn wait_replicated(&self, id: VoterId, index: u64) -> Result<(), SubmitError> {
         let raft = self.raft().map_err(|error| failed(&error))?;
         let mut metrics = raft.metrics();

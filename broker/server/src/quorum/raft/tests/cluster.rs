@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use broker_controller::record::ConfigRecord;
 use broker_controller::{ConfigResource, MetadataRecord, ResourceType};
+use openraft::ChangeMembers;
 use protocol::model::BrokerId;
 use storage::data_dir::{DataDir, Workers};
 use tempfile::TempDir;
@@ -288,5 +289,28 @@ async fn what_was_decided_on_an_older_image_is_as_if_it_had_never_been() {
     let late = quorum.commit(base, &[setting(3)]).await;
     assert_eq!(late.expect("it is committed"), Committed::Stale);
     assert_eq!(read(quorum), Some("2".to_owned()));
+    cluster.stop().await;
+}
+
+/// Whoever began to take it in is gone, and it is in nobody's `peers`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_learner_that_nobody_takes_in_is_let_go() {
+    let cluster = Cluster::of(3).await;
+    let leader = cluster.0[cluster.leader().await].quorum();
+    let voters: BTreeMap<_, _> = cluster.0.iter().map(Node::voter).collect();
+    let id = VoterId::new(7);
+    let at = Voter {
+        broker_id: BrokerId::new(7),
+        host: "127.0.0.1".to_owned(),
+        port: 9,
+    };
+    let learner = ChangeMembers::AddNodes(BTreeMap::from([(id, at.clone())]));
+    let added = leader.change(learner, false).await;
+    added.expect("a majority is there");
+    assert!(leader.nodes().contains(&(id, at)));
+    leader.tend(&voters).await.expect("a majority is there");
+    let nodes: BTreeMap<_, _> = leader.nodes().into_iter().collect();
+    assert_eq!(nodes, voters);
+    assert_eq!(leader.voters().len(), 3);
     cluster.stop().await;
 }
