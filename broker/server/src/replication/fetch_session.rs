@@ -38,9 +38,8 @@ impl FetchSession {
             0 => BTreeMap::new(),
             _ => std::mem::take(&mut self.told),
         };
-        let is_new = |(id, position): &(&TopicIdPartition, &Position)| {
-            before.get(id) != Some(position)
-        };
+        let is_new =
+            |(id, position): &(&TopicIdPartition, &Position)| before.get(id) != Some(position);
         let changed = positions.iter().filter(is_new);
         let changed = changed.map(|(id, position)| (*id, *position)).collect();
         let is_gone = |id: &&TopicIdPartition| !positions.contains_key(id);

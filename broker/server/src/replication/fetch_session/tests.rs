@@ -14,7 +14,9 @@ fn at(end: i64) -> Position {
 }
 
 fn all(ends: &[(i32, i64)]) -> BTreeMap<TopicIdPartition, Position> {
-    ends.iter().map(|(index, end)| (id(*index), at(*end))).collect()
+    ends.iter()
+        .map(|(index, end)| (id(*index), at(*end)))
+        .collect()
 }
 
 fn told(session: (i32, i32), changed: &[(i32, i64)], forgotten: &[i32]) -> Told {
