@@ -130,6 +130,7 @@ impl Node {
         let timed_out = |message: &str| Err(ApiError::new(ErrorCode::RequestTimedOut, message));
         loop {
             let quorum = self.metadata.get().map(|metadata| metadata.quorum());
+            let changed = quorum.map(|quorum| quorum.controller_changed());
             let controller = quorum.map(|quorum| (quorum, quorum.controller()));
             let outcome = match controller {
                 Some((quorum, Controller::Here)) => {
@@ -154,7 +155,14 @@ impl Node {
             if Instant::now() >= deadline {
                 return timed_out("No controller is known, or none that takes the request.");
             }
-            tokio::time::sleep(CONTROLLER_RETRY).await;
+            let changed = async move {
+                match changed {
+                    Some(changed) => changed.await,
+                    None => std::future::pending().await,
+                }
+            };
+            // It may be the same one, which was starting.
+            let _ = tokio::time::timeout(CONTROLLER_RETRY, changed).await;
         }
     }
 

@@ -235,7 +235,11 @@ impl Partition {
                 let committed = state.leader.high_watermark();
                 state.leader = begin(&self.leading, view, &self.log, committed, &mut effects);
             }
-            state.commit(&effects)
+            let mut told = state.commit(&effects);
+            // The new leadership knows how far the log is durable: nobody says so again.
+            let durable_end = state.leader.durable_end();
+            told.0.append(&mut state.waiters.on_durable(durable_end));
+            told
         };
         self.tell(told, &effects);
     }

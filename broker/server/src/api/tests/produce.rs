@@ -23,7 +23,7 @@ use protocol::model::{BrokerId, LeaderEpoch, Offset, Uuid};
 use super::super::Answer;
 use super::super::topics::text;
 use super::produced::idempotent;
-use crate::partition::{PartitionRead, Reader};
+use crate::partition::{Acks, PartitionRead, PartitionsWait, Reader};
 use crate::testing::{TestBroker, decoded, finished};
 
 const VERSION: i16 = 13;
@@ -354,5 +354,28 @@ async fn a_topic_says_what_its_producers_get_at_least() {
         let refused = if of_one == none { none } else { few };
         assert_eq!(acknowledged(&mut broker, topic, -1).await, few);
         assert_eq!(acknowledged(&mut broker, topic, 1).await, refused, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_this_disk_alone_is_told_whatever_leadership_begins_meanwhile() {
+    let mut broker = TestBroker::start(&[]).await;
+    let topic = topic(&mut broker, "alone", &[("acks.floor", "1")]).await;
+    let led = super::produced::partition(&broker, topic, 0);
+    let mut leader_epoch = 0;
+    for _ in 0..200 {
+        let appended = batch(1, Compression::None);
+        let header = BatchHeader::parse(&appended).expect("well-formed");
+        let appended = led.append(Acks::Leader, appended, &header, 0, None);
+        let end = appended.expect("it is appended").end;
+        let wait = PartitionsWait::new(1);
+        led.when_acknowledged(Acks::Leader, end, &wait, 0);
+        // One of them begins between the log's being durable and the partition's hearing of it.
+        while led.log().offsets().durable_end < end {
+            leader_epoch += 1;
+            led.lead_on(LeaderEpoch::new(leader_epoch));
+        }
+        let told = tokio::time::timeout(PATIENCE, wait.all()).await;
+        assert_eq!((told, wait.codes()), (Ok(()), vec![ErrorCode::None]));
     }
 }
