@@ -123,10 +123,11 @@ async function consume(options) {
 // what was read.
 async function group(options) {
   const read = new Map()
-  await new Promise((resolve, reject) => {
-    const members = Array.from({ length: options.members }, () => member(options, read, resolve))
-    Promise.all(members).catch(reject)
-  })
+  let isFull
+  const full = new Promise(resolve => { isFull = resolve })
+  // A member that has not joined yet does not end when it is disconnected, so all are waited for.
+  const joined = Array.from({ length: options.members }, () => member(options, read, isFull))
+  await Promise.all([full, ...joined])
   await Promise.all(consumers.map(consumer => consumer.disconnect()))
   lines.writeRecords([...read.values()])
 }
