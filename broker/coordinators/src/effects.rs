@@ -55,6 +55,10 @@ pub trait Coordinator {
     /// The log has been read to its end: what is volatile begins.
     fn on_loaded(&mut self, now: Now, effects: &mut Effects<Self::Record, Self::Reply>);
 
+    /// Whether a request wants something recorded, and so is of no use while nothing can be committed. What only looks, or says that a
+    /// member is alive, is not.
+    fn is_to_record(request: &Self::Request) -> bool;
+
     /// A request. It is answered in this call or in a later one.
     fn on_request(
         &mut self,

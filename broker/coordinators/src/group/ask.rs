@@ -498,6 +498,27 @@ pub struct ForgetTopics {
     pub topics: Vec<Arc<str>>,
 }
 
+impl GroupRequest {
+    /// Whether it wants something recorded. Members that are there say so with others: what follows from that is recorded when it can be.
+    pub(super) fn is_to_record(&self) -> bool {
+        match self {
+            GroupRequest::JoinGroup(_)
+            | GroupRequest::SyncGroup(_)
+            | GroupRequest::LeaveGroup(_)
+            | GroupRequest::CommitOffsets(_)
+            | GroupRequest::DeleteOffsets(_)
+            | GroupRequest::DeleteGroup(_) => true,
+            GroupRequest::ConsumerHeartbeat(ask) => ask.epoch <= 0,
+            GroupRequest::Heartbeat(_)
+            | GroupRequest::FetchOffsets(_)
+            | GroupRequest::ListGroups(_)
+            | GroupRequest::DescribeGroup(_)
+            | GroupRequest::DescribeConsumerGroup(_)
+            | GroupRequest::ForgetTopics(_) => false,
+        }
+    }
+}
+
 impl JoinReply {
     /// A refusal.
     pub fn refused(error: ErrorCode, member: Option<Arc<str>>) -> JoinReply {

@@ -277,6 +277,10 @@ impl Coordinator for GroupCoordinator {
             .set(TimerKey::Expiration, now.monotonic_ms + check_ms);
     }
 
+    fn is_to_record(call: &GroupCall) -> bool {
+        call.request.is_to_record()
+    }
+
     fn on_request(
         &mut self,
         now: Now,

@@ -91,9 +91,11 @@ impl<C: RecordFormat> Shard<C> {
 
     /// Has a request decided, unless nothing could come of it.
     pub(super) fn ask(&self, request: C::Request) -> Result<Reply<C::Reply>, ErrorCode> {
-        self.partition
-            .check_writable(Acks::All)
-            .map_err(unavailable)?;
+        let acks = match C::is_to_record(&request) {
+            true => Acks::All,
+            false => Acks::Leader,
+        };
+        self.partition.check_writable(acks).map_err(unavailable)?;
         let mut state = self.state.lock();
         let loaded = match &mut *state {
             State::Loading => return Err(ErrorCode::CoordinatorLoadInProgress),

@@ -1,0 +1,143 @@
+//! Groups while their coordinator cannot commit, because too few replicas are in sync: who is a member stays one, and finds what was committed.
+
+use std::{
+    collections::BTreeMap,
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use client::{ClientError, Connection, Topic};
+use libtest_mimic::{Arguments, Failed, Trial};
+use peer::{Cluster, HoldfastCluster, HoldfastConfig};
+use protocol::{
+    ErrorCode,
+    codec::StrBytes,
+    messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse},
+};
+
+const TOPIC: &str = "read";
+const OFFSETS: &str = "__consumer_offsets";
+const GROUP: &str = "readers";
+/// Has no members.
+const OTHERS: &str = "others";
+const NODES: usize = 3;
+const COMMITTED: i64 = 7;
+/// No step takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at something that no event tells of.
+const LOOK: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    let trials = vec![Trial::test(
+        "groups::members_stay_while_nothing_can_be_committed",
+        members_stay,
+    )];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn members_stay() -> Result<(), Failed> {
+    let config = HoldfastConfig::default()
+        .set("offsets.topic.num.partitions", "1")
+        .set("default.replication.factor", "3");
+    let mut cluster = HoldfastCluster::start(NODES, &config)?;
+    let outcome = stay(&mut cluster);
+    outcome.map_err(|error| {
+        let message = error.message().unwrap_or_default();
+        format!("{message}\n{}", cluster.log_tail()).into()
+    })
+}
+
+fn stay(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
+    let mut any = connect(&cluster.node(0).bootstrap())?;
+    any.create_topic(TOPIC, 1)?;
+    let topic = any.topic(TOPIC)?;
+    await_that("the group has a coordinator", || {
+        any.find_coordinator(GROUP).map(|_| true)
+    })?;
+    let coordinator = usize::try_from(any.find_coordinator(GROUP)? - 1)?;
+    any.set_topic_config(OFFSETS, "min.insync.replicas", "3")?;
+    let mut connection = connect(&cluster.node(coordinator).bootstrap())?;
+    await_that("offsets can be committed", || {
+        commit(&mut connection, GROUP, &topic).map(|()| true)
+    })?;
+    let joined = heartbeat(&mut connection, "first", 0)?;
+    expect(joined.error_code, ErrorCode::None)?;
+
+    let other = (coordinator + 1) % NODES;
+    cluster.node(other).kill9();
+    await_that("the killed broker is out of sync", || {
+        Ok(connection.in_sync(OFFSETS)? == [NODES - 1])
+    })?;
+    let alive = heartbeat(&mut connection, "first", joined.member_epoch)?;
+    expect(alive.error_code, ErrorCode::None)?;
+    let found = connection.committed_offsets(GROUP, &topic)?;
+    if found != BTreeMap::from([(0, COMMITTED)]) {
+        return Err(format!("committed: {found:?}").into());
+    }
+    let refused = heartbeat(&mut connection, "second", 0)?;
+    expect(refused.error_code, ErrorCode::CoordinatorNotAvailable)?;
+    if commit(&mut connection, OTHERS, &topic).is_ok() {
+        return Err("an offset is committed on too few replicas".into());
+    }
+
+    cluster.node(other).restart()?;
+    await_that("offsets can be committed again", || {
+        commit(&mut connection, OTHERS, &topic).map(|()| true)
+    })?;
+    let alive = heartbeat(&mut connection, "first", joined.member_epoch)?;
+    expect(alive.error_code, ErrorCode::None)
+}
+
+fn connect(address: &str) -> Result<Connection, ClientError> {
+    Connection::connect(address, "groups", PATIENCE)
+}
+
+fn expect(code: i16, expected: ErrorCode) -> Result<(), Failed> {
+    match ErrorCode::from_code(code) {
+        Some(found) if found == expected => Ok(()),
+        found => Err(format!("{found:?} instead of {expected:?}").into()),
+    }
+}
+
+/// Commits for a group without members.
+fn commit(connection: &mut Connection, group: &str, topic: &Topic) -> Result<(), ClientError> {
+    connection.commit_offsets(group, topic, &BTreeMap::from([(0, COMMITTED)]))
+}
+
+/// A member joins with the epoch 0, and with its own says that it is there.
+fn heartbeat(
+    connection: &mut Connection,
+    member: &'static str,
+    epoch: i32,
+) -> Result<ConsumerGroupHeartbeatResponse, ClientError> {
+    let request = ConsumerGroupHeartbeatRequest::default()
+        .with_group_id(StrBytes::from_static_str(GROUP).into())
+        .with_member_id(StrBytes::from_static_str(member))
+        .with_member_epoch(epoch);
+    let request = match epoch {
+        0 => request
+            .with_rebalance_timeout_ms(60_000)
+            .with_subscribed_topic_names(Some(vec![StrBytes::from_static_str(TOPIC).into()]))
+            .with_topic_partitions(Some(Vec::new())),
+        _ => request.with_rebalance_timeout_ms(-1),
+    };
+    connection.call(&request)
+}
+
+fn await_that(
+    what: &str,
+    mut is_so: impl FnMut() -> Result<bool, ClientError>,
+) -> Result<(), Failed> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let outcome = is_so();
+        if matches!(outcome, Ok(true)) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("not within {PATIENCE:?}: {what}; last: {outcome:?}").into());
+        }
+        thread::sleep(LOOK);
+    }
+}
