@@ -1,11 +1,16 @@
 //! What is there in the end, and what is wrong with it. The names of anomalies are those of Jepsen's tests of logs.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::Path,
     time::{Duration, Instant},
 };
 
+use ctl::verify::{
+    check::Verdict,
+    files::{self, FilesConfig},
+    history::{Batch, Begin, Event, FORMAT, NUMBER_MAX, Poll, Run, Seen},
+};
 use libtest_mimic::Failed;
 use peer::HoldfastCluster;
 use protocol::batch::batches;
@@ -15,21 +20,14 @@ use rdkafka::{
 };
 
 use crate::{
-    PARTITIONS, RECOVERY_MAX,
-    schedule::Happened,
-    writer::{Acknowledged, History, client},
+    PARTITIONS,
+    writer::{History, client, partition_of},
 };
 
 /// How long reading everything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
-/// Of a batch's header as much as is looked at: base offset, length, and the last record's place.
-const BATCH_HEADER_BYTES: usize = 27;
-/// The length counts what follows it.
-const LENGTH_END: usize = 12;
-/// Of one kind so many are named.
-const NAMED_MAX: usize = 5;
-/// And so many headers of batches.
+/// So many headers of batches are shown.
 const BATCHES_MAX: usize = 50;
 
 /// What each partition holds: numbers by offset.
@@ -77,56 +75,68 @@ pub fn read_all(bootstrap: &str, topic: &str) -> Result<Logs, Failed> {
     }
 }
 
-/// What is wrong.
-pub fn anomalies(history: &History, logs: &Logs) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut tell = |name: &str, of: Vec<String>| {
-        if !of.is_empty() {
-            let some = of.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>();
-            found.push(format!(
-                "{name}: {} of them, as {}",
-                of.len(),
-                some.join("; ")
-            ));
-        }
+/// What holdfast-ctl finds wrong with what became of a topic.
+pub fn verdict(topic: &str, history: &History, logs: &Logs) -> Verdict {
+    let one = |number: i64| Batch {
+        writer: 0,
+        first: u64::try_from(number).unwrap_or(NUMBER_MAX),
+        count: 1,
     };
-    let mut numbers: BTreeMap<i32, BTreeSet<i64>> = BTreeMap::new();
-    for (partition, log) in logs {
-        numbers.insert(*partition, log.values().copied().collect());
-    }
-    let is_there = |it: &&Acknowledged| numbers[&it.partition].contains(&it.number);
-    let lost = history.acknowledged.iter().filter(|it| !is_there(it));
-    tell("lost-write", lost.map(|it| format!("{it:?}")).collect());
-    tell("failed", history.failed.clone());
-    let at = |it: &Acknowledged| logs[&it.partition].get(&it.offset?).copied();
-    let other = history
-        .acknowledged
-        .iter()
-        .filter(|it| it.offset.is_some() && at(it) != Some(it.number));
-    let text = |it: &Acknowledged| format!("{it:?} is {:?}", at(it));
-    tell("inconsistent-offsets", other.map(text).collect());
-    let (mut doubled, mut disordered) = (Vec::new(), Vec::new());
-    for (partition, log) in logs {
-        let mut before = -1;
-        let twice = doubled_in(log);
-        for (number, first, again) in &twice {
-            doubled.push(format!(
-                "{number} of partition {partition} at {first} and {again}"
-            ));
-        }
-        for (offset, number) in log {
-            let is_again = twice.iter().any(|(.., again)| again == offset);
-            if !is_again && *number < before {
-                disordered.push(format!(
-                    "{number} of partition {partition} at {offset} behind {before}"
-                ));
-            }
-            before = *number;
-        }
-    }
-    tell("duplicate", doubled);
-    tell("int-nonmonotonic-send", disordered);
-    found
+    let sent = (0..history.sent).map(|number| Event::Send {
+        at_us: 0,
+        partition: partition_of(number),
+        producer: 0,
+        batch: one(number),
+    });
+    let acknowledged = history.acknowledged.iter().map(|it| Event::Ack {
+        at_us: 0,
+        partition: it.partition,
+        batch: one(it.number),
+        offset: it.offset,
+    });
+    let read = logs.iter().flat_map(|(&partition, log)| {
+        let records = log.iter().map(|(&offset, &number)| {
+            let batch = one(number);
+            Seen::Run(Run { offset, batch })
+        });
+        let end = log.last_key_value().map_or(0, |(offset, _)| offset + 1);
+        let end = Event::End {
+            at_us: 0,
+            partition,
+            high_watermark: Some(end),
+        };
+        let poll = Event::Poll(Poll {
+            asked_us: 0,
+            at_us: 0,
+            consumer: ctl::verify::history::Consumer::FinalLarge,
+            partition,
+            from: 0,
+            leader: -1,
+            leader_epoch: None,
+            high_watermark: None,
+            records: records.collect(),
+        });
+        [end, poll]
+    });
+    Verdict::of(&ctl::verify::history::History {
+        begin: Begin {
+            format: FORMAT,
+            topic: topic.to_owned(),
+            partitions: PARTITIONS,
+            starts: (0..PARTITIONS).map(|_| 0).collect(),
+            ..Begin::default()
+        },
+        events: sent.chain(acknowledged).chain(read).collect(),
+    })
+}
+
+/// Each kind of anomaly in a line.
+pub fn anomalies(topic: &str, verdict: &Verdict) -> Vec<String> {
+    let lines = verdict.anomalies.iter().map(|group| {
+        let (name, count, examples) = (group.name, group.count, group.examples.join("; "));
+        format!("{name}: {count} of them in {topic}, as {examples}")
+    });
+    lines.collect()
 }
 
 /// What a log has twice: which number, and where.
@@ -184,64 +194,6 @@ pub fn said_of_producers(cluster: &mut HoldfastCluster) -> Result<Vec<String>, F
     Ok(found)
 }
 
-/// How long it took from the end of each fault until every partition had a write acknowledged, the longest first.
-pub fn recoveries(history: &History, happened: &[Happened]) -> Vec<(Duration, String)> {
-    let mut times: BTreeMap<i32, Vec<Instant>> = BTreeMap::new();
-    for it in &history.acknowledged {
-        times.entry(it.partition).or_default().push(it.at);
-    }
-    let mut found = Vec::new();
-    for (at, fault) in happened.iter().enumerate() {
-        let next = happened.get(at + 1).map(|next| next.began);
-        for partition in 0..PARTITIONS {
-            let times = times.get(&partition).map_or(&[][..], Vec::as_slice);
-            let first = times.partition_point(|time| *time < fault.healed);
-            let first = times.get(first).copied();
-            let until = first.or(next).unwrap_or(fault.healed + RECOVERY_MAX);
-            let is_cut_short = next.is_some_and(|next| next < until);
-            let lasted = until - fault.healed;
-            let end = if is_cut_short { ", until the next" } else { "" };
-            found.push((
-                lasted,
-                format!("partition {partition} after {:?}{end}", fault.fault),
-            ));
-        }
-    }
-    found.sort_by_key(|(lasted, _)| std::cmp::Reverse(*lasted));
-    found
-}
-
-/// How long a partition went without an acknowledgement while a fault lasted that leaves a majority, the longest first.
-pub fn stalls(history: &History, happened: &[Happened]) -> Vec<(Duration, String)> {
-    let mut found = Vec::new();
-    for partition in 0..PARTITIONS {
-        let of_partition = history.acknowledged.iter();
-        let mut times: Vec<Instant> = of_partition
-            .filter(|it| it.partition == partition)
-            .map(|it| it.at)
-            .collect();
-        times.sort_unstable();
-        for fault in happened.iter().filter(|it| it.fault.leaves_majority()) {
-            let before = times
-                .partition_point(|at| *at < fault.began)
-                .saturating_sub(1);
-            let until = times.partition_point(|at| *at < fault.healed) + 1;
-            let within = &times[before..until.min(times.len())];
-            let gaps = within.windows(2).map(|pair| pair[1] - pair[0]);
-            if let Some(longest) = gaps.max() {
-                let lasted = (fault.healed - fault.began).as_secs_f64();
-                let what = format!(
-                    "partition {partition} in {lasted:.1} s of {:?}",
-                    fault.fault
-                );
-                found.push((longest, what));
-            }
-        }
-    }
-    found.sort_by_key(|(longest, _)| std::cmp::Reverse(*longest));
-    found
-}
-
 /// Stops all brokers.
 pub fn stop_all(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
     for at in 0..cluster.len() {
@@ -250,52 +202,42 @@ pub fn stop_all(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Replicas of a topic whose bytes differ where everything is committed, in the files of brokers that are stopped.
+/// What is wrong with the replicas of a topic, before the ends of what was read, in the files of brokers that are stopped.
 pub fn differing_replicas(
-    cluster: &mut HoldfastCluster,
+    cluster: &HoldfastCluster,
     topic: &str,
-    logs: &Logs,
+    ends: BTreeMap<i32, i64>,
 ) -> Result<Vec<String>, Failed> {
+    let directories = (0..cluster.len()).map(|at| cluster.data_dir(at).to_owned());
+    let report = files::compare(&FilesConfig {
+        topic: topic.to_owned(),
+        directories: directories.collect(),
+        ends,
+    })?;
     let mut found = Vec::new();
-    for (partition, log) in logs {
-        let mut first: Option<Vec<u8>> = None;
-        for at in 0..cluster.len() {
-            let directory = cluster
-                .node(at)
-                .data_dir()
-                .join(format!("{topic}-{partition}"));
-            let committed = committed_bytes(&directory, log.len())?;
-            let of = format!("{topic}-{partition} of broker {}", at + 1);
-            match (&first, committed) {
-                (_, None) => found.push(format!("unseen: {of} has not all that is committed")),
-                (None, committed) => first = committed,
-                (Some(first), Some(other)) if *first != other => {
-                    found.push(format!("replicas that differ: {of}"));
-                }
-                (Some(_), Some(_)) => {}
+    for partition in &report.partitions {
+        let (number, replicas) = (partition.partition, &partition.replicas);
+        if replicas.len() < cluster.len() {
+            let count = replicas.len();
+            found.push(format!("unseen: {topic}-{number} has {count} replicas"));
+        }
+        for replica in replicas {
+            let (problems, directory) = (replica.problems.join("; "), replica.directory.display());
+            if !problems.is_empty() {
+                found.push(format!("replicas-differ: {directory}: {problems}"));
             }
         }
     }
     Ok(found)
 }
 
-/// The bytes of the batches before an offset, from all segments; `None` if they end before.
-fn committed_bytes(directory: &Path, end: usize) -> Result<Option<Vec<u8>>, Failed> {
-    let mut bytes = segment_bytes(directory)?;
-    let mut at = 0;
-    loop {
-        let Some(header) = bytes.get(at..at + BATCH_HEADER_BYTES) else {
-            return Ok(None);
-        };
-        let length = u32::from_be_bytes(header[8..12].try_into()?);
-        let last = u32::from_be_bytes(header[23..27].try_into()?);
-        let base = i64::from_be_bytes(header[..8].try_into()?);
-        at += LENGTH_END + usize::try_from(length)?;
-        if usize::try_from(base + i64::from(last) + 1)? >= end {
-            bytes.truncate(at);
-            return Ok(Some(bytes));
-        }
-    }
+/// The end of each log.
+pub fn ends(logs: &Logs) -> BTreeMap<i32, i64> {
+    let ends = logs.iter().map(|(partition, log)| {
+        let last = log.last_key_value();
+        (*partition, last.map_or(0, |(offset, _)| offset + 1))
+    });
+    ends.collect()
 }
 
 /// The bytes of all segments.

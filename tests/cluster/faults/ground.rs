@@ -86,6 +86,14 @@ impl Ground {
         Ok(())
     }
 
+    /// Makes everything durable that is on the disks.
+    pub fn sync(&self) -> Result<(), Failed> {
+        for disk in &self.disks {
+            disk.sync()?;
+        }
+        Ok(())
+    }
+
     /// A broker, from 0, is killed, and all that it has on its disk is lost; once that is so, nothing but that disk.
     pub fn wipe(
         &mut self,

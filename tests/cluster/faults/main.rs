@@ -4,37 +4,42 @@
 //! `HOLDFAST_FAULTS_ONLY` is the name of the one fault that happens.
 
 mod check;
+mod course;
 mod ground;
+mod loses;
 mod mover;
 mod network;
 mod schedule;
 mod state;
+mod times;
+mod verified;
 mod writer;
 
 use std::{
-    env,
+    collections::BTreeMap,
     process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use peer::{Cluster, HoldfastCluster, HoldfastConfig};
-use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use ground::Ground;
-use mover::Moving;
+use loses::LOSSY;
 use network::Network;
-use schedule::{Fault, Happened};
-use tests_crash::{is_set, number_from_env};
-use writer::Notes;
+use schedule::Happened;
+use tests_crash::number_from_env;
 
 const TOPIC: &str = "history";
 /// Has what was written to it before anything happened.
 const IDLE_TOPIC: &str = "idle";
+/// That of `holdfast-ctl verify`.
+const VERIFIED_TOPIC: &str = "verified";
+const TOPICS: [&str; 3] = [TOPIC, IDLE_TOPIC, VERIFIED_TOPIC];
 const IDLE_RECORDS: i64 = 600;
 const PARTITIONS: i32 = 6;
+/// Of the writes that a producer gives up so many are named.
+const FAILED_MAX: usize = 5;
 const NODES: usize = 3;
 /// How long it may take until writes succeed again, once all is well.
 const RECOVERY_MAX: Duration = Duration::from_secs(10);
@@ -66,18 +71,22 @@ fn main() -> ExitCode {
         };
         trials.push(Trial::test(format!("faults::{engine}"), trial));
     }
+    for (lossy, run) in LOSSY.into_iter().zip(3..) {
+        let trial = move || {
+            let network = (!without_network).then(|| Network::make(run));
+            loses::loses(lossy, network.transpose()?)
+        };
+        trials.push(Trial::test(format!("loses::{}", lossy.name), trial));
+    }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// The one fault that is to happen.
-fn only() -> Option<String> {
-    let only = env::var("HOLDFAST_FAULTS_ONLY").ok();
-    only.filter(|only| !only.is_empty())
-}
-
-/// Whether partitions move meanwhile.
-fn moves_too() -> bool {
-    !is_set("HOLDFAST_FAULTS_STILL")
+/// Of each broker.
+fn config() -> HoldfastConfig {
+    HoldfastConfig::default()
+        .set("default.replication.factor", "3")
+        .set("min.insync.replicas", "2")
+        .set("journal.file.bytes", "67108864")
 }
 
 fn faults(engine: &str, network: Option<Network>) -> Result<(), Failed> {
@@ -87,16 +96,13 @@ fn faults(engine: &str, network: Option<Network>) -> Result<(), Failed> {
         since.map_or(0, |since| u64::from(since.subsec_nanos()))
     });
     eprintln!("faults: {engine}, {seconds} s from seed {seed}");
-    let config = HoldfastConfig::default()
-        .set("io.engine", engine)
-        .set("default.replication.factor", "3")
-        .set("min.insync.replicas", "2")
-        .set("journal.file.bytes", "67108864");
+    let config = config().set("io.engine", engine);
     // A replica that is alone is lost with its disk: a run has one or the other.
-    let may_wipe = seed.is_multiple_of(2) || only().as_deref() == Some("wipe");
+    let may_wipe = seed.is_multiple_of(2) || course::only().as_deref() == Some("wipe");
     let mut ground = Ground::find(network, may_wipe)?;
     let mut cluster = ground.start(&config)?;
-    let outcome = run(&mut ground, &mut cluster, seconds, seed);
+    let name = format!("faults-{engine}");
+    let outcome = run(&mut ground, &mut cluster, &name, seconds, seed);
     outcome.map_err(|error| {
         let message = error.message().unwrap_or_default();
         // Once more in the end, since who shows a long text cuts it anywhere.
@@ -108,88 +114,54 @@ fn faults(engine: &str, network: Option<Network>) -> Result<(), Failed> {
 fn run(
     ground: &mut Ground,
     cluster: &mut HoldfastCluster,
+    name: &str,
     seconds: u64,
     seed: u64,
 ) -> Result<(), Failed> {
-    let mut random = SmallRng::seed_from_u64(seed);
     let bootstrap = cluster.bootstrap();
     writer::create_topics(&bootstrap)?;
-    writer::write_idle(&bootstrap)?;
-    let (stop, all_is_well) = (AtomicBool::new(false), AtomicBool::new(false));
-    let is_still = AtomicBool::new(true);
-    let notes = Notes::default();
-    let addresses = mover::addresses(cluster);
-    let still = Moving::default();
-    let replicas_min = if ground.may_wipe { 2 } else { 1 };
-    let (history, happened, moves) = thread::scope(|scope| {
-        let writing = scope.spawn(|| writer::write(&bootstrap, &notes, &stop));
-        // Nothing moves where the question is how long something takes: a partition on two brokers has to wait for both.
-        let moves_end = match moves_too() {
-            true => &all_is_well,
-            false => &is_still,
-        };
-        let moving =
-            scope.spawn(|| mover::move_about(&addresses, seed, replicas_min, &still, moves_end));
-        let deadline = Instant::now() + Duration::from_secs(seconds);
-        let mut happened = Vec::new();
-        let mut outcome = Ok(());
-        let only = only();
-        while Instant::now() < deadline && outcome.is_ok() {
-            let fault = Fault::draw(ground, &mut random);
-            if only.as_ref().is_some_and(|only| *only != fault.name()) {
-                continue;
-            }
-            outcome = fault
-                .happen(ground, cluster, &still, &mut random)
-                .and_then(|it| {
-                    happened.push(it);
-                    rest(cluster, &notes, &it, &mut random)
-                });
-        }
-        all_is_well.store(true, Ordering::SeqCst);
-        let moves = moving.join().expect("the mover does not panic");
-        // Everything that is under way has to come through.
-        outcome = outcome.and_then(|()| {
-            mover::settle(&addresses)?;
-            let overcome = notes.wait_progress(Instant::now(), RECOVERY_MAX);
-            overcome.map_err(|partitions| {
-                let state = state::of(cluster);
-                format!("{RECOVERY_MAX:?} after the last fault nothing is written to {partitions:?}\n{state}").into()
-            })
-        });
-        stop.store(true, Ordering::SeqCst);
-        let history = writing.join().expect("the writer does not panic");
-        outcome.map(|()| (history, happened, moves))
-    })?;
-    let history = history?;
-    counts_of(&happened, moves);
-    for (lasted, what) in check::recoveries(&history, &happened).iter().take(3) {
+    let course = course::take(ground, cluster, name, seconds, seed)?;
+    counts_of(&course.happened, course.moves);
+    for (lasted, what) in times::recoveries(&course.history, &course.happened)
+        .iter()
+        .take(3)
+    {
         eprintln!("faults: {:.1} s: {what}", lasted.as_secs_f64());
     }
-    for (lasted, what) in check::stalls(&history, &happened).iter().take(3) {
+    for (lasted, what) in times::stalls(&course.history, &course.happened)
+        .iter()
+        .take(3)
+    {
         eprintln!("faults: stalled {:.1} s: {what}", lasted.as_secs_f64());
     }
-    eprintln!(
-        "faults: {} acknowledged of {} sent, longest wait {:.1} s",
-        history.acknowledged.len(),
-        history.sent,
-        history.longest_wait.as_secs_f64()
-    );
+    let longest_wait = course.history.longest_wait.as_secs_f64();
+    eprintln!("faults: longest wait {longest_wait:.1} s");
     let read = check::read_all(&bootstrap, TOPIC)?;
     let idle = check::read_all(&bootstrap, IDLE_TOPIC)?;
-    let mut anomalies = check::anomalies(&history, &read);
-    let mut numbers: Vec<i64> = idle
-        .values()
-        .flat_map(|log| log.values().copied())
-        .collect();
-    numbers.sort_unstable();
-    if numbers != (0..IDLE_RECORDS).collect::<Vec<_>>() {
-        let records = numbers.len();
-        anomalies.push(format!("lost-write: the idle topic has {records} records"));
+    let verdicts = [
+        (TOPIC, check::verdict(TOPIC, &course.history, &read)),
+        (IDLE_TOPIC, check::verdict(IDLE_TOPIC, &course.idle, &idle)),
+        (VERIFIED_TOPIC, course.verified.verdict),
+    ];
+    let mut anomalies = Vec::new();
+    for (topic, verdict) in &verdicts {
+        let (sent, acknowledged) = (verdict.counts.sent, verdict.counts.acknowledged);
+        eprintln!("faults: {topic}: {acknowledged} acknowledged of {sent} sent");
+        anomalies.extend(check::anomalies(topic, verdict));
+    }
+    for (topic, history) in [(TOPIC, &course.history), (IDLE_TOPIC, &course.idle)] {
+        let failed = history.failed.iter().take(FAILED_MAX);
+        anomalies.extend(failed.map(|error| format!("failed, to {topic}: {error}")));
     }
     check::stop_all(cluster)?;
-    anomalies.extend(check::differing_replicas(cluster, TOPIC, &read)?);
-    anomalies.extend(check::differing_replicas(cluster, IDLE_TOPIC, &idle)?);
+    let ends = [
+        (TOPIC, check::ends(&read)),
+        (IDLE_TOPIC, check::ends(&idle)),
+        (VERIFIED_TOPIC, BTreeMap::new()),
+    ];
+    for (topic, ends) in ends {
+        anomalies.extend(check::differing_replicas(cluster, topic, ends)?);
+    }
     anomalies.extend(check::batches_of_doubled(cluster, TOPIC, &read)?);
     anomalies.extend(check::said_of_producers(cluster)?);
     match anomalies.is_empty() {
@@ -198,29 +170,8 @@ fn run(
     }
 }
 
-/// The time until the next fault. Half of them wait until this one is overcome.
-fn rest(
-    cluster: &mut HoldfastCluster,
-    notes: &Notes,
-    happened: &Happened,
-    random: &mut SmallRng,
-) -> Result<(), Failed> {
-    if random.random() {
-        let overcome = notes.wait_progress(happened.healed, RECOVERY_MAX);
-        overcome.map_err(|partitions| {
-            let fault = happened.fault;
-            let state = state::of(cluster);
-            format!(
-                "{RECOVERY_MAX:?} after {fault:?} nothing is written to {partitions:?}\n{state}"
-            )
-        })?;
-    }
-    thread::sleep(Duration::from_millis(random.random_range(500..3_000)));
-    Ok(())
-}
-
 fn counts_of(happened: &[Happened], moves: usize) {
-    let mut counts = std::collections::BTreeMap::new();
+    let mut counts = BTreeMap::new();
     for it in happened {
         *counts.entry(it.fault.name()).or_insert(0) += 1;
     }

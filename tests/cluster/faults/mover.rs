@@ -15,7 +15,7 @@ use peer::{Cluster, HoldfastCluster};
 use protocol::model::Uuid;
 use rand::{Rng, SeedableRng, rngs::SmallRng, seq::SliceRandom};
 
-use crate::{IDLE_TOPIC, NODES, PARTITIONS, TOPIC};
+use crate::{IDLE_TOPIC, NODES, PARTITIONS, TOPICS};
 
 /// A broker that does not answer for so long is not asked any more.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -48,10 +48,11 @@ pub fn move_about(
         let address = &addresses[random.random_range(0..addresses.len())];
         let mut brokers: Vec<i32> = (1..).take(NODES).collect();
         brokers.shuffle(&mut random);
-        let (topic, at_least) = match random.random() {
-            true => (TOPIC, 2),
+        let topic = TOPICS[random.random_range(0..TOPICS.len())];
+        let at_least = match topic {
             // It may come and go as a whole: nobody waits for it.
-            false => (IDLE_TOPIC, idle_replicas_min),
+            IDLE_TOPIC => idle_replicas_min,
+            _ => 2,
         };
         brokers.truncate(random.random_range(at_least..=NODES));
         let partition = random.random_range(0..PARTITIONS);
@@ -75,7 +76,7 @@ pub fn settle(addresses: &[String]) -> Result<(), Failed> {
     let brokers: Vec<i32> = (1..).take(NODES).collect();
     let deadline = Instant::now() + SETTLED_MAX;
     let mut connection = Connection::connect(&addresses[0], "mover", PATIENCE)?;
-    for topic in [TOPIC, IDLE_TOPIC] {
+    for topic in TOPICS {
         for partition in 0..PARTITIONS {
             connection.reassign(topic, partition, &brokers)?;
         }
@@ -118,7 +119,7 @@ fn redundant(address: &str, lost: &[Uuid]) -> Result<Option<Quorum>, ClientError
     let mut connection = Connection::connect(address, "mover", PATIENCE)?;
     let mut is_redundant = connection.reassignments()? == 0;
     let brokers: Vec<i32> = (1..).take(NODES).collect();
-    for topic in [TOPIC, IDLE_TOPIC] {
+    for topic in TOPICS {
         for (partition, in_sync) in (0..).zip(connection.in_sync(topic)?) {
             if in_sync < 2 && is_redundant {
                 connection.reassign(topic, partition, &brokers)?;

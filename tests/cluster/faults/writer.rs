@@ -18,7 +18,7 @@ use rdkafka::{
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
 };
 
-use crate::{IDLE_RECORDS, IDLE_TOPIC, PARTITIONS, RECOVERY_MAX, TOPIC};
+use crate::{IDLE_RECORDS, IDLE_TOPIC, PARTITIONS, RECOVERY_MAX, TOPIC, TOPICS};
 
 /// Between two records.
 const INTERVAL: Duration = Duration::from_millis(1);
@@ -58,6 +58,13 @@ pub struct Notes(Arc<(Mutex<History>, Condvar)>);
 impl Notes {
     fn history(&self) -> MutexGuard<'_, History> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known when all that was sent has been answered.
+    fn end(&self, sent: i64) -> History {
+        let mut history = std::mem::take(&mut *self.history());
+        history.sent = sent;
+        history
     }
 
     /// Waits until a write to each partition was acknowledged after `since`; which had none when `patience` ends.
@@ -106,6 +113,11 @@ impl ProducerContext for Notes {
     }
 }
 
+/// Numbers go to the partitions in turn.
+pub fn partition_of(number: i64) -> i32 {
+    i32::try_from(number % i64::from(PARTITIONS)).expect("a few partitions")
+}
+
 /// A client that is quick to hear of changes.
 pub fn client(bootstrap: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -126,27 +138,27 @@ pub fn client(bootstrap: &str) -> ClientConfig {
 pub fn create_topics(bootstrap: &str) -> Result<(), Failed> {
     let first = bootstrap.split(',').next().ok_or("no broker")?;
     let mut connection = Connection::connect(first, "faults", RECOVERY_MAX)?;
-    for topic in [TOPIC, IDLE_TOPIC] {
+    for topic in TOPICS {
         connection.create_topic(topic, PARTITIONS)?;
     }
     Ok(())
 }
 
 /// Writes all that is ever written to the idle topic.
-pub fn write_idle(bootstrap: &str) -> Result<(), Failed> {
+pub fn write_idle(bootstrap: &str) -> Result<History, Failed> {
+    let notes = Notes::default();
     let producer: ThreadedProducer<Notes> = client(bootstrap)
         .set("enable.idempotence", "true")
-        .create_with_context(Notes::default())?;
+        .create_with_context(notes.clone())?;
     for number in 0..IDLE_RECORDS {
         let value = number.to_string();
-        let partition = i32::try_from(number % i64::from(PARTITIONS))?;
         let opaque = Box::new(Instant::now());
         let record = BaseRecord::<(), str, _>::with_opaque_to(IDLE_TOPIC, opaque);
-        let sent = producer.send(record.partition(partition).payload(&value));
+        let sent = producer.send(record.partition(partition_of(number)).payload(&value));
         sent.map_err(|(error, _)| error)?;
     }
     producer.flush(RECOVERY_MAX)?;
-    Ok(())
+    Ok(notes.end(IDLE_RECORDS))
 }
 
 /// Writes numbers to all partitions in turn until it is told to stop, and waits for what is under way.
@@ -159,9 +171,8 @@ pub fn write(bootstrap: &str, notes: &Notes, stop: &AtomicBool) -> Result<Histor
     let mut number: i64 = 0;
     while !stop.load(Ordering::SeqCst) {
         let value = number.to_string();
-        let partition = i32::try_from(number % i64::from(PARTITIONS))?;
         let record = BaseRecord::<(), str, _>::with_opaque_to(TOPIC, Box::new(Instant::now()))
-            .partition(partition)
+            .partition(partition_of(number))
             .payload(&value);
         match producer.send(record) {
             Ok(()) => number += 1,
@@ -174,7 +185,5 @@ pub fn write(bootstrap: &str, notes: &Notes, stop: &AtomicBool) -> Result<Histor
     producer.flush(RECOVERY_MAX).map_err(|error| {
         format!("once all was well, writes did not succeed within {RECOVERY_MAX:?}: {error}")
     })?;
-    let mut history = std::mem::take(&mut *notes.history());
-    history.sent = number;
-    Ok(history)
+    Ok(notes.end(number))
 }
