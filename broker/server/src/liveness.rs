@@ -9,10 +9,13 @@
 //!
 //! It fences by its own decision only: one that was deposed while it stood still has no say, and does not ask its successor either.
 //!
+//! A broker whose disk [hangs](crate::data_dirs::DiskWatch) asks to be fenced, says nothing more, and tells who waits at it to look for another leader; it comes back
+//! when the disk has done something.
+//!
 //! A broker that is told that it is fenced, and lives, asks to be so no more. One that is told nothing knows by [`Contact`] since when.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -20,12 +23,16 @@ use broker_controller::decide::{FenceBroker, UnfenceBroker};
 use parking_lot::Mutex;
 use protocol::ErrorCode;
 use protocol::model::{BrokerEpoch, BrokerId};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::clock::monotonic_ms;
+use crate::data_dirs::DiskWatch;
 use crate::internal::wire::{Reply, Request};
 use crate::internal::{Peer, PeerError};
-use crate::quorum::{Controller, HeardBroker, Metadata, MetadataQuorum, RaftQuorum, SubmitError};
+use crate::quorum::{
+    Controller, HeardBroker, Metadata, MetadataQuorum, RaftQuorum, RemoteCommand, SubmitError,
+};
 use crate::replication::BrokerPeers;
 
 /// `broker.heartbeat.interval.ms`.
@@ -46,10 +53,18 @@ pub const WATCH: Duration = Duration::from_secs(5);
 /// [`SESSION`] in milliseconds.
 pub const SESSION_MS: i64 = 1_500;
 
-/// When this broker was last told, by a controller that had a majority behind it, that it is alive, in monotonic milliseconds: others may have taken it for dead a
-/// session's time later.
+/// What this broker knows of its own standing.
 #[derive(Clone, Debug)]
-pub struct Contact(Arc<AtomicI64>);
+pub struct Contact(Arc<Standing>);
+
+#[derive(Debug)]
+struct Standing {
+    /// When this broker was last told, by a controller that had a majority behind it, that it is alive, in monotonic milliseconds: others may have taken it for dead a
+    /// session's time later.
+    answered_ms: AtomicI64,
+    /// It has handed its leaderships on.
+    hands_on: AtomicBool,
+}
 
 impl Contact {
     /// Whether the session's time is over.
@@ -59,18 +74,30 @@ impl Contact {
 
     /// When the controller answered.
     pub fn answered_ms(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.answered_ms.load(Ordering::Relaxed)
+    }
+
+    /// Whether the leaderships that this broker has, as far as it knows, are to be others'.
+    pub fn hands_on(&self) -> bool {
+        self.0.hands_on.load(Ordering::Relaxed)
     }
 
     fn answered(&self, asked_ms: i64) {
-        self.0.store(asked_ms, Ordering::Relaxed);
+        self.0.answered_ms.store(asked_ms, Ordering::Relaxed);
+    }
+
+    fn set_hands_on(&self, hands_on: bool) -> bool {
+        self.0.hands_on.swap(hands_on, Ordering::Relaxed)
     }
 }
 
 impl Default for Contact {
     /// Until heartbeats are sent there is nobody who could miss them.
     fn default() -> Contact {
-        Contact(Arc::new(AtomicI64::new(i64::MAX)))
+        Contact(Arc::new(Standing {
+            answered_ms: AtomicI64::new(i64::MAX),
+            hands_on: AtomicBool::new(false),
+        }))
     }
 }
 
@@ -190,17 +217,32 @@ pub async fn send_heartbeats(
     metadata: Cluster,
     sessions: Arc<Sessions>,
     contact: Contact,
+    (peers, mut disks): (Arc<BrokerPeers>, DiskWatch),
 ) {
     let mut tick = tokio::time::interval(HEARTBEAT);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     contact.answered(monotonic_ms());
     let mut is_told = false;
+    let mut is_decided = false;
     loop {
         tick.tick().await;
+        if let Some(path) = disks.hanging(Instant::now()) {
+            if !contact.set_hands_on(true) {
+                let path = path.display();
+                tracing::error!(%path, "the disk hangs: leaderships are handed on");
+                is_decided = false;
+            }
+            is_decided = is_decided || ask_to_be_fenced((id, epoch), &metadata, &peers).await;
+            // If nobody hears of it, the silence says so.
+            continue;
+        }
         let asked_ms = monotonic_ms();
         let answer = heartbeat((id, epoch), &metadata, &sessions).await;
         if answer.is_some() {
             contact.answered(asked_ms);
+        }
+        if answer == Some(false) && contact.set_hands_on(false) {
+            tracing::info!("the disk works again");
         }
         if answer == Some(true) {
             let unfence = UnfenceBroker {
@@ -222,6 +264,42 @@ pub async fn send_heartbeats(
             }
         }
     }
+}
+
+/// Has the controller fence this life, and says whether that is decided. What is decided comes to this broker when its disk goes on, so it is not waited for; and if the
+/// quorum's log is on that disk, this broker does not know who the controller is: everybody is asked.
+async fn ask_to_be_fenced(
+    (broker_id, broker_epoch): (BrokerId, BrokerEpoch),
+    metadata: &Cluster,
+    peers: &BrokerPeers,
+) -> bool {
+    let fence = FenceBroker {
+        broker_id,
+        broker_epoch,
+    };
+    let mut asked = JoinSet::new();
+    if metadata.quorum().controller() == Controller::Here {
+        let (metadata, fence) = (Arc::clone(metadata), fence.clone());
+        asked.spawn(async move { metadata.submit_here(&fence).await.is_ok() });
+    }
+    let image = metadata.image();
+    let others = image.brokers().map(|it| it.broker_id);
+    for peer in others.filter_map(|id| peers.get(id)) {
+        let request = Request::Submit(fence.to_request());
+        asked.spawn(async move {
+            let answer = peer.ask(&request, SESSION).await;
+            matches!(answer, Ok(Reply::Submitted(Ok(_))))
+        });
+    }
+    let decided = async {
+        while let Some(answer) = asked.join_next().await {
+            if matches!(answer, Ok(true)) {
+                return true;
+            }
+        }
+        false
+    };
+    tokio::time::timeout(SESSION, decided).await == Ok(true)
 }
 
 /// One heartbeat: whether the broker is fenced, if the controller answers.

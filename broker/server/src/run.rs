@@ -26,7 +26,7 @@ use crate::broker::{Broker, Partitions};
 use crate::clock::wall_clock_ms;
 use crate::config::{BrokerConfig, Config, IoEngine, LiveSettings, group_config};
 use crate::coordinator::Groups;
-use crate::data_dirs::{DataDirs, DirectoryConfigs, Opening, offline};
+use crate::data_dirs::{DataDirs, DirectoryConfigs, DiskWatch, Opening, offline};
 use crate::follow::Follower;
 use crate::internal::Handler;
 use crate::listed::ListedBrokers;
@@ -491,7 +491,9 @@ pub(crate) async fn begin(
         // Before the partitions are opened, which may take its time.
         let contact = together.node.contact().clone();
         let sessions = Arc::clone(sessions);
-        let heartbeats = send_heartbeats(life, Arc::clone(&metadata), sessions, contact);
+        let disks = DiskWatch::new(Arc::clone(&data_dirs));
+        let sees = (Arc::clone(&peers), disks);
+        let heartbeats = send_heartbeats(life, Arc::clone(&metadata), sessions, contact, sees);
         together.set_heartbeats(tokio::spawn(heartbeats));
     }
     metadata.set_listener(Arc::new(follower));

@@ -51,6 +51,7 @@ use reserve::Reserve;
 use space::Space;
 
 use crate::io::{Io, IoFile};
+pub use crate::journal::DiskProgress;
 use crate::journal::{
     DurableListener, Entry, EntryKind, JournalEnd, JournalFault, JournalFiles, JournalObserver,
     JournalPosition, JournalUsage, JournalWriter, LogId, OfflineListener, OpenEntry, ScanError,
@@ -292,6 +293,11 @@ impl DataDir {
     /// How full the journal is.
     pub fn journal_usage(&self) -> JournalUsage {
         self.journal_files.usage()
+    }
+
+    /// How the disk serves the journal.
+    pub fn disk_progress(&self) -> DiskProgress {
+        self.journal_files.disk_progress()
     }
 
     /// How near the directory is to taking nothing more: the share of the journal in use, and 1 when the disk is full, the

@@ -71,6 +71,15 @@ impl Inner {
     }
 }
 
+/// How the disk serves a journal. One that hangs is waited for, and does nothing more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskProgress {
+    /// The journal waits for it.
+    pub waits: bool,
+    /// How many writes it has done.
+    pub done: u64,
+}
+
 /// The set of files of one journal.
 pub struct JournalFiles {
     io: Arc<dyn Io>,
@@ -81,6 +90,10 @@ pub struct JournalFiles {
     active_end: AtomicU64,
     /// The writer waits for a file.
     stalled: AtomicBool,
+    /// The writer waits for the disk.
+    waits: AtomicBool,
+    /// What the disk has done for it so far.
+    done: AtomicU64,
     inner: Mutex<Inner>,
 }
 
@@ -104,6 +117,8 @@ impl JournalFiles {
             files_max: files_max.max(files_made),
             active_end: AtomicU64::new(0),
             stalled: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
+            done: AtomicU64::new(0),
             inner: Mutex::new(Inner {
                 reopen,
                 free,
@@ -150,6 +165,22 @@ impl JournalFiles {
 
     pub(super) fn set_stalled(&self, stalled: bool) {
         self.stalled.store(stalled, Ordering::Relaxed);
+    }
+
+    /// How the disk serves the writer.
+    pub fn disk_progress(&self) -> DiskProgress {
+        DiskProgress {
+            waits: self.waits.load(Ordering::Relaxed),
+            done: self.done.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn set_waits(&self, waits: bool) {
+        self.waits.store(waits, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_done(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn set_active_end(&self, bytes: u64) {

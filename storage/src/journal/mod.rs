@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use entry::{Entry, EntryKind, OpenEntry};
-pub use files::{JournalFiles, JournalUsage};
+pub use files::{DiskProgress, JournalFiles, JournalUsage};
 pub use queue::{DurableListener, JournalFault, JournalQueue, NobodyWaits, OfflineListener};
 pub use scan::{Scan, ScanError, ScanStart, ScannedEntry, scan};
 pub use writer::{JournalEnd, JournalObserver, JournalWriter, RunStart, WriterConfig, WriterStep};

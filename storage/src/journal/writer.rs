@@ -213,6 +213,8 @@ impl JournalWriter {
             return WriterStep::Failed;
         }
         self.take_queued();
+        let has_work = !self.in_flight.is_empty() || !self.waiting.is_empty();
+        self.files.set_waits(has_work);
         let mut stalled = false;
         while self.may_submit() {
             if !self.submit_commit() {
@@ -225,6 +227,7 @@ impl JournalWriter {
         }
         self.files.set_stalled(stalled && self.in_flight.is_empty());
         if self.in_flight.is_empty() {
+            self.files.set_waits(false);
             return if stalled {
                 WriterStep::Stalled
             } else {
@@ -384,6 +387,7 @@ impl JournalWriter {
     }
 
     fn on_completion(&mut self, completion: IoCompletion) {
+        self.files.add_done();
         if self.spare.len() < self.config.depth
             && completion.buf.capacity() <= self.config.commit_bytes_max
         {

@@ -1,6 +1,12 @@
 //! What the brokers stand on: a network each, and a disk each that can lose its power; as far as this machine has them.
 
-use std::{fs, path::Path, sync::PoisonError, thread};
+use std::{
+    fs,
+    path::Path,
+    sync::PoisonError,
+    thread,
+    time::{Duration, Instant},
+};
 
 use libtest_mimic::Failed;
 use peer::{HoldfastCluster, HoldfastConfig};
@@ -12,6 +18,14 @@ use crate::{
     mover::{self, Moving},
     network::Network,
 };
+
+/// A slow disk does nothing for so long at a time.
+const SLOW_FOR: Duration = Duration::from_millis(300);
+/// And works for so long.
+const SLOW_AWAKE: Duration = Duration::from_millis(10);
+/// A disk is filled up to so much less than there was, step by step.
+const FILL_STEP_BYTES: u64 = 4 << 20;
+const FILL_ATTEMPTS: u64 = 8;
 
 /// The ground of one run.
 pub struct Ground {
@@ -42,8 +56,8 @@ impl Ground {
         })
     }
 
-    /// Whether brokers can lose their power.
-    pub fn has_power(&self) -> bool {
+    /// Whether brokers have disks of their own, which lose their power, hang, and fill up.
+    pub fn has_disks(&self) -> bool {
         !self.disks.is_empty()
     }
 
@@ -84,6 +98,43 @@ impl Ground {
             self.disks[*at].restore_power()?;
         }
         Ok(())
+    }
+
+    /// A broker's disk, from 0, hangs for so long.
+    pub fn hang(&self, at: usize, time: Duration) -> Result<(), Failed> {
+        self.disks[at].freeze()?;
+        thread::sleep(time);
+        Ok(self.disks[at].thaw()?)
+    }
+
+    /// A broker's disk, from 0, does something only now and then, for so long.
+    pub fn slow_down(&self, at: usize, time: Duration) -> Result<(), Failed> {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            self.hang(at, SLOW_FOR)?;
+            thread::sleep(SLOW_AWAKE);
+        }
+        Ok(())
+    }
+
+    /// A broker's disk, from 0, is full for so long.
+    pub fn fill(&self, at: usize, time: Duration) -> Result<(), Failed> {
+        let path = self.disks[at].path().join("filler");
+        let free = rustix::fs::statvfs(self.disks[at].path())?;
+        let filler = fs::File::create(&path)?;
+        let bytes = free.f_bavail * free.f_frsize;
+        let flags = rustix::fs::FallocateFlags::empty();
+        // The broker may take some of it meanwhile.
+        let filled = (0..FILL_ATTEMPTS).any(|attempt| {
+            let less = bytes.saturating_sub(attempt * FILL_STEP_BYTES);
+            rustix::fs::fallocate(&filler, flags, 0, less).is_ok()
+        });
+        thread::sleep(time);
+        fs::remove_file(&path)?;
+        match filled {
+            true => Ok(()),
+            false => Err("the disk cannot be filled".into()),
+        }
     }
 
     /// Makes everything durable that is on the disks.

@@ -56,7 +56,7 @@ pub fn loses(lossy: Lossy, network: Option<Network>) -> Result<(), Failed> {
     let mut others = Vec::new();
     for cut in 1..=CUTS_MAX {
         let mut ground = Ground::find(network, false)?;
-        if !ground.has_power() {
+        if !ground.has_disks() {
             return Ok(());
         }
         let mut cluster = ground.start(&config)?;

@@ -9,6 +9,7 @@ use libtest_mimic::Failed;
 use peer::HoldfastCluster;
 use rand::{Rng, rngs::SmallRng};
 use rustix::process::{Pid, Signal, kill_process};
+use tests_crash::is_set;
 
 use crate::{ground::Ground, mover::Moving, network::Host};
 
@@ -44,10 +45,16 @@ pub enum Fault {
     Deaf,
     /// Two cannot reach each other; all others can.
     Between,
+    /// The disk of one takes what is written, and neither does it nor fails.
+    Hang,
+    /// That of one does something only now and then.
+    Slow,
+    /// That of one is full.
+    Full,
 }
 
 /// Each with how often it is drawn.
-const FAULTS: [(Fault, u32); 13] = [
+const FAULTS: [(Fault, u32); 16] = [
     (Fault::Kill, 4),
     (Fault::Pause, 2),
     (Fault::KillAll, 1),
@@ -61,6 +68,9 @@ const FAULTS: [(Fault, u32); 13] = [
     (Fault::Mute, 1),
     (Fault::Deaf, 1),
     (Fault::Between, 1),
+    (Fault::Hang, 1),
+    (Fault::Slow, 1),
+    (Fault::Full, 1),
 ];
 
 /// A fault that is over.
@@ -91,7 +101,9 @@ impl Fault {
 
     fn can_be_had(self, ground: &Ground) -> bool {
         match self {
-            Fault::Power | Fault::PowerAll => ground.has_power(),
+            Fault::Power | Fault::PowerAll | Fault::Hang | Fault::Slow | Fault::Full => {
+                ground.has_disks()
+            }
             Fault::Wipe => ground.may_wipe,
             Fault::Isolate | Fault::CutOff | Fault::Mute | Fault::Deaf | Fault::Between => {
                 ground.network.is_some()
@@ -116,6 +128,9 @@ impl Fault {
             Fault::Mute => "mute",
             Fault::Deaf => "deaf",
             Fault::Between => "between",
+            Fault::Hang => "hang",
+            Fault::Slow => "slow",
+            Fault::Full => "full",
         }
     }
 
@@ -166,7 +181,8 @@ impl Fault {
     ) -> Result<Happened, Failed> {
         let count = cluster.len();
         let at = random.random_range(0..count);
-        let away = match random.random_ratio(1, LONG_ONE_OF) {
+        let is_long = random.random_ratio(1, LONG_ONE_OF) || is_set("HOLDFAST_FAULTS_LONG");
+        let away = match is_long {
             true => random.random_range(4_000..20_000),
             false => random.random_range(100..4_000),
         };
@@ -180,6 +196,9 @@ impl Fault {
         }
         match self {
             Fault::Pause => pause(cluster, at, away)?,
+            Fault::Hang => ground.hang(at, away)?,
+            Fault::Slow => ground.slow_down(at, away)?,
+            Fault::Full => ground.fill(at, away)?,
             Fault::Restart => {
                 cluster.node(at).stop()?;
                 cluster.node(at).restart()?;
@@ -191,7 +210,10 @@ impl Fault {
                 network.cut(from, to)?;
             }
         }
-        if !matches!(self, Fault::Pause | Fault::Restart) {
+        if !matches!(
+            self,
+            Fault::Pause | Fault::Restart | Fault::Hang | Fault::Slow | Fault::Full
+        ) {
             thread::sleep(away);
         }
         if let Some(network) = ground.network {

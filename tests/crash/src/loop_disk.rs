@@ -103,6 +103,16 @@ impl LoopDisk {
         Ok(())
     }
 
+    /// From here on every write waits until it is thawed, and nothing fails.
+    pub fn freeze(&self) -> Result<(), String> {
+        run(Command::new("fsfreeze").arg("-f").arg(&self.mount_point))
+    }
+
+    /// Lets what waits go on.
+    pub fn thaw(&self) -> Result<(), String> {
+        run(Command::new("fsfreeze").arg("-u").arg(&self.mount_point))
+    }
+
     /// Makes everything on it durable.
     pub fn sync(&self) -> Result<(), String> {
         run(Command::new("sync").arg("-f").arg(&self.mount_point))

@@ -14,9 +14,11 @@ use storage::log::Log;
 use tokio::sync::watch;
 
 pub(crate) use config::DirectoryConfigs;
+pub use hangs::DiskWatch;
 pub use open::{Opener, Opening};
 
 mod config;
+mod hangs;
 pub mod offline;
 mod open;
 mod verdict;

@@ -27,6 +27,7 @@ use storage::log::{
 };
 
 use crate::config::{AcksFloor, TopicConfig};
+use crate::liveness::Contact;
 use crate::metrics::{ClusterMetrics, TopicMetrics};
 use waiters::{Told, Waiters};
 
@@ -282,24 +283,26 @@ impl Partition {
         self.state.lock().leader.on_refused(refused);
     }
 
-    /// Time has passed: followers that are behind for too long are to leave the ISR. The controller has answered last at `answered_ms`: who waits at a leader that is
-    /// [abandoned](Leader::is_abandoned) is told to look for another.
-    pub fn on_tick(&self, answered_ms: i64) {
+    /// Time has passed: followers that are behind for too long are to leave the ISR. Who waits at a leader that is [abandoned](Leader::is_abandoned), or hands its
+    /// leaderships on, is told to look for another.
+    pub fn on_tick(&self, contact: &Contact) {
         let mut effects = Vec::new();
         let now_ms = (self.leading.now_ms)();
         let abandoned_by = {
             let mut state = self.state.lock();
             state.leader.on_tick(now_ms, &mut effects);
             let leader = &state.leader;
-            let is_abandoned =
-                leader.is_abandoned(now_ms, answered_ms, self.leading.silence_ms_max);
+            let silence_ms_max = self.leading.silence_ms_max;
+            let is_abandoned = contact.hands_on()
+                || leader.is_abandoned(now_ms, contact.answered_ms(), silence_ms_max);
             let was_abandoned = std::mem::replace(&mut state.is_abandoned, is_abandoned);
             let begins = is_abandoned && !was_abandoned;
             begins.then(|| state.waiters.take_all())
         };
         self.tell(Told::default(), &effects);
         if let Some(told) = abandoned_by {
-            tracing::warn!(partition = ?self, "neither the controller nor the in-sync replicas are heard: another may lead");
+            let hands_on = contact.hands_on();
+            tracing::warn!(partition = ?self, hands_on, "another may lead: neither the controller nor the in-sync replicas are heard, or the disk hangs");
             end_wait(told, ErrorCode::NotLeaderOrFollower);
         }
     }

@@ -102,7 +102,7 @@ impl ProposalsInbox {
 /// Time has passed for all that is led here.
 fn look(partitions: &Partitions, contact: &Contact) {
     for partition in partitions.all() {
-        partition.on_tick(contact.answered_ms());
+        partition.on_tick(contact);
     }
 }
 
