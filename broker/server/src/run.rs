@@ -23,7 +23,7 @@ use crate::admin::{self, AdminState, Readiness};
 use crate::api::{self, Dispatcher, fetch_sessions::FetchSessions};
 use crate::balance::{balance_leaders, replicate_internal_topics};
 use crate::broker::{Broker, Partitions};
-use crate::clock::wall_clock_ms;
+use crate::clock::{follow_offset, wall_clock_ms};
 use crate::config::{BrokerConfig, Config, IoEngine, LiveSettings, group_config};
 use crate::coordinator::Groups;
 use crate::data_dirs::{DataDirs, DirectoryConfigs, DiskWatch, Opening, offline};
@@ -141,6 +141,9 @@ pub async fn run(
         .map(|api| (api.key as i16, api.name))
         .collect();
     let metrics = Arc::new(Metrics::new(&api_names));
+    if let Some(file) = config.broker.journal.unsafe_clock_file.clone() {
+        tokio::spawn(follow_offset(file));
+    }
     let (readiness, ready) = watch::channel(Readiness::NotReady("recovering the data".into()));
     let (stop_admin, admin_stopping) = watch::channel(false);
     let admin = match &config.broker.admin_listen {

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::PoisonError,
     thread,
     time::{Duration, Instant},
@@ -11,6 +11,7 @@ use std::{
 use libtest_mimic::Failed;
 use peer::{HoldfastCluster, HoldfastConfig};
 use protocol::model::Uuid;
+use tempfile::TempDir;
 use tests_crash::{LoopDisk, is_set};
 
 use crate::{
@@ -32,6 +33,8 @@ pub struct Ground {
     /// `None`: all are on the loopback.
     pub network: Option<Network>,
     disks: Vec<LoopDisk>,
+    /// Says, in a file for each broker, how wrong its clock is.
+    clocks: TempDir,
     /// Whether disks may be wiped.
     pub may_wipe: bool,
     /// What was on disks that were wiped.
@@ -51,6 +54,7 @@ impl Ground {
         Ok(Ground {
             network,
             disks,
+            clocks: TempDir::with_prefix("clocks-")?,
             may_wipe,
             lost: Vec::new(),
         })
@@ -71,6 +75,9 @@ impl Ground {
             }
             // Not where it is mounted, which has a `lost+found`.
             let disk = self.disks.get(host - 1);
+            let clock = self.clock_file(host - 1);
+            let clock = clock.to_str().ok_or("a path that is no text")?;
+            *config = config.clone().set("clock.unsafe.offset.file", clock);
             config.data_dir = disk.map(|disk| disk.path().join("data"));
         }
         Ok(HoldfastCluster::start_each(configs)?)
@@ -98,6 +105,15 @@ impl Ground {
             self.disks[*at].restore_power()?;
         }
         Ok(())
+    }
+
+    /// A broker's clock, from 0, is wrong by so many milliseconds from now on.
+    pub fn set_clock(&self, at: usize, offset_ms: i64) -> Result<(), Failed> {
+        Ok(fs::write(self.clock_file(at), offset_ms.to_string())?)
+    }
+
+    fn clock_file(&self, at: usize) -> PathBuf {
+        self.clocks.path().join(at.to_string())
     }
 
     /// A broker's disk, from 0, hangs for so long.

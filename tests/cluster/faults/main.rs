@@ -87,6 +87,8 @@ fn config() -> HoldfastConfig {
         .set("default.replication.factor", "3")
         .set("min.insync.replicas", "2")
         .set("journal.file.bytes", "67108864")
+        // Of brokers whose clock is in the past.
+        .set("log.message.timestamp.after.max.ms", "9223372036854775807")
 }
 
 fn faults(engine: &str, network: Option<Network>) -> Result<(), Failed> {

@@ -16,6 +16,16 @@ use crate::{ground::Ground, mover::Moving, network::Host};
 /// Of so many faults one lasts long.
 const LONG_ONE_OF: u32 = 8;
 
+/// By so many milliseconds clocks jump: a summer time, a dead battery, and what comes to mind with it.
+const CLOCK_JUMPS: [i64; 6] = [
+    3_600_000,
+    -3_600_000,
+    315_360_000_000,
+    -315_360_000_000,
+    1_000,
+    -1_790_000_000_000,
+];
+
 /// A fault.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
@@ -51,10 +61,12 @@ pub enum Fault {
     Slow,
     /// That of one is full.
     Full,
+    /// The clock of one jumps, and back.
+    Clock,
 }
 
 /// Each with how often it is drawn.
-const FAULTS: [(Fault, u32); 16] = [
+const FAULTS: [(Fault, u32); 17] = [
     (Fault::Kill, 4),
     (Fault::Pause, 2),
     (Fault::KillAll, 1),
@@ -71,6 +83,7 @@ const FAULTS: [(Fault, u32); 16] = [
     (Fault::Hang, 1),
     (Fault::Slow, 1),
     (Fault::Full, 1),
+    (Fault::Clock, 1),
 ];
 
 /// A fault that is over.
@@ -131,6 +144,7 @@ impl Fault {
             Fault::Hang => "hang",
             Fault::Slow => "slow",
             Fault::Full => "full",
+            Fault::Clock => "clock",
         }
     }
 
@@ -199,6 +213,10 @@ impl Fault {
             Fault::Hang => ground.hang(at, away)?,
             Fault::Slow => ground.slow_down(at, away)?,
             Fault::Full => ground.fill(at, away)?,
+            Fault::Clock => {
+                let jump = CLOCK_JUMPS[random.random_range(0..CLOCK_JUMPS.len())];
+                ground.set_clock(at, jump)?;
+            }
             Fault::Restart => {
                 cluster.node(at).stop()?;
                 cluster.node(at).restart()?;
@@ -219,6 +237,7 @@ impl Fault {
         if let Some(network) = ground.network {
             network.heal()?;
         }
+        ground.set_clock(at, 0)?;
         for at in &killed {
             cluster.node(*at).relaunch()?;
         }

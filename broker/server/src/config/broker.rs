@@ -148,6 +148,8 @@ pub struct JournalConfig {
     pub free_bytes_min: Option<u64>,
     /// `journal.unsafe.no.sync`: loses acknowledged records; for tests of durability only.
     pub unsafe_no_sync: bool,
+    /// `clock.unsafe.offset.file`: says by how much the wall clock is to be wrong; for tests only.
+    pub unsafe_clock_file: Option<PathBuf>,
 }
 
 /// `io.engine`.
@@ -325,6 +327,7 @@ impl JournalConfig {
             depth: settings.number("journal.depth"),
             free_bytes_min: u64::try_from(settings.number::<i64>("disk.free.bytes.min")).ok(),
             unsafe_no_sync: settings.boolean("journal.unsafe.no.sync"),
+            unsafe_clock_file: settings.text("clock.unsafe.offset.file").map(PathBuf::from),
         }
     }
 }

@@ -86,6 +86,15 @@ pub(super) const JOURNAL: &[Definition] = &[
     .low()
     .own(),
     Definition::new(
+        "clock.unsafe.offset.file",
+        String,
+        Some(""),
+        "A file with the milliseconds by which the broker's wall clock is to be wrong, read again and again; \
+         for the tests that show what a clock that jumps does.",
+    )
+    .low()
+    .own(),
+    Definition::new(
         "log.tail.bytes.max",
         Long,
         Some("67108864"),

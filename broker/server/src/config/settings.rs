@@ -242,8 +242,13 @@ impl Settings {
              the power; this is for tests only"
                 .to_owned()
         });
+        let unsafe_clock = broker.journal.unsafe_clock_file.as_ref().map(|path| {
+            let path = path.display();
+            format!("clock.unsafe.offset.file is set: THE CLOCK IS WRONG by what {path} says; this is for tests only")
+        });
         unsafe_no_sync
             .into_iter()
+            .chain(unsafe_clock)
             .chain(self.without_effect())
             .collect()
     }
