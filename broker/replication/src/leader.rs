@@ -93,6 +93,17 @@ pub enum Effect {
     Propose(ProposedIsr),
 }
 
+/// A follower, as its leader knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerState {
+    /// Who.
+    pub broker_id: BrokerId,
+    /// What it has on its disk.
+    pub durable_end: Offset,
+    /// When it had all that the leader had.
+    pub caught_up_ms: i64,
+}
+
 #[derive(Clone, Debug)]
 struct Follower {
     broker_epoch: BrokerEpoch,
@@ -183,6 +194,15 @@ impl Leader {
     /// How far a follower is durable, as far as it has said in this leadership.
     pub fn durable_end_of(&self, broker_id: BrokerId) -> Option<Offset> {
         self.followers.get(&broker_id).map(|it| it.durable_end)
+    }
+
+    /// The followers that have spoken in this leadership.
+    pub fn followers(&self) -> impl Iterator<Item = FollowerState> {
+        self.followers.iter().map(|(id, follower)| FollowerState {
+            broker_id: *id,
+            durable_end: follower.durable_end,
+            caught_up_ms: follower.caught_up_ms,
+        })
     }
 
     /// The log is longer.

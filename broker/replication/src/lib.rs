@@ -12,5 +12,5 @@ mod leader;
 
 pub use follower::{OwnLog, Truncation, truncation};
 pub use leader::{
-    Effect, FollowerReport, Leader, LogEnds, PartitionView, ProposedIsr, ReportError,
+    Effect, FollowerReport, FollowerState, Leader, LogEnds, PartitionView, ProposedIsr, ReportError,
 };

@@ -250,7 +250,8 @@ impl Partitions {
                     return;
                 };
                 let name = Arc::clone(topic.name());
-                let followed = Followed::new(id, name, home, self.progress.clone());
+                let metrics = self.metrics.topics.topic(topic.name());
+                let followed = Followed::new(id, name, home, self.progress.clone(), metrics);
                 let other = self.followed.write().insert(id, Arc::clone(&followed));
                 if let Some(other) = other {
                     // It was in another directory.
@@ -259,7 +260,8 @@ impl Partitions {
                 followed
             }
         };
-        followed.follow(state.leader, state.leader_epoch);
+        let in_sync = state.isr.contains(&self.node_id);
+        followed.follow(state.leader, state.leader_epoch, in_sync);
     }
 
     /// Where the replica here is; its log is made if it is not there.
@@ -320,9 +322,10 @@ impl Partitions {
             }
         };
         let home = Home { data_dir, log };
-        let anew = Followed::new(id, Arc::clone(topic), home, self.progress.clone());
-        let (leader, leader_epoch) = followed.leadership();
-        anew.follow(leader, leader_epoch);
+        let metrics = self.metrics.topics.topic(topic);
+        let anew = Followed::new(id, Arc::clone(topic), home, self.progress.clone(), metrics);
+        let (leader, leader_epoch, in_sync) = followed.leadership();
+        anew.follow(leader, leader_epoch, in_sync);
         self.followed.write().insert(id, anew);
     }
 

@@ -6,7 +6,12 @@
 //! Incremental sessions (KIP-227); topics by id from version 13 (KIP-516); a diverging epoch is told (KIP-595).
 //!
 //! A follower fetches over a connection that it has made to the internal listener, from version 15 on, with the leadership it follows. It is given all there is, and
-//! what it has on its disks it says elsewhere (`internal::wire::Progress`). Anybody else who pretends to be a replica is refused.
+//! what it has on its disks it says elsewhere (`internal::wire::Progress`). Anybody else who pretends to be a replica is refused. One that names the high watermark it
+//! knows (KIP-1166) is answered as soon as it can know of a higher one.
+//!
+//! A consumer may read from followers too, from version 11 on (KIP-392): what they know to be committed. With `replica.selector.class`, a leader sends it to a follower
+//! in its rack ([`nearest_replica`]), with no records. A follower that may not hear of all that is committed serves what it has, and then says that it is not the
+//! one to ask; so a consumer does not wait where nothing comes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +20,7 @@ use broker_controller::MetadataImage;
 use broker_controller::record::Listener;
 use bytes::{Bytes, BytesMut};
 use protocol::ErrorCode;
+use protocol::codec::StrBytes;
 use protocol::messages::{ApiKey, FetchRequest};
 use protocol::model::{BrokerId, LeaderEpoch, Offset, TopicId};
 use protocol::wire::WireError;
@@ -29,14 +35,16 @@ use tokio::time::Instant;
 use super::fetch_sessions::{
     PartitionFetch, PartitionKey, PartitionNews, SessionPlan, SessionRequest, TopicKey,
 };
+use super::fetch_source::Source;
 use super::leader_hints::LeaderHints;
-use super::topics::{find_partition, id_of, known_id};
+use super::nearest_replica::{Near, nearest_replica};
+use super::topics::{id_of, known_id};
 use super::view::View;
 use super::{Answer, Api, Call, Head, Response, decode};
 use crate::broker::Broker;
 use crate::clock::wall_clock_ms;
 use crate::net::{Chunk, MemoryPermit, PeerBroker, ResponseBytes};
-use crate::partition::{FetchWait, Partition, PartitionRead, Reader};
+use crate::partition::{FetchWait, PartitionRead, Reader};
 
 /// The handler.
 pub const API: Api = Api {
@@ -46,6 +54,8 @@ pub const API: Api = Api {
     handle,
 };
 
+/// The first version in which a consumer says where it is, and may read from followers (KIP-392).
+const RACK_MIN: i16 = 11;
 /// The first version that names topics by id.
 const TOPIC_ID_MIN: i16 = 13;
 /// The first version that names the leader to who asks another (KIP-951).
@@ -65,13 +75,19 @@ struct Wanted {
     bytes_max: usize,
     read_committed: bool,
     reader: Reader,
+    /// The broker that asks for its replicas.
+    follower: Option<BrokerId>,
+    /// Whether a replica that follows will do.
+    or_followed: bool,
+    /// The consumer's rack, where it may be sent to another replica.
+    rack: Option<StrBytes>,
     /// The listener that the request came in through.
     listener: Arc<str>,
 }
 
 /// A partition of the request, as far as it has been read.
 struct PartitionResult {
-    partition: Option<Arc<Partition>>,
+    source: Option<Source>,
     error: ErrorCode,
     /// What the wait goes by: beyond it there was nothing to read.
     seen: Offset,
@@ -79,6 +95,10 @@ struct PartitionResult {
     last_stable: Option<Offset>,
     log_start: Option<Offset>,
     diverging: Option<EpochEndOffset>,
+    /// Who had better be asked.
+    preferred: Option<BrokerId>,
+    /// The follower waits for the high watermark, and can know of a higher one.
+    tells_high_watermark: bool,
     records: Vec<Bytes>,
     /// What is wanted lies in files.
     in_files: bool,
@@ -93,12 +113,12 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
     } else {
         request.replica_id
     };
-    let reader = match i32::from(replica_id) {
-        ..0 => Reader::Consumer,
+    let (reader, follower) = match i32::from(replica_id) {
+        ..0 => (Reader::Consumer, None),
         id if call.connection.state::<PeerBroker>().0 == Some(BrokerId::new(id))
             && version >= REPLICA_STATE_MIN =>
         {
-            Reader::Follower
+            (Reader::Follower, Some(BrokerId::new(id)))
         }
         _ => return Ok(Answer::Now(refuse(&head, ErrorCode::InvalidRequest))),
     };
@@ -126,6 +146,13 @@ fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
         bytes_max,
         read_committed,
         reader,
+        follower,
+        or_followed: follower.is_none() && version >= RACK_MIN,
+        rack: Some(request.rack_id).filter(|rack| {
+            follower.is_none()
+                && !rack.is_empty()
+                && call.broker.config.broker.requests.nearest_replicas
+        }),
         listener: Arc::clone(call.connection.listener_name()),
     };
     let results = read_memory(call.broker, &wanted);
@@ -165,23 +192,23 @@ async fn finish(
             return respond(broker, head, &wanted, results, permit);
         }
         let wait = FetchWait::new();
-        for result in &results {
-            let Some(partition) = &result.partition else {
+        for (result, (_, fetch)) in results.iter().zip(&wanted.plan.partitions) {
+            let Some(source) = &result.source else {
                 continue;
             };
             match wanted.reader {
-                Reader::Consumer => partition.when_readable(result.seen, &wait),
-                Reader::Follower => partition.when_appended(result.seen, &wait),
+                Reader::Consumer => source.when_readable(result.seen, &wait),
+                Reader::Follower => source.when_appended(result.seen, &wait),
+            }
+            if let (Some(_), Some(seen)) = (fetch.known_high_watermark, result.high_watermark) {
+                source.when_readable(seen, &wait);
             }
         }
         let timed_out = tokio::time::timeout_at(deadline, wait.moved())
             .await
             .is_err();
-        for partition in results
-            .iter()
-            .filter_map(|result| result.partition.as_ref())
-        {
-            partition.forget_fetch(&wait);
+        for source in results.iter().filter_map(|result| result.source.as_ref()) {
+            source.forget_fetch(&wait);
         }
         if timed_out {
             return respond(broker, head, &wanted, results, permit);
@@ -198,9 +225,9 @@ fn is_enough(wanted: &Wanted, results: &[PartitionResult]) -> bool {
         .flat_map(|result| &result.records)
         .map(Bytes::len)
         .sum();
-    let must_tell =
-        |result: &PartitionResult| result.error != ErrorCode::None || result.diverging.is_some();
-    bytes >= wanted.bytes_min || results.is_empty() || results.iter().any(must_tell)
+    bytes >= wanted.bytes_min
+        || results.is_empty()
+        || results.iter().any(PartitionResult::must_be_told)
 }
 
 /// Reads every partition as far as it is in memory.
@@ -209,12 +236,13 @@ fn read_memory(broker: &Broker, wanted: &Wanted) -> Vec<PartitionResult> {
     let mut is_first = true;
     let mut results = Vec::with_capacity(wanted.plan.partitions.len());
     for (key, fetch) in &wanted.plan.partitions {
-        let mut result = match look_up(broker, wanted.reader, key, fetch) {
+        let mut result = match look_up(broker, wanted, key, fetch) {
             Ok(result) => result,
             Err(code) => PartitionResult::error(code),
         };
-        if let (Some(partition), ErrorCode::None, None) =
-            (&result.partition, result.error, result.diverging)
+        let is_elsewhere = result.diverging.is_some() || result.preferred.is_some();
+        if let (Some(partition), ErrorCode::None, false) =
+            (&result.source, result.error, is_elsewhere)
         {
             partition.metrics().fetch_requests.increment();
             if is_first || left > 0 {
@@ -270,13 +298,13 @@ async fn read_files(
         for (at, fetch) in wishes {
             let result = &mut results[at];
             result.in_files = false;
-            let Some(partition) = result.partition.clone() else {
+            let Some(source) = result.source.clone() else {
                 continue;
             };
             if left == 0 && !is_first {
                 continue;
             }
-            match partition.read_files(reader, fetch.offset, fetch.bytes_max.min(left)) {
+            match source.read_files(reader, fetch.offset, fetch.bytes_max.min(left)) {
                 Ok(batches) => result.take(batches, &mut left, &mut is_first),
                 Err(code) => result.fail(reader, code),
             }
@@ -298,7 +326,7 @@ async fn read_files(
 
 fn look_up(
     broker: &Broker,
-    reader: Reader,
+    wanted: &Wanted,
     key: &PartitionKey,
     fetch: &PartitionFetch,
 ) -> Result<PartitionResult, ErrorCode> {
@@ -306,30 +334,52 @@ fn look_up(
         TopicKey::Name(name) => id_of(broker, name)?,
         TopicKey::Id(id) => known_id(broker, protocol::model::Uuid::from_u128(*id))?,
     };
-    let partition = find_partition(broker, id, key.partition)?;
-    if reader == Reader::Follower && fetch.current_leader_epoch.is_none() {
-        return Err(ErrorCode::UnknownLeaderEpoch);
+    let source = Source::find(broker, id, key.partition, wanted.or_followed)?;
+    match (&source, wanted.follower) {
+        (Source::Led(partition), Some(follower)) => {
+            let epoch = fetch.current_leader_epoch;
+            partition.on_follower_fetch(follower, epoch, fetch.log_start)?;
+        }
+        _ => source.check_epoch(fetch.current_leader_epoch)?,
     }
-    partition.check_epoch(fetch.current_leader_epoch)?;
-    let offsets = partition.offsets();
+    let offsets = source.offsets();
     // What is committed stays so, and can be read; more is with another, if there is one.
-    if reader == Reader::Consumer
+    if wanted.reader == Reader::Consumer
         && fetch.offset >= offsets.high_watermark
-        && partition.is_abandoned()
+        && source.is_cut_off(broker)
     {
         return Err(ErrorCode::NotLeaderOrFollower);
     }
-    let diverging = fetch.last_fetched_epoch.and_then(|last| {
-        let (epoch, end_offset) = partition
-            .log()
-            .end_of_epoch(last)
-            .unwrap_or((LeaderEpoch::new(0), offsets.log_start));
-        let diverges = epoch < last || end_offset < fetch.offset;
-        diverges.then_some(EpochEndOffset { epoch, end_offset })
-    });
+    // What a follower lacks says nothing about another way.
+    let can_tell = match &source {
+        Source::Led(_) => true,
+        Source::Followed(_) => fetch.offset <= offsets.high_watermark,
+    };
+    let diverging = fetch
+        .last_fetched_epoch
+        .filter(|_| can_tell)
+        .and_then(|last| {
+            let (epoch, end_offset) = source
+                .end_of_epoch(last)
+                .unwrap_or((LeaderEpoch::new(0), offsets.log_start));
+            let diverges = epoch < last || end_offset < fetch.offset;
+            diverges.then_some(EpochEndOffset { epoch, end_offset })
+        });
+    let preferred = match (&source, &wanted.rack) {
+        (Source::Led(partition), Some(rack)) => {
+            let near = Near {
+                rack,
+                listener: &wanted.listener,
+                offset: fetch.offset,
+            };
+            nearest_replica(&broker.metadata.image(), broker.id, partition, near)
+        }
+        _ => None,
+    };
+    let knowable = offsets.high_watermark.min(fetch.offset);
     Ok(PartitionResult {
         error: ErrorCode::None,
-        seen: match reader {
+        seen: match wanted.reader {
             Reader::Consumer => offsets.high_watermark,
             Reader::Follower => offsets.log_end,
         },
@@ -337,30 +387,44 @@ fn look_up(
         last_stable: Some(offsets.last_stable),
         log_start: Some(offsets.log_start),
         diverging,
+        preferred,
+        tells_high_watermark: fetch
+            .known_high_watermark
+            .is_some_and(|known| known < knowable),
         records: Vec::new(),
         in_files: false,
-        partition: Some(partition),
+        source: Some(source),
     })
 }
 
 impl PartitionResult {
     fn error(code: ErrorCode) -> PartitionResult {
         PartitionResult {
-            partition: None,
+            source: None,
             error: code,
             seen: Offset::ZERO,
             high_watermark: None,
             last_stable: None,
             log_start: None,
             diverging: None,
+            preferred: None,
+            tells_high_watermark: false,
             records: Vec::new(),
             in_files: false,
         }
     }
 
+    /// Something that nobody is to wait for, beside records.
+    fn must_be_told(&self) -> bool {
+        self.error != ErrorCode::None
+            || self.diverging.is_some()
+            || self.preferred.is_some()
+            || self.tells_high_watermark
+    }
+
     fn fail(&mut self, reader: Reader, code: ErrorCode) {
-        if let Some(partition) = &self.partition {
-            partition.metrics().failed_fetch_requests.increment();
+        if let Some(source) = &self.source {
+            source.metrics().failed_fetch_requests.increment();
         }
         self.error = code;
         self.high_watermark = None;
@@ -407,6 +471,12 @@ fn session_request(request: &FetchRequest, version: i16) -> SessionRequest {
                     bytes_max: usize::try_from(partition.partition_max_bytes).unwrap_or(0),
                     current_leader_epoch: LeaderEpoch::from_wire(partition.current_leader_epoch),
                     last_fetched_epoch: LeaderEpoch::from_wire(partition.last_fetched_epoch),
+                    log_start: Some(partition.log_start_offset)
+                        .filter(|it| *it >= 0)
+                        .map(Offset::new),
+                    known_high_watermark: Some(partition.high_watermark)
+                        .filter(|it| (0..i64::MAX).contains(it))
+                        .map(Offset::new),
                 },
             ));
         }
@@ -471,7 +541,7 @@ fn respond(
         if !told {
             continue;
         }
-        let mut partition = result.into_response(key.partition, wanted.read_committed);
+        let mut partition = result.into_response(key.partition, wanted);
         if head.version >= LEADER_HINT_MIN {
             let id_in = |image: &MetadataImage| match &key.topic {
                 TopicKey::Name(name) => image.topic_named(name).map(|topic| topic.topic_id()),
@@ -522,14 +592,14 @@ impl PartitionResult {
             high_watermark: self.high_watermark,
             log_start: self.log_start,
             has_records: !self.records.is_empty(),
-            must_tell: self.error != ErrorCode::None || self.diverging.is_some(),
+            must_tell: self.must_be_told(),
         }
     }
 
-    fn into_response(self, index: i32, read_committed: bool) -> FetchPartition<Bytes> {
-        if let Some(partition) = &self.partition {
+    fn into_response(self, index: i32, wanted: &Wanted) -> FetchPartition<Bytes> {
+        if let (Some(source), Reader::Consumer) = (&self.source, wanted.reader) {
             let bytes: usize = self.records.iter().map(Bytes::len).sum();
-            partition.metrics().bytes_out.add(bytes as u64);
+            source.metrics().bytes_out.add(bytes as u64);
         }
         FetchPartition {
             partition_index: index,
@@ -539,8 +609,8 @@ impl PartitionResult {
             log_start_offset: self.log_start,
             diverging_epoch: self.diverging,
             current_leader: None,
-            aborted_transactions: read_committed.then(Vec::new),
-            preferred_read_replica: None,
+            aborted_transactions: wanted.read_committed.then(Vec::new),
+            preferred_read_replica: self.preferred,
             records: self.records,
         }
     }

@@ -54,6 +54,10 @@ pub struct PartitionFetch {
     pub current_leader_epoch: Option<LeaderEpoch>,
     /// The epoch of the last record the client has (KIP-595).
     pub last_fetched_epoch: Option<LeaderEpoch>,
+    /// Where a follower's log begins.
+    pub log_start: Option<Offset>,
+    /// What a follower knows to be committed, where it waits for more (KIP-1166).
+    pub known_high_watermark: Option<Offset>,
 }
 
 /// What an answer said of a partition last.

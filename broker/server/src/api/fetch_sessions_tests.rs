@@ -13,6 +13,8 @@ fn fetch(offset: i64) -> PartitionFetch {
         bytes_max: 100,
         current_leader_epoch: None,
         last_fetched_epoch: None,
+        log_start: None,
+        known_high_watermark: None,
     }
 }
 

@@ -14,6 +14,7 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
 mod features;
+mod fetch_from_followers;
 mod groups;
 mod leader_hints;
 mod list_config_resources;

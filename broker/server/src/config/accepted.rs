@@ -177,7 +177,6 @@ pub static ACCEPTED_WITHOUT_EFFECT: &[Definition] = &[
     accepted("replica.fetch.wait.max.ms", Int, Some("500")),
     accepted("replica.high.watermark.checkpoint.interval.ms", Long, Some("5000")),
     accepted("replica.lag.time.max.ms", Long, Some("30000")),
-    accepted("replica.selector.class", String, None),
     accepted("replica.socket.receive.buffer.bytes", Int, Some("65536")),
     accepted("replica.socket.timeout.ms", Int, Some("30000")),
     accepted("replication.quota.window.num", Int, Some("11")).at_least(1),

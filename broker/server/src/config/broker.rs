@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use protocol::model::{Uuid, parse_base64_uuid};
 
+use super::broker_definitions::RACK_AWARE_SELECTOR;
 use super::cluster::ClusterConfig;
 use super::error::Problem;
 use super::group_coordinator;
@@ -78,6 +79,8 @@ pub struct RequestConfig {
     pub fetch_bytes_max: usize,
     /// `fetch.wait.ms.max`.
     pub fetch_wait_max: Duration,
+    /// `replica.selector.class`: consumers are told to read from a replica in their rack.
+    pub nearest_replicas: bool,
     /// `max.request.partition.size.limit`.
     pub partitions_per_request_max: usize,
     /// `max.incremental.fetch.session.cache.slots`.
@@ -291,6 +294,8 @@ impl RequestConfig {
             queued_bytes_max: settings.number("queued.max.request.bytes"),
             fetch_bytes_max: settings.number("fetch.max.bytes"),
             fetch_wait_max: settings.millis("fetch.wait.ms.max"),
+            nearest_replicas: settings.text("replica.selector.class").as_deref()
+                == Some(RACK_AWARE_SELECTOR),
             partitions_per_request_max: settings.number("max.request.partition.size.limit"),
             fetch_sessions_max: settings.number("max.incremental.fetch.session.cache.slots"),
             timeout: settings.millis("request.timeout.ms"),

@@ -13,6 +13,15 @@ use super::topic_definitions::ACKS_FLOORS;
 const NO_AUTHORIZER: &str =
     "this version has no authorizer, and will not serve everyone where access was to be checked";
 
+/// Kafka's selector of replicas by rack.
+pub(super) const RACK_AWARE_SELECTOR: &str =
+    "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+/// Classes are not loaded: these are Kafka's own.
+const REPLICA_SELECTORS: &[&str] = &[
+    RACK_AWARE_SELECTOR,
+    "org.apache.kafka.common.replica.LeaderSelector",
+];
+
 /// All of them, by subject.
 pub static BROKER_SECTIONS: &[Section] = &[
     Section {
@@ -245,6 +254,14 @@ const REQUESTS: &[Definition] = &[
     )
     .at_least(0)
     .own(),
+    Definition::new(
+        "replica.selector.class",
+        String,
+        None,
+        "Who consumers are told to read from: with Kafka's `RackAwareReplicaSelector`, a replica in sync in their own rack (`client.rack` of the consumer, \
+         `broker.rack` of the brokers); with `LeaderSelector` or without a value, the leader. The same on all brokers.",
+    )
+    .check(Check::OneOf(REPLICA_SELECTORS)),
     Definition::new(
         "max.request.partition.size.limit",
         Int,

@@ -7,6 +7,7 @@
 //! its log.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
@@ -35,11 +36,13 @@ pub use waiters::{Acks, FetchWait, PartitionsWait};
 
 mod append;
 mod delete_records;
+mod followers;
 mod incoming;
 mod record_workers;
 mod waiters;
 
 pub use append::{ProducedBatch, RecordRefusal, Refusal};
+pub use followers::InSyncFollower;
 pub use incoming::{Incoming, Looked};
 pub use record_workers::RecordWorkers;
 
@@ -83,6 +86,8 @@ struct State {
     closed: Option<ErrorCode>,
     /// [`Leader::is_abandoned`], as of the last tick.
     is_abandoned: bool,
+    /// Where the logs of followers begin, as far as they have said in this leadership.
+    follower_starts: BTreeMap<BrokerId, Offset>,
 }
 
 /// Takes what leaders propose to the controller.
@@ -163,6 +168,7 @@ impl Partition {
                 waiters: Waiters::default(),
                 closed: None,
                 is_abandoned: false,
+                follower_starts: BTreeMap::new(),
             }),
         });
         partition.carry_out(effects);
@@ -234,6 +240,7 @@ impl Partition {
                 state.leader.on_view(view, &mut effects);
             } else {
                 let committed = state.leader.high_watermark();
+                state.follower_starts.clear();
                 state.leader = begin(&self.leading, view, &self.log, committed, &mut effects);
             }
             let mut told = state.commit(&effects);
@@ -372,12 +379,7 @@ impl Partition {
 
     /// Checks the leader epoch a client believes in (KIP-320).
     pub fn check_epoch(&self, current: Option<LeaderEpoch>) -> Result<(), ErrorCode> {
-        let mine = self.state.lock().leader.view().leader_epoch;
-        match current {
-            Some(theirs) if theirs < mine => Err(ErrorCode::FencedLeaderEpoch),
-            Some(theirs) if theirs > mine => Err(ErrorCode::UnknownLeaderEpoch),
-            _ => Ok(()),
-        }
+        check_epoch(self.state.lock().leader.view().leader_epoch, current)
     }
 
     /// What a producer waits for that asks for `acks` as they are on the wire, 0, 1 or -1 for all.
@@ -687,7 +689,17 @@ impl LogListener for Progress {
     }
 }
 
-fn read_code(error: &ReadError) -> ErrorCode {
+/// Compares the leader epoch that a client believes in with that of a replica here.
+pub fn check_epoch(mine: LeaderEpoch, current: Option<LeaderEpoch>) -> Result<(), ErrorCode> {
+    match current {
+        Some(theirs) if theirs < mine => Err(ErrorCode::FencedLeaderEpoch),
+        Some(theirs) if theirs > mine => Err(ErrorCode::UnknownLeaderEpoch),
+        _ => Ok(()),
+    }
+}
+
+/// What a client is told of a read that failed.
+pub fn read_code(error: &ReadError) -> ErrorCode {
     match error {
         ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         ReadError::Damaged(_) => ErrorCode::KafkaStorageError,

@@ -23,10 +23,10 @@ use super::fetch_session::{FetchSession, Told};
 use super::followed::{Fetched, Followed, Position};
 use super::peers::BrokerPeers;
 use crate::broker::Partitions;
-use crate::clock::wall_clock_ms;
+use crate::clock::{monotonic_ms, wall_clock_ms};
 
 /// The version of Fetch that is spoken between brokers.
-const VERSION: i16 = 17;
+const VERSION: i16 = 18;
 /// How long a leader waits for records before it answers that there are none: `replica.fetch.wait.max.ms`.
 const WAIT_MS_MAX: i32 = 500;
 /// `replica.fetch.max.bytes`, and the same for all partitions of an answer.
@@ -171,10 +171,11 @@ impl FetchLoop {
         let Some(partitions) = self.partitions.upgrade() else {
             return Asked::new();
         };
+        let now_ms = monotonic_ms();
         let followed = partitions.all_followed().into_iter();
         followed
             .filter_map(|it| {
-                let position = it.position(self.leader)?;
+                let position = it.position(self.leader, now_ms)?;
                 Some((it.id(), (it, position)))
             })
             .collect()
@@ -189,6 +190,7 @@ impl FetchLoop {
                 .with_fetch_offset(position.end.get())
                 .with_last_fetched_epoch(position.last_epoch.map_or(-1, LeaderEpoch::get))
                 .with_log_start_offset(position.start.get())
+                .with_high_watermark(position.high_watermark.map_or(i64::MAX, Offset::get))
                 .with_partition_max_bytes(PARTITION_BYTES_MAX);
             match topics.last_mut() {
                 Some(topic) if topic.topic_id == id.topic_id.get() => {

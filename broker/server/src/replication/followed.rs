@@ -1,5 +1,6 @@
 //! A partition that another broker leads: a replica that follows.
 
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak};
 
 use broker_controller::DirectoryId;
@@ -13,7 +14,10 @@ use storage::journal::{JournalFault, NobodyWaits};
 use storage::log::{Log, LogListener, ReplicaError};
 
 use super::progress::ProgressSink;
-use crate::partition::Home;
+use crate::metrics::TopicMetrics;
+use crate::partition::{FetchWait, Home};
+
+mod reads;
 
 /// A replica that follows.
 pub struct Followed {
@@ -22,18 +26,25 @@ pub struct Followed {
     data_dir: Arc<DataDir>,
     log: Arc<Log>,
     progress: ProgressSink,
+    metrics: Arc<TopicMetrics>,
+    /// When a consumer asked last, in monotonic milliseconds.
+    asked_ms: AtomicI64,
     state: Mutex<State>,
 }
 
 struct State {
     leader: Option<BrokerId>,
     leader_epoch: LeaderEpoch,
+    /// Whether the metadata has it in the ISR.
+    in_sync: bool,
     /// How often the log was cut: what was asked before does not fit any more.
     cuts: u64,
     /// Whether the leader has answered, in this leadership, that the log agrees with its own. What was durable before may be of another way.
     agrees: bool,
     /// Why nothing is fetched any more.
     stopped: Option<Stopped>,
+    /// Consumers that wait for the high watermark to move.
+    readers: Vec<Arc<FetchWait>>,
 }
 
 /// Why a replica does not follow any more.
@@ -60,6 +71,8 @@ pub struct Position {
     pub last_epoch: Option<LeaderEpoch>,
     /// Where its log begins.
     pub start: Offset,
+    /// What it knows to be committed, if the leader is to say so once that is more (KIP-1166): somebody waits for it.
+    pub high_watermark: Option<Offset>,
     cuts: u64,
 }
 
@@ -72,6 +85,7 @@ impl Position {
             end,
             last_epoch: None,
             start: Offset::ZERO,
+            high_watermark: None,
             cuts: 0,
         }
     }
@@ -118,6 +132,7 @@ impl Followed {
         topic: Arc<str>,
         home: Home,
         progress: ProgressSink,
+        metrics: Arc<TopicMetrics>,
     ) -> Arc<Followed> {
         let Home { data_dir, log } = home;
         let followed = Arc::new(Followed {
@@ -126,12 +141,16 @@ impl Followed {
             data_dir,
             log: Arc::clone(&log),
             progress,
+            metrics,
+            asked_ms: AtomicI64::new(i64::MIN),
             state: Mutex::new(State {
                 leader: None,
                 leader_epoch: LeaderEpoch::new(0),
+                in_sync: false,
                 cuts: 0,
                 agrees: false,
                 stopped: None,
+                readers: Vec::new(),
             }),
         });
         log.set_listener(Arc::new(Progress(Arc::downgrade(&followed))));
@@ -164,10 +183,10 @@ impl Followed {
         state.leader.filter(|_| state.stopped.is_none())
     }
 
-    /// Whom it follows, or last did, and in which epoch.
-    pub fn leadership(&self) -> (Option<BrokerId>, LeaderEpoch) {
+    /// Whom it follows, or last did, in which epoch, and whether it is in the ISR.
+    pub fn leadership(&self) -> (Option<BrokerId>, LeaderEpoch, bool) {
         let state = self.state.lock();
-        (state.leader, state.leader_epoch)
+        (state.leader, state.leader_epoch, state.in_sync)
     }
 
     /// Why it follows nobody any more.
@@ -175,25 +194,30 @@ impl Followed {
         self.state.lock().stopped.clone()
     }
 
-    /// The metadata says who leads. An older leadership than what is known is an image that came late.
-    pub fn follow(&self, leader: Option<BrokerId>, leader_epoch: LeaderEpoch) {
+    /// The metadata says who leads, and whether this replica is in the ISR. An older leadership than what is known is an image that came late.
+    pub fn follow(&self, leader: Option<BrokerId>, leader_epoch: LeaderEpoch, in_sync: bool) {
         let mut state = self.state.lock();
         if leader_epoch < state.leader_epoch {
             return;
         }
-        if (leader, leader_epoch) != (state.leader, state.leader_epoch) {
+        let is_another = (leader, leader_epoch) != (state.leader, state.leader_epoch);
+        if is_another {
             (state.leader, state.leader_epoch) = (leader, leader_epoch);
             state.agrees = false;
+        }
+        let was_in_sync = std::mem::replace(&mut state.in_sync, in_sync);
+        if is_another || was_in_sync != in_sync {
+            state.wake_readers();
         }
     }
 
     /// Ends it: nothing is appended after this.
     pub fn stop(&self) {
-        self.state.lock().stopped = Some(Stopped::Over);
+        self.end(&mut self.state.lock(), Stopped::Over);
     }
 
-    /// Where it is, to ask `leader`; `None` if that is not whom it follows.
-    pub fn position(&self, leader: BrokerId) -> Option<Position> {
+    /// Where it is at `now_ms`, to ask `leader`; `None` if that is not whom it follows.
+    pub fn position(&self, leader: BrokerId, now_ms: i64) -> Option<Position> {
         let state = self.state.lock();
         if state.stopped.is_some() || state.leader != Some(leader) {
             return None;
@@ -204,6 +228,9 @@ impl Followed {
             end: offsets.end,
             last_epoch: self.log.latest_epoch(),
             start: offsets.start,
+            high_watermark: self
+                .is_read(&state, now_ms)
+                .then(|| self.log.high_watermark()),
             cuts: state.cuts,
         })
     }
@@ -239,7 +266,7 @@ impl Followed {
                     return;
                 }
                 let end = self.log.offsets().end;
-                self.log.raise_high_watermark(high_watermark.min(end));
+                self.commit(&mut state, high_watermark.min(end));
                 self.follow_start(log_start);
                 drop(state);
                 if !agreed {
@@ -316,6 +343,7 @@ impl Followed {
             tracing::error!(topic = %self.topic, partition = %self.id.partition, alarm, "A REPLICA HAS STOPPED, and keeps what it has");
         }
         state.stopped = Some(stopped);
+        state.wake_readers();
     }
 }
 
@@ -343,7 +371,7 @@ impl LogListener for Progress {
 
     fn on_fault(&self, _: &JournalFault) {
         if let Some(followed) = self.0.upgrade() {
-            followed.state.lock().stopped = Some(Stopped::Offline);
+            followed.end(&mut followed.state.lock(), Stopped::Offline);
         }
     }
 }

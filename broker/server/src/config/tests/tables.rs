@@ -14,7 +14,7 @@ const KAFKAS_GROUP: &str = include_str!("kafka-4.3.1/group.tsv");
 const NOT_DYNAMIC_HERE: [&str; 2] = ["listener.security.protocol.map", "listeners"];
 
 /// Bounds that are our own: what is beyond them, this broker cannot do, or no one can want.
-const OTHER_BOUNDS: [&str; 14] = [
+const OTHER_BOUNDS: [&str; 15] = [
     "connections.max.idle.ms",
     "default.replication.factor",
     "group.consumer.assignors",
@@ -28,6 +28,7 @@ const OTHER_BOUNDS: [&str; 14] = [
     "log.roll.ms",
     "num.partitions",
     "queued.max.request.bytes",
+    "replica.selector.class",
     "request.timeout.ms",
 ];
 

@@ -28,8 +28,14 @@ impl Rig {
             .create_log(id, "t", Durability::Fsync, LogConfig::default())
             .expect("online");
         let home = Home { data_dir, log };
-        let followed = Followed::new(id, "t".into(), home, ProgressSink::default());
-        followed.follow(Some(LEADER), LeaderEpoch::new(3));
+        let followed = Followed::new(
+            id,
+            "t".into(),
+            home,
+            ProgressSink::default(),
+            Arc::default(),
+        );
+        followed.follow(Some(LEADER), LeaderEpoch::new(3), true);
         Rig {
             followed,
             workers: Some(workers),
@@ -39,7 +45,7 @@ impl Rig {
 
     /// The leader has answered with these records.
     fn take(&self, records: Bytes) {
-        let asked = self.followed.position(LEADER).expect("it follows");
+        let asked = self.followed.position(LEADER, 0).expect("it follows");
         let fetched = Fetched::Records {
             records,
             high_watermark: Offset::ZERO,
