@@ -24,7 +24,9 @@ use crate::node::Node;
 use crate::partition::{Home, IsrProposals, Leading, Partition, RecordWorkers, log_config};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{ImageListener, METADATA_TOPIC, Metadata, RaftQuorum, metadata_partition};
-use crate::replication::{Fetchers, Followed, LAG_MS_MAX, ProgressSink, Stopped, view_of};
+use crate::replication::{
+    Fetchers, Followed, LAG_MS_MAX, ProgressSink, Stopped, Throttles, view_of,
+};
 
 /// A running broker.
 pub struct Broker {
@@ -87,6 +89,7 @@ pub struct Partitions {
     leadership: Leadership,
     /// What leaderships go by.
     leading: Leading,
+    throttles: Throttles,
 }
 
 impl Partitions {
@@ -118,7 +121,23 @@ impl Partitions {
             roles: Mutex::new(()),
             configs: RwLock::default(),
             leadership: Leadership::default(),
+            throttles: Throttles::default(),
         }
+    }
+
+    /// Leaders have given replicas here so many bytes, `throttled` of them at a limited rate.
+    pub fn on_replicated(&self, bytes: usize, throttled: usize) {
+        let counted = &self.metrics.cluster;
+        counted.replication_bytes_in.add(bytes as u64);
+        if throttled > 0 {
+            counted.follower_throttled_bytes.add(throttled as u64);
+            self.throttles.follower.take(monotonic_ms(), throttled);
+        }
+    }
+
+    /// How fast replicas catch up.
+    pub fn throttles(&self) -> &Throttles {
+        &self.throttles
     }
 
     /// Names who hears what is led here, before anything is. Once.
@@ -252,6 +271,7 @@ impl Partitions {
                 let name = Arc::clone(topic.name());
                 let metrics = self.metrics.topics.topic(topic.name());
                 let followed = Followed::new(id, name, home, self.progress.clone(), metrics);
+                followed.set_throttled(config.follower_throttled.has(id.partition, self.node_id));
                 let other = self.followed.write().insert(id, Arc::clone(&followed));
                 if let Some(other) = other {
                     // It was in another directory.
@@ -326,6 +346,10 @@ impl Partitions {
         let anew = Followed::new(id, Arc::clone(topic), home, self.progress.clone(), metrics);
         let (leader, leader_epoch, in_sync) = followed.leadership();
         anew.follow(leader, leader_epoch, in_sync);
+        let config = self.configs.read().get(&id.topic_id).cloned();
+        let is_throttled =
+            |it: Arc<TopicConfig>| it.follower_throttled.has(id.partition, self.node_id);
+        anew.set_throttled(config.is_some_and(is_throttled));
         self.followed.write().insert(id, anew);
     }
 
@@ -394,6 +418,7 @@ impl Partitions {
                 self.update(image, id);
             } else if let Some(followed) = self.followed(id) {
                 followed.log().set_config(log_config(&config));
+                followed.set_throttled(config.follower_throttled.has(index, self.node_id));
             }
         }
     }

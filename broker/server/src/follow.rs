@@ -59,6 +59,8 @@ impl Follower {
             settings.number("max.connections"),
             settings.number("max.connections.per.ip"),
         );
+        let throttles = self.partitions.throttles();
+        throttles.follow_settings(monotonic_ms(), &settings);
         self.groups.set_config(group_config(&settings));
         let producer_expiration_ms: i64 = settings.number("producer.id.expiration.ms");
         for directory in self.data_dirs.directories() {

@@ -41,6 +41,7 @@ fn class_of(name: &str) -> &str {
         "groups" => "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
         "log-dirs" => "org.apache.kafka.tools.LogDirsCommand",
         "producer-perf" => "org.apache.kafka.tools.ProducerPerformance",
+        "reassign-partitions" => "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
         "storage" => "kafka.tools.StorageTool",
         "topics" => "org.apache.kafka.tools.TopicCommand",
         "transactions" => "org.apache.kafka.tools.TransactionsCommand",

@@ -42,7 +42,7 @@ use super::topics::{id_of, known_id};
 use super::view::View;
 use super::{Answer, Api, Call, Head, Response, decode};
 use crate::broker::Broker;
-use crate::clock::wall_clock_ms;
+use crate::clock::{monotonic_ms, wall_clock_ms};
 use crate::net::{Chunk, MemoryPermit, PeerBroker, ResponseBytes};
 use crate::partition::{FetchWait, PartitionRead, Reader};
 
@@ -64,6 +64,9 @@ const LEADER_HINT_MIN: i16 = 16;
 const REPLICA_STATE_MIN: i16 = 15;
 /// `isolation_level` of a consumer that wants committed transactions only.
 const READ_COMMITTED: i8 = 1;
+
+/// What is held waits at least so long until it is looked at again.
+const HELD_MIN: Duration = Duration::from_millis(1);
 
 /// What a read of files takes at least, in bytes: a batch of the usual size. A larger one passes it.
 const READ_BYTES_MIN: usize = 1 << 20;
@@ -102,6 +105,21 @@ struct PartitionResult {
     records: Vec<Bytes>,
     /// What is wanted lies in files.
     in_files: bool,
+    /// The follower is out of sync, and catches up at a limited rate (KIP-73).
+    is_throttled: bool,
+    /// Nothing may go to it now.
+    is_held: bool,
+    /// So many bytes may be read.
+    bytes_max: usize,
+}
+
+/// What is left of the limits of an answer.
+struct Room {
+    bytes: usize,
+    /// For throttled partitions; `None` is any number.
+    throttled: Option<usize>,
+    /// The first batch always has room.
+    is_first: bool,
 }
 
 fn handle(call: Call<'_>, body: BytesMut) -> Result<Answer, WireError> {
@@ -193,7 +211,7 @@ async fn finish(
         }
         let wait = FetchWait::new();
         for (result, (_, fetch)) in results.iter().zip(&wanted.plan.partitions) {
-            let Some(source) = &result.source else {
+            let Some(source) = result.source.as_ref().filter(|_| !result.is_held) else {
                 continue;
             };
             match wanted.reader {
@@ -204,9 +222,16 @@ async fn finish(
                 source.when_readable(seen, &wait);
             }
         }
-        let timed_out = tokio::time::timeout_at(deadline, wait.moved())
+        // What is held may go sooner than the wait is over.
+        let is_held = results.iter().any(|result| result.is_held);
+        let pause = is_held.then(|| broker.partitions.throttles().leader.pause(monotonic_ms()));
+        let pause = pause.map(|pause| pause.unwrap_or(HELD_MIN));
+        let resume = pause.and_then(|pause| Instant::now().checked_add(pause));
+        let wake_at = resume.map_or(deadline, |resume| resume.min(deadline));
+        let timed_out = tokio::time::timeout_at(wake_at, wait.moved())
             .await
-            .is_err();
+            .is_err()
+            && wake_at == deadline;
         for source in results.iter().filter_map(|result| result.source.as_ref()) {
             source.forget_fetch(&wait);
         }
@@ -232,8 +257,12 @@ fn is_enough(wanted: &Wanted, results: &[PartitionResult]) -> bool {
 
 /// Reads every partition as far as it is in memory.
 fn read_memory(broker: &Broker, wanted: &Wanted) -> Vec<PartitionResult> {
-    let mut left = wanted.bytes_max;
-    let mut is_first = true;
+    let throttle = &broker.partitions.throttles().leader;
+    let mut room = Room {
+        bytes: wanted.bytes_max,
+        throttled: wanted.follower.and_then(|_| throttle.left(monotonic_ms())),
+        is_first: true,
+    };
     let mut results = Vec::with_capacity(wanted.plan.partitions.len());
     for (key, fetch) in &wanted.plan.partitions {
         let mut result = match look_up(broker, wanted, key, fetch) {
@@ -245,16 +274,15 @@ fn read_memory(broker: &Broker, wanted: &Wanted) -> Vec<PartitionResult> {
             (&result.source, result.error, is_elsewhere)
         {
             partition.metrics().fetch_requests.increment();
-            if is_first || left > 0 {
-                match partition.read(wanted.reader, fetch.offset, fetch.bytes_max.min(left)) {
-                    Ok(PartitionRead::Batches(batches)) => {
-                        result.take(batches, &mut left, &mut is_first);
-                    }
+            result.bytes_max = room.of(&result, fetch.bytes_max);
+            result.is_held = result.is_throttled && room.throttled == Some(0);
+            if !result.is_held && (room.is_first || room.bytes > 0) {
+                match partition.read(wanted.reader, fetch.offset, result.bytes_max) {
+                    Ok(PartitionRead::Batches(batches)) => result.take(batches, &mut room),
                     Ok(PartitionRead::Files) => {
                         result.in_files = true;
                         // Whatever the files hold, later partitions get what it leaves.
-                        left = left.saturating_sub(fetch.bytes_max);
-                        is_first = false;
+                        room.on_read(&result, result.bytes_max);
                     }
                     Err(code) => result.fail(wanted.reader, code),
                 }
@@ -265,47 +293,74 @@ fn read_memory(broker: &Broker, wanted: &Wanted) -> Vec<PartitionResult> {
     results
 }
 
+impl Room {
+    /// What a partition may have of it, which asks for so much.
+    fn of(&self, result: &PartitionResult, bytes_max: usize) -> usize {
+        let throttled = self.throttled.filter(|_| result.is_throttled);
+        bytes_max
+            .min(self.bytes)
+            .min(throttled.unwrap_or(usize::MAX))
+    }
+
+    fn on_read(&mut self, result: &PartitionResult, bytes: usize) {
+        self.is_first = false;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if let (Some(throttled), true) = (&mut self.throttled, result.is_throttled) {
+            *throttled = throttled.saturating_sub(bytes);
+        }
+    }
+}
+
 /// Reads what lies in files, on a thread that may block, within the memory of the process.
 async fn read_files(
     broker: &Arc<Broker>,
     wanted: &Wanted,
     mut results: Vec<PartitionResult>,
 ) -> (Vec<PartitionResult>, MemoryPermit) {
-    let wishes: Vec<(usize, PartitionFetch)> = wanted
+    let wishes: Vec<(usize, Offset)> = wanted
         .plan
         .partitions
         .iter()
         .enumerate()
         .filter(|(at, _)| results[*at].in_files)
-        .map(|(at, (_, fetch))| (at, *fetch))
+        .map(|(at, (_, fetch))| (at, fetch.offset))
         .collect();
     let in_memory: usize = results
         .iter()
         .flat_map(|result| &result.records)
         .map(Bytes::len)
         .sum();
-    let asked: usize = wishes.iter().map(|(_, fetch)| fetch.bytes_max).sum();
+    let asked: usize = wishes.iter().map(|(at, _)| results[*at].bytes_max).sum();
     let left = wanted.bytes_max.saturating_sub(in_memory).min(asked);
     // Where memory is short, a consumer gets less at a time and not nothing at all.
     let mut permit = broker
         .budget
         .acquire_up_to(left.max(1), READ_BYTES_MIN)
         .await;
-    let mut left = left.min(permit.bytes());
-    let mut is_first = in_memory == 0;
+    let throttle = &broker.partitions.throttles().leader;
+    let throttled = results.iter().filter(|it| it.is_throttled);
+    let throttled: usize = throttled.flat_map(|it| &it.records).map(Bytes::len).sum();
+    let allowed = wanted.follower.and_then(|_| throttle.left(monotonic_ms()));
+    let mut room = Room {
+        bytes: left.min(permit.bytes()),
+        // What was read from memory is not counted yet.
+        throttled: allowed.map(|allowed| allowed.saturating_sub(throttled)),
+        is_first: in_memory == 0,
+    };
     let reader = wanted.reader;
     let outcome = tokio::task::spawn_blocking(move || {
-        for (at, fetch) in wishes {
+        for (at, offset) in wishes {
             let result = &mut results[at];
             result.in_files = false;
             let Some(source) = result.source.clone() else {
                 continue;
             };
-            if left == 0 && !is_first {
+            result.is_held = result.is_throttled && room.throttled == Some(0);
+            if result.is_held || room.bytes == 0 && !room.is_first {
                 continue;
             }
-            match source.read_files(reader, fetch.offset, fetch.bytes_max.min(left)) {
-                Ok(batches) => result.take(batches, &mut left, &mut is_first),
+            match source.read_files(reader, offset, room.of(result, result.bytes_max)) {
+                Ok(batches) => result.take(batches, &mut room),
                 Err(code) => result.fail(reader, code),
             }
         }
@@ -335,13 +390,17 @@ fn look_up(
         TopicKey::Id(id) => known_id(broker, protocol::model::Uuid::from_u128(*id))?,
     };
     let source = Source::find(broker, id, key.partition, wanted.or_followed)?;
-    match (&source, wanted.follower) {
+    let is_throttled = match (&source, wanted.follower) {
         (Source::Led(partition), Some(follower)) => {
             let epoch = fetch.current_leader_epoch;
-            partition.on_follower_fetch(follower, epoch, fetch.log_start)?;
+            let in_sync = partition.on_follower_fetch(follower, epoch, fetch.log_start)?;
+            !in_sync && partition.is_throttled()
         }
-        _ => source.check_epoch(fetch.current_leader_epoch)?,
-    }
+        _ => {
+            source.check_epoch(fetch.current_leader_epoch)?;
+            false
+        }
+    };
     let offsets = source.offsets();
     // What is committed stays so, and can be read; more is with another, if there is one.
     if wanted.reader == Reader::Consumer
@@ -393,6 +452,9 @@ fn look_up(
             .is_some_and(|known| known < knowable),
         records: Vec::new(),
         in_files: false,
+        is_throttled,
+        is_held: false,
+        bytes_max: fetch.bytes_max,
         source: Some(source),
     })
 }
@@ -411,6 +473,9 @@ impl PartitionResult {
             tells_high_watermark: false,
             records: Vec::new(),
             in_files: false,
+            is_throttled: false,
+            is_held: false,
+            bytes_max: 0,
         }
     }
 
@@ -435,13 +500,12 @@ impl PartitionResult {
     }
 
     /// Takes batches as far as they fit; the very first of an answer always does.
-    fn take(&mut self, batches: Vec<Bytes>, left: &mut usize, is_first: &mut bool) {
+    fn take(&mut self, batches: Vec<Bytes>, room: &mut Room) {
         for batch in batches {
-            if batch.len() > *left && !*is_first {
+            if batch.len() > room.bytes && !room.is_first {
                 break;
             }
-            *is_first = false;
-            *left = left.saturating_sub(batch.len());
+            room.on_read(self, batch.len());
             self.records.push(batch);
         }
     }
@@ -523,6 +587,9 @@ fn respond(
     permit: Option<MemoryPermit>,
 ) -> Response {
     let news: Vec<PartitionNews> = results.iter().map(PartitionResult::news).collect();
+    if wanted.follower.is_some() {
+        count_replicated(broker, &results);
+    }
     let told = broker.fetch_sessions.lock().finish(&wanted.plan, &news);
     let error = results
         .iter()
@@ -575,6 +642,23 @@ fn respond(
         node_endpoints: hints.brokers().map(node_endpoint).collect(),
     };
     encode(head, response, error, permit)
+}
+
+/// Counts what a follower is given.
+fn count_replicated(broker: &Broker, results: &[PartitionResult]) {
+    let (mut all, mut throttled) = (0, 0);
+    for result in results {
+        let bytes: usize = result.records.iter().map(Bytes::len).sum();
+        all += bytes;
+        throttled += if result.is_throttled { bytes } else { 0 };
+    }
+    let counted = &broker.metrics.cluster;
+    counted.replication_bytes_out.add(all as u64);
+    if throttled > 0 {
+        counted.leader_throttled_bytes.add(throttled as u64);
+        let throttle = &broker.partitions.throttles().leader;
+        throttle.take(monotonic_ms(), throttled);
+    }
 }
 
 fn node_endpoint((node_id, listener, rack): (BrokerId, &Listener, Option<&str>)) -> NodeEndpoint {

@@ -25,6 +25,7 @@ mod produce;
 mod produced;
 mod raft_voters;
 mod replicas;
+mod throttled_replication;
 mod topics;
 mod unregister_broker;
 

@@ -304,8 +304,16 @@ pub static ACCEPTED_WITHOUT_EFFECT: &[Definition] = &[
 static THROTTLES: &[Definition] = &[
     throttle("follower.replication.throttled.rate"),
     throttle("leader.replication.throttled.rate"),
-    throttle("replica.alter.log.dirs.io.max.bytes.per.second"),
+    throttle(ALTER_LOG_DIRS_THROTTLE),
 ];
+
+/// The only one of them without effect.
+const ALTER_LOG_DIRS_THROTTLE: &str = "replica.alter.log.dirs.io.max.bytes.per.second";
+
+/// Whether a setting that can only be set while the broker runs has an effect.
+pub(super) fn is_throttle_with_effect(name: &str) -> bool {
+    name != ALTER_LOG_DIRS_THROTTLE && throttle_definition(name).is_some()
+}
 
 /// The settings of the plugins of tiered storage, which are behind a prefix.
 static PLUGIN: Definition = accepted("", String, None);

@@ -64,7 +64,7 @@ pub use print::{PrintFormat, print};
 pub use reference::reference;
 pub use settings::{FlagSetting, Setting, Settings, Sources};
 pub use topic::{
-    AcksFloor, CleanupPolicy, TimestampType, TopicConfig, validate_topic_change,
+    AcksFloor, CleanupPolicy, ThrottledReplicas, TimestampType, TopicConfig, validate_topic_change,
     validate_topic_config, validate_topic_configs,
 };
 pub use topic_definitions::{TOPIC_DEFINITIONS, TopicDefinition, Unit, topic_definition};

@@ -171,9 +171,9 @@ impl Page {
              starts. So are settings behind `listener.name.NAME.`, `rsm.config.` and \
              `rlmm.config.`. Settings for TLS,\nSASL and authorization are among them: no \
              listener can use these yet, a listener that asks for them is refused,\nand so is \
-             `authorizer.class.name`. The throttles of replication that Kafka takes while it \
-             runs\n(`leader.replication.throttled.rate`, `follower.replication.throttled.rate`,\n\
-             `replica.alter.log.dirs.io.max.bytes.per.second`) are kept and shown.\n",
+             `authorizer.class.name`. Of the throttles that Kafka takes only while it \
+             runs,\n`leader.replication.throttled.rate` and `follower.replication.throttled.rate` have their \
+             effect;\n`replica.alter.log.dirs.io.max.bytes.per.second` is kept and shown.\n",
             ACCEPTED_WITHOUT_EFFECT.len()
         ));
         self.line("| name | default | |\n|---|---|---|");

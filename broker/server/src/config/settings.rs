@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::accepted::{ACCEPTED_WITHOUT_EFFECT, prefixed_definition};
+use super::accepted::{ACCEPTED_WITHOUT_EFFECT, is_throttle_with_effect, prefixed_definition};
 use super::broker::BrokerConfig;
 use super::broker_definitions::BROKER_SECTIONS;
 use super::definition::{Check, Definition};
@@ -224,6 +224,14 @@ impl Settings {
         self.known.get(name).or_else(|| self.others.get(name))
     }
 
+    /// A whole number that is set, be it only while the broker runs.
+    pub fn whole(&self, name: &str) -> Option<i64> {
+        match self.find(name)?.value {
+            Some(Value::Integer(value)) => Some(value),
+            _ => None,
+        }
+    }
+
     /// A setting of the tables.
     ///
     /// # Panics
@@ -257,6 +265,7 @@ impl Settings {
     pub fn without_effect(&self) -> impl Iterator<Item = String> {
         let no_effect = self
             .accepted()
+            .filter(|(name, _)| !is_throttle_with_effect(name))
             .map(|(name, setting)| format!("{}: {name} has no effect here", setting.origin));
         let not_yet = self
             .honoured()

@@ -1,8 +1,9 @@
 //! A topic's configuration: its own settings over the broker's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::batch::Codec;
+use protocol::model::{BrokerId, PartitionIndex};
 use storage::log::Durability;
 
 use super::definition::Definition;
@@ -63,6 +64,41 @@ pub struct TopicConfig {
     pub flush_messages: Option<u64>,
     /// `flush.ms`, `None` without bound.
     pub flush_ms: Option<i64>,
+    /// `leader.replication.throttled.replicas`.
+    pub leader_throttled: ThrottledReplicas,
+    /// `follower.replication.throttled.replicas`.
+    pub follower_throttled: ThrottledReplicas,
+}
+
+/// Replicas of a topic whose replication is throttled (KIP-73).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ThrottledReplicas {
+    /// All of them.
+    All,
+    /// Those of these partitions on these brokers, perhaps none.
+    Those(BTreeSet<(i32, i32)>),
+}
+
+impl ThrottledReplicas {
+    fn parse(text: &str) -> ThrottledReplicas {
+        if text.trim() == "*" {
+            return ThrottledReplicas::All;
+        }
+        // A number that is none of a partition or a broker stands for nothing.
+        let pairs = text.split(',').filter_map(|pair| {
+            let (partition, broker) = pair.split_once(':')?;
+            Some((partition.trim().parse().ok()?, broker.trim().parse().ok()?))
+        });
+        ThrottledReplicas::Those(pairs.collect())
+    }
+
+    /// Whether the replica of a partition on a broker is one of them.
+    pub fn has(&self, partition: PartitionIndex, broker: BrokerId) -> bool {
+        match self {
+            ThrottledReplicas::All => true,
+            ThrottledReplicas::Those(pairs) => pairs.contains(&(partition.get(), broker.get())),
+        }
+    }
 }
 
 /// `cleanup.policy`; a topic can have both, and with none of them keeps everything.
@@ -162,6 +198,8 @@ impl TopicConfig {
             unclean_leader_election: view.text("unclean.leader.election.enable") == "true",
             flush_messages: view.bounded("flush.messages").map(i64::unsigned_abs),
             flush_ms: view.bounded("flush.ms"),
+            leader_throttled: view.throttled("leader.replication.throttled.replicas"),
+            follower_throttled: view.throttled("follower.replication.throttled.replicas"),
         }
     }
 }
@@ -183,6 +221,10 @@ impl View<'_> {
             Value::Double(share) => (share * 1e6) as u32,
             _ => panic!("{name} is a share"),
         }
+    }
+
+    fn throttled(&self, name: &str) -> ThrottledReplicas {
+        ThrottledReplicas::parse(&self.text(name))
     }
 
     fn value(&self, name: &str) -> Value {

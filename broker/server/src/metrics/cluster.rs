@@ -13,6 +13,14 @@ pub struct ClusterMetrics {
     pub isr_shrinks: Counter,
     /// Times that it became larger.
     pub isr_expands: Counter,
+    /// Bytes of batches given to followers.
+    pub replication_bytes_out: Counter,
+    /// Bytes of batches that leaders have given.
+    pub replication_bytes_in: Counter,
+    /// Those of the first that are throttled.
+    pub leader_throttled_bytes: Counter,
+    /// Those of the second that are throttled.
+    pub follower_throttled_bytes: Counter,
     from_isr: Counter,
     from_elr: Counter,
     unclean: Counter,
@@ -25,6 +33,10 @@ impl Default for ClusterMetrics {
         ClusterMetrics {
             isr_shrinks: Counter::default(),
             isr_expands: Counter::default(),
+            replication_bytes_out: Counter::default(),
+            replication_bytes_in: Counter::default(),
+            leader_throttled_bytes: Counter::default(),
+            follower_throttled_bytes: Counter::default(),
             from_isr: Counter::default(),
             from_elr: Counter::default(),
             unclean: Counter::default(),
@@ -52,6 +64,26 @@ impl ClusterMetrics {
                 "kafka_server_replicamanager_isrexpands_total",
                 "Times that the ISR of a partition led here became larger.",
                 &self.isr_expands,
+            ),
+            (
+                "kafka_server_brokertopicmetrics_replicationbytesout_total",
+                "Bytes given to followers.",
+                &self.replication_bytes_out,
+            ),
+            (
+                "kafka_server_brokertopicmetrics_replicationbytesin_total",
+                "Bytes that leaders have given to replicas here.",
+                &self.replication_bytes_in,
+            ),
+            (
+                "holdfast_replication_leader_throttled_bytes_total",
+                "Bytes given to followers under leader.replication.throttled.rate.",
+                &self.leader_throttled_bytes,
+            ),
+            (
+                "holdfast_replication_follower_throttled_bytes_total",
+                "Bytes that leaders have given under follower.replication.throttled.rate.",
+                &self.follower_throttled_bytes,
             ),
             (
                 "kafka_controller_controllerstats_electionfromeligibleleaderreplicas_total",

@@ -42,6 +42,14 @@ impl Partition {
         Ok(is_in_sync)
     }
 
+    /// Whether followers that are out of sync are given records at a limited rate (KIP-73).
+    pub fn is_throttled(&self) -> bool {
+        let config = self.config();
+        config
+            .leader_throttled
+            .has(self.id.partition, self.leading.id)
+    }
+
     /// The followers that are in the ISR, alive, and have said where they are. None where others may lead by now.
     pub fn in_sync_followers(&self) -> Vec<InSyncFollower> {
         let now_ms = (self.leading.now_ms)();

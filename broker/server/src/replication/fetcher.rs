@@ -1,11 +1,11 @@
 //! Fetching from leaders, over Kafka's protocol: one task and one connection for each broker that leads what is followed here. Kafka's `ReplicaFetcherThread`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use protocol::ErrorCode;
 use protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic, ReplicaState};
@@ -38,6 +38,9 @@ const FRAME_BYTES_MAX: usize = 256 << 20;
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// After an error the leader is left alone for so long, unless the metadata says something new.
 const BACKOFF: Duration = Duration::from_millis(50);
+
+/// For so long throttled replicas wait for their turn, while others have it.
+const TURN: Duration = Duration::from_millis(100);
 
 /// The tasks that fetch.
 pub struct Fetchers {
@@ -117,7 +120,21 @@ struct FetchLoop {
     changed: Arc<Notify>,
 }
 
-type Asked = BTreeMap<TopicIdPartition, (Arc<Followed>, Position)>;
+/// What a replica asks for.
+struct Question {
+    followed: Arc<Followed>,
+    position: Position,
+    /// It is out of sync, and catches up at a limited rate (KIP-73).
+    is_throttled: bool,
+}
+
+/// What a leader is to be asked.
+#[derive(Default)]
+struct Asked {
+    questions: BTreeMap<TopicIdPartition, Question>,
+    /// When there is more to ask for, without anything having changed.
+    more_in: Option<Duration>,
+}
 
 impl FetchLoop {
     async fn run(self) {
@@ -138,14 +155,19 @@ impl FetchLoop {
         let mut stream = connect.await?.map_err(io::Error::other)?;
         let mut session = FetchSession::default();
         for correlation_id in 0.. {
-            let asked = self.asked();
-            if asked.is_empty() {
+            let asked = self.asked(correlation_id);
+            let changed = self.changed.notified();
+            if asked.questions.is_empty() {
                 // Until there is something to ask for.
-                self.changed.notified().await;
+                match asked.more_in {
+                    Some(more_in) => drop(tokio::time::timeout(more_in, changed).await),
+                    None => changed.await,
+                }
                 continue;
             }
-            let positions = asked.iter().map(|(id, (_, position))| (*id, *position));
-            let request = self.request(session.next(positions.collect()));
+            let positions = asked.questions.iter().map(|(id, it)| (*id, it.position));
+            let told = session.next(positions.collect());
+            let request = self.request(told, asked.more_in);
             let frame = encode_request_frame(VERSION, correlation_id, Some("follower"), &request)
                 .map_err(io::Error::other)?;
             let answer = async {
@@ -166,22 +188,49 @@ impl FetchLoop {
         Ok(())
     }
 
-    /// What is to be asked of this leader, and where each stands.
-    fn asked(&self) -> Asked {
+    /// What is to be asked of this leader, and where each stands. Of the throttled replicas those whose turn it is, if not all may be asked for.
+    fn asked(&self, turn: i32) -> Asked {
+        let mut asked = Asked::default();
         let Some(partitions) = self.partitions.upgrade() else {
-            return Asked::new();
+            return asked;
         };
         let now_ms = monotonic_ms();
-        let followed = partitions.all_followed().into_iter();
-        followed
-            .filter_map(|it| {
-                let position = it.position(self.leader, now_ms)?;
-                Some((it.id(), (it, position)))
-            })
-            .collect()
+        let mut throttled = BTreeMap::new();
+        for followed in partitions.all_followed() {
+            let Some(position) = followed.position(self.leader, now_ms) else {
+                continue;
+            };
+            let is_throttled = followed.is_throttled();
+            let questions = match is_throttled {
+                true => &mut throttled,
+                false => &mut asked.questions,
+            };
+            let question = Question {
+                followed: Arc::clone(&followed),
+                position,
+                is_throttled,
+            };
+            questions.insert(followed.id(), question);
+        }
+        let quota = &partitions.throttles().follower;
+        let (all, bytes_max) = (throttled.len(), PARTITION_BYTES_MAX.unsigned_abs() as usize);
+        let count = quota.left(now_ms).map(|left| left.div_ceil(bytes_max));
+        let count = count.map_or(all, |count| count.min(all));
+        if count < all {
+            asked.more_in = Some(quota.pause(now_ms).unwrap_or(TURN));
+        }
+        let first = usize::try_from(turn).unwrap_or(0) % all.max(1);
+        let in_turn = throttled.into_iter().collect::<Vec<_>>();
+        let mut in_turn = VecDeque::from(in_turn);
+        in_turn.rotate_left(first);
+        asked.questions.extend(in_turn.into_iter().take(count));
+        asked
     }
 
-    fn request(&self, told: Told) -> FetchRequest {
+    fn request(&self, told: Told, more_in: Option<Duration>) -> FetchRequest {
+        let wait_ms = more_in.map_or(i32::MAX, |it| {
+            i32::try_from(it.as_millis()).unwrap_or(i32::MAX)
+        });
         let mut topics: Vec<FetchTopic> = Vec::new();
         for (id, position) in told.changed {
             let partition = FetchPartition::default()
@@ -221,7 +270,7 @@ impl FetchLoop {
             .with_replica_epoch(self.broker_epoch.get());
         FetchRequest::default()
             .with_replica_state(replica)
-            .with_max_wait_ms(WAIT_MS_MAX)
+            .with_max_wait_ms(wait_ms.min(WAIT_MS_MAX))
             .with_min_bytes(1)
             .with_max_bytes(ANSWER_BYTES_MAX)
             .with_session_id(told.session_id)
@@ -236,6 +285,7 @@ impl FetchLoop {
             return Err(io::Error::other(format!("error {}", answer.error_code)));
         }
         let mut is_refused = false;
+        let (mut bytes, mut throttled_bytes) = (0, 0);
         let mut taken = Vec::new();
         for topic in answer.responses {
             for mut partition in topic.partitions {
@@ -245,9 +295,17 @@ impl FetchLoop {
                     topic_id,
                     partition,
                 });
-                let Some((followed, position)) = id.and_then(|id| asked.remove(&id)) else {
+                let Some(question) = id.and_then(|id| asked.questions.remove(&id)) else {
                     continue;
                 };
+                let Question {
+                    followed,
+                    position,
+                    is_throttled,
+                } = question;
+                let given = partition.records.as_ref().map_or(0, Bytes::len);
+                bytes += given;
+                throttled_bytes += if is_throttled { given } else { 0 };
                 let diverging = &partition.diverging_epoch;
                 let fetched = match ErrorCode::from_code(partition.error_code) {
                     Some(ErrorCode::None) if diverging.end_offset >= 0 => {
@@ -272,6 +330,9 @@ impl FetchLoop {
                 };
                 taken.push((followed, position, fetched));
             }
+        }
+        if let Some(partitions) = self.partitions.upgrade() {
+            partitions.on_replicated(bytes, throttled_bytes);
         }
         // A log that is cut may block on the disk.
         let blocking = taken
@@ -340,3 +401,6 @@ async fn read_answer(stream: &mut TcpStream, correlation_id: i32) -> io::Result<
 
 /// The correlation id, and no tagged fields.
 const HEADER_BYTES: usize = 5;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! A partition that another broker leads: a replica that follows.
 
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 
 use broker_controller::DirectoryId;
@@ -29,6 +29,8 @@ pub struct Followed {
     metrics: Arc<TopicMetrics>,
     /// When a consumer asked last, in monotonic milliseconds.
     asked_ms: AtomicI64,
+    /// Whether the topic's configuration has it fetch at a limited rate while it is out of sync.
+    is_throttled: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -143,6 +145,7 @@ impl Followed {
             progress,
             metrics,
             asked_ms: AtomicI64::new(i64::MIN),
+            is_throttled: AtomicBool::new(false),
             state: Mutex::new(State {
                 leader: None,
                 leader_epoch: LeaderEpoch::new(0),
@@ -209,6 +212,16 @@ impl Followed {
         if is_another || was_in_sync != in_sync {
             state.wake_readers();
         }
+    }
+
+    /// The topic's configuration says whether it fetches at a limited rate while it is out of sync.
+    pub fn set_throttled(&self, is_throttled: bool) {
+        self.is_throttled.store(is_throttled, Ordering::Relaxed);
+    }
+
+    /// Whether it fetches at a limited rate now.
+    pub fn is_throttled(&self) -> bool {
+        self.is_throttled.load(Ordering::Relaxed) && !self.state.lock().in_sync
     }
 
     /// Ends it: nothing is appended after this.

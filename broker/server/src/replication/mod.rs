@@ -6,6 +6,7 @@ mod followed;
 mod peers;
 mod progress;
 mod proposals;
+mod throttle;
 mod view;
 
 pub use fetcher::Fetchers;
@@ -13,6 +14,7 @@ pub use followed::{Fetched, Followed, Position, Stopped};
 pub use peers::{BrokerPeers, INTERNAL};
 pub use progress::ProgressSink;
 pub use proposals::{Proposals, ProposalsInbox};
+pub use throttle::{Quota, Throttles};
 pub use view::view_of;
 
 /// `replica.lag.time.max.ms`: a follower that has not had everything for so long leaves the ISR, so that what waits for it goes on.

@@ -25,27 +25,27 @@ use crate::replication::{Fetched, Followed};
 use crate::testing::{TestBroker, decoded, finished};
 
 /// The other broker, which is in rack `r2`; this one is in `r1`.
-const OTHER: BrokerId = BrokerId::new(2);
+pub(super) const OTHER: BrokerId = BrokerId::new(2);
 const BY_RACK: (&str, &str) = (
     "replica.selector.class",
     "org.apache.kafka.common.replica.RackAwareReplicaSelector",
 );
-const NONE: i16 = 0;
+pub(super) const NONE: i16 = 0;
 const OUT_OF_RANGE: i16 = 1;
 const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 const FENCED_LEADER_EPOCH: i16 = 74;
 const UNKNOWN_LEADER_EPOCH: i16 = 75;
 /// Longer than any test may take.
-const LONG_MS: i32 = 60_000;
+pub(super) const LONG_MS: i32 = 60_000;
 
-fn id(topic: Uuid) -> TopicIdPartition {
+pub(super) fn id(topic: Uuid) -> TopicIdPartition {
     TopicIdPartition {
         topic_id: TopicId::new(topic).expect("not zero"),
         partition: PartitionIndex::new(0),
     }
 }
 
-fn request(topic: Uuid, partition: FetchPartition, rack: &str) -> FetchRequest {
+pub(super) fn request(topic: Uuid, partition: FetchPartition, rack: &str) -> FetchRequest {
     let topic = FetchTopic::default()
         .with_topic_id(topic)
         .with_topic(crate::api::topics::text("t").into())
@@ -58,7 +58,7 @@ fn request(topic: Uuid, partition: FetchPartition, rack: &str) -> FetchRequest {
         .with_topics(vec![topic])
 }
 
-fn at(offset: i64) -> FetchPartition {
+pub(super) fn at(offset: i64) -> FetchPartition {
     FetchPartition::default()
         .with_fetch_offset(offset)
         .with_current_leader_epoch(-1)
@@ -78,7 +78,7 @@ async fn fetch(
     answer.responses.remove(0).partitions.remove(0)
 }
 
-fn bytes(data: &PartitionData) -> usize {
+pub(super) fn bytes(data: &PartitionData) -> usize {
     data.records.as_ref().map_or(0, Bytes::len)
 }
 
@@ -186,8 +186,30 @@ async fn a_follower_that_is_out_of_sync_sends_its_consumers_away_once_they_have_
     assert_eq!(data.error_code, NOT_LEADER_OR_FOLLOWER);
 }
 
+/// The leader takes itself for the only one in sync.
+pub(super) async fn alone_in_sync(broker: &TestBroker, topic: Uuid, leader: BrokerId) {
+    let image = broker.broker.metadata.image();
+    let epoch = image.broker(leader).expect("it is registered").broker_epoch;
+    let state = image.partition(id(topic).topic_id, id(topic).partition);
+    let state = state.expect("it is there");
+    let alone = AlterPartition {
+        broker_id: leader,
+        broker_epoch: epoch,
+        proposals: vec![IsrProposal {
+            topic_id: id(topic).topic_id,
+            partition: id(topic).partition,
+            leader_epoch: state.leader_epoch,
+            partition_epoch: state.partition_epoch,
+            isr: vec![(leader, epoch)],
+        }],
+    };
+    let decided = broker.broker.metadata.submit(&alone).await;
+    let decided = decided.expect("a controller").expect("it is registered");
+    decided[0].result.expect("it leads");
+}
+
 /// A fetch that waits.
-fn waiting(
+pub(super) fn waiting(
     broker: &mut TestBroker,
     request: &FetchRequest,
 ) -> tokio::task::JoinHandle<PartitionData> {
@@ -201,7 +223,7 @@ fn waiting(
 }
 
 /// Lets a fetch come as far as its wait.
-async fn until_it_waits() {
+pub(super) async fn until_it_waits() {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
@@ -227,25 +249,7 @@ async fn a_consumer_that_waits_at_a_follower_hears_that_it_is_out_of_sync() {
     let request = request(topic, at(6), "").with_max_wait_ms(LONG_MS);
     let waits = waiting(&mut broker, &request);
     until_it_waits().await;
-    let other = broker.broker.metadata.image();
-    let other = other.broker(OTHER).expect("it is registered").broker_epoch;
-    let image = broker.broker.metadata.image();
-    let state = image.partition(id(topic).topic_id, id(topic).partition);
-    let state = state.expect("it is there");
-    let alone = AlterPartition {
-        broker_id: OTHER,
-        broker_epoch: other,
-        proposals: vec![IsrProposal {
-            topic_id: id(topic).topic_id,
-            partition: id(topic).partition,
-            leader_epoch: state.leader_epoch,
-            partition_epoch: state.partition_epoch,
-            isr: vec![(OTHER, other)],
-        }],
-    };
-    let decided = broker.broker.metadata.submit(&alone).await;
-    let decided = decided.expect("a controller").expect("it is registered");
-    decided[0].result.expect("it leads");
+    alone_in_sync(&broker, topic, OTHER).await;
     let data = waits.await.expect("an answer");
     assert_eq!(data.error_code, NOT_LEADER_OR_FOLLOWER);
 }
@@ -268,7 +272,7 @@ async fn a_follower_that_is_read_from_asks_for_the_high_watermark() {
 }
 
 /// A topic that is led here, with ten committed records, and followed by the other broker, whose life it gives.
-async fn led(settings: &[(&str, &str)]) -> (TestBroker, Uuid, BrokerEpoch) {
+pub(super) async fn led(settings: &[(&str, &str)]) -> (TestBroker, Uuid, BrokerEpoch) {
     let broker = TestBroker::start(settings).await;
     let topic = led_elsewhere(&broker, &[1, 2]).await;
     let image = broker.broker.metadata.image();
@@ -282,7 +286,7 @@ async fn led(settings: &[(&str, &str)]) -> (TestBroker, Uuid, BrokerEpoch) {
     (broker, topic, epoch)
 }
 
-fn produce(broker: &TestBroker, topic: Uuid, count: usize) {
+pub(super) fn produce(broker: &TestBroker, topic: Uuid, count: usize) {
     let partition = partition(broker, topic, 0);
     let now_ms = wall_clock_ms();
     let records = batch(BatchBuilder::new(), &vec![now_ms; count]);
@@ -291,7 +295,12 @@ fn produce(broker: &TestBroker, topic: Uuid, count: usize) {
     produced.expect("a good batch");
 }
 
-fn report(broker: &TestBroker, topic: Uuid, broker_epoch: BrokerEpoch, durable_end: i64) {
+pub(super) fn report(
+    broker: &TestBroker,
+    topic: Uuid,
+    broker_epoch: BrokerEpoch,
+    durable_end: i64,
+) {
     let report = FollowerReport {
         broker_id: OTHER,
         broker_epoch,
@@ -304,7 +313,12 @@ fn report(broker: &TestBroker, topic: Uuid, broker_epoch: BrokerEpoch, durable_e
 }
 
 /// What the other broker asks for that has so much, and may know so much to be committed.
-fn follower_request(topic: Uuid, offset: i64, start: i64, high_watermark: i64) -> FetchRequest {
+pub(super) fn follower_request(
+    topic: Uuid,
+    offset: i64,
+    start: i64,
+    high_watermark: i64,
+) -> FetchRequest {
     let partition = at(offset)
         .with_current_leader_epoch(0)
         .with_log_start_offset(start)

@@ -137,3 +137,27 @@ fn settings_are_checked_together_too() {
     let broker = [("log.cleaner.max.compaction.lag.ms", "5")];
     assert_eq!(check(&[("min.compaction.lag.ms", "10")], &broker), conflict);
 }
+
+#[test]
+fn throttled_replicas_are_named_by_partition_and_broker() {
+    use protocol::model::{BrokerId, PartitionIndex};
+
+    let (leaders, followers) = (
+        "leader.replication.throttled.replicas",
+        "follower.replication.throttled.replicas",
+    );
+    let has = |replicas: &ThrottledReplicas| -> Vec<(i32, i32)> {
+        let all = (0..3).flat_map(|partition| (1..4).map(move |broker| (partition, broker)));
+        all.filter(|(partition, broker)| {
+            replicas.has(PartitionIndex::new(*partition), BrokerId::new(*broker))
+        })
+        .collect()
+    };
+    let config = topic(&[(leaders, "0:1,2:3, 1:2"), (followers, "*")], &[]);
+    assert_eq!(has(&config.leader_throttled), [(0, 1), (1, 2), (2, 3)]);
+    assert_eq!(has(&config.follower_throttled).len(), 9);
+    // A number that no partition has stands for nothing.
+    let config = topic(&[(leaders, "99999999999:1,1:1")], &[]);
+    assert_eq!(has(&config.leader_throttled), [(1, 1)]);
+    assert_eq!(has(&config.follower_throttled), []);
+}
