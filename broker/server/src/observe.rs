@@ -9,8 +9,8 @@ use storage::data_dir::{DataDir, SpaceState};
 
 use crate::broker::Broker;
 use crate::metrics::{
-    ControllerSample, GroupSample, GroupTotals, Metrics, OffsetSample, PartitionSample, Samples,
-    Scrape, StorageSample,
+    ControllerSample, FollowedSample, FollowerSample, GroupSample, GroupTotals, Metrics,
+    OffsetSample, PartitionSample, Samples, Scrape, StorageSample,
 };
 use crate::net::{CloseReason, Observer};
 use crate::quorum::{Controller, MetadataQuorum};
@@ -50,6 +50,17 @@ impl Scrape for BrokerScrape {
                 at_min_isr: in_sync == min && replicas > min,
             };
             samples.partition(partition.topic(), id.partition.get(), sample);
+            let replicas = image.partition(id.topic_id, id.partition);
+            let replicas = replicas.into_iter().flat_map(|it| it.replica_brokers());
+            for lag in partition.lags(replicas) {
+                samples.follower(FollowerSample {
+                    topic: Arc::clone(partition.topic()),
+                    partition: id.partition.get(),
+                    follower: lag.broker_id.get(),
+                    lag: lag.lag,
+                    in_sync: lag.in_sync,
+                });
+            }
         }
         for followed in broker.partitions.all_followed() {
             let log = followed.log();
@@ -63,6 +74,17 @@ impl Scrape for BrokerScrape {
                 ..PartitionSample::default()
             };
             samples.partition(followed.topic(), followed.id().partition.get(), sample);
+            if let Some((leader, lag)) = followed.lag() {
+                samples.followed(FollowedSample {
+                    topic: Arc::clone(followed.topic()),
+                    partition: followed.id().partition.get(),
+                    leader: leader.get(),
+                    lag,
+                });
+            }
+            if followed.stopped().is_some_and(|it| it.is_failure()) {
+                samples.stopped();
+            }
         }
         for directory in broker.data_dirs.directories() {
             let path = directory.path().display().to_string();

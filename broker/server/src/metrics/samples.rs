@@ -2,6 +2,7 @@
 
 use super::exposition::Exposition;
 use super::groups::{GroupSample, GroupSamples, GroupTotals};
+use super::lags::{FollowedSample, FollowerSample, LagSamples};
 use super::storage::{StorageSample, StorageSamples};
 
 /// Someone who holds values that `/metrics` shows.
@@ -62,6 +63,7 @@ pub struct ControllerSample {
 #[derive(Debug, Default)]
 pub struct Samples {
     partitions: Vec<(String, String, PartitionSample)>,
+    lags: LagSamples,
     groups: GroupSamples,
     storage: StorageSamples,
     controller: Option<ControllerSample>,
@@ -134,6 +136,21 @@ impl Samples {
             .push((topic.to_owned(), partition.to_string(), sample));
     }
 
+    /// Adds how far a replica here that follows is behind.
+    pub fn followed(&mut self, sample: FollowedSample) {
+        self.lags.followed(sample);
+    }
+
+    /// Counts a replica here that should follow and does not any more.
+    pub fn stopped(&mut self) {
+        self.lags.stopped();
+    }
+
+    /// Adds how far a follower of a partition led here is behind.
+    pub fn follower(&mut self, sample: FollowerSample) {
+        self.lags.follower(sample);
+    }
+
     /// Adds a group.
     pub fn group(&mut self, sample: GroupSample) {
         self.groups.groups.push(sample);
@@ -169,6 +186,7 @@ impl Samples {
                 .count();
             out.gauge(name, help).value(&[], count);
         }
+        self.lags.expose(out);
         self.groups.expose(out);
         self.storage.expose(out);
         if let Some(controller) = &self.controller {

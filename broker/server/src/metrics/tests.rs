@@ -184,6 +184,24 @@ impl Scrape for Hosted {
                 ..sample
             },
         );
+        for (partition, lag) in [(2, 0), (3, 12)] {
+            samples.followed(FollowedSample {
+                topic: "a".into(),
+                partition,
+                leader: 4,
+                lag,
+            });
+        }
+        samples.stopped();
+        for (partition, lag, in_sync) in [(0, 5, true), (1, 3, false)] {
+            samples.follower(FollowerSample {
+                topic: "a".into(),
+                partition,
+                follower: 2,
+                lag,
+                in_sync,
+            });
+        }
         let sample = StorageSample {
             journal_bytes_used: 9,
             refusing: true,
@@ -237,6 +255,23 @@ fn what_others_hold_is_asked_for() {
         ("kafka_server_replicamanager_partitioncount", "2"),
         ("kafka_server_replicamanager_leadercount", "1"),
         ("kafka_server_replicamanager_underminisrpartitioncount", "1"),
+        (
+            "kafka_server_replicafetchermanager_maxlag{clientId=\"Replica\"}",
+            "12",
+        ),
+        (
+            "kafka_server_replicafetchermanager_failedpartitionscount{clientId=\"Replica\"}",
+            "1",
+        ),
+        (
+            "kafka_server_fetcherlagmetrics_consumerlag{clientId=\"ReplicaFetcherThread-0-4\",topic=\"a\",partition=\"3\"}",
+            "12",
+        ),
+        ("holdfast_replication_follower_lag_max{follower=\"2\"}", "5"),
+        (
+            "holdfast_partition_follower_lag{topic=\"a\",partition=\"1\",follower=\"2\"}",
+            "3",
+        ),
         (
             "kafka_controller_kafkacontroller_activecontrollercount",
             "1",

@@ -19,7 +19,38 @@ pub struct InSyncFollower {
     pub behind_ms: i64,
 }
 
+/// How far a follower is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerLag {
+    /// Who.
+    pub broker_id: BrokerId,
+    /// What it does not have on its disk, in offsets; all there is, if it has not said.
+    pub lag: i64,
+    /// Whether it is in the ISR.
+    pub in_sync: bool,
+}
+
 impl Partition {
+    /// How far those of these replicas that follow are behind. One short lock, for any number of them.
+    pub fn lags(&self, replicas: impl Iterator<Item = BrokerId>) -> Vec<FollowerLag> {
+        let log = self.log.offsets();
+        let state = self.state.lock();
+        let isr = &state.leader.view().isr;
+        let followers = replicas.filter(|id| *id != self.leading.id);
+        followers
+            .map(|broker_id| {
+                let durable_end = state.leader.durable_end_of(broker_id);
+                let durable_end = durable_end.unwrap_or(log.start);
+                FollowerLag {
+                    broker_id,
+                    // It may have said so since the log was looked at.
+                    lag: (log.end.get() - durable_end.get()).max(0),
+                    in_sync: isr.contains(&broker_id),
+                }
+            })
+            .collect()
+    }
+
     /// A follower of the leadership `current` asks for what is behind its log, which begins at `log_start`. Returns whether it is in the ISR.
     pub fn on_follower_fetch(
         &self,

@@ -42,7 +42,7 @@ mod record_workers;
 mod waiters;
 
 pub use append::{ProducedBatch, RecordRefusal, Refusal};
-pub use followers::InSyncFollower;
+pub use followers::{FollowerLag, InSyncFollower};
 pub use incoming::{Incoming, Looked};
 pub use record_workers::RecordWorkers;
 

@@ -43,6 +43,8 @@ struct State {
     cuts: u64,
     /// Whether the leader has answered, in this leadership, that the log agrees with its own. What was durable before may be of another way.
     agrees: bool,
+    /// What the leader has said to be committed, in this leadership.
+    leader_high_watermark: Option<Offset>,
     /// Why nothing is fetched any more.
     stopped: Option<Stopped>,
     /// Consumers that wait for the high watermark to move.
@@ -60,6 +62,13 @@ pub enum Stopped {
     Offline,
     /// The leader has no record before this offset any more: it has to begin anew there.
     BeginAt(Offset),
+}
+
+impl Stopped {
+    /// Whether it should follow, and cannot.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Stopped::Alarm(_) | Stopped::Offline)
+    }
 }
 
 /// Where a replica is, when it asks.
@@ -152,6 +161,7 @@ impl Followed {
                 in_sync: false,
                 cuts: 0,
                 agrees: false,
+                leader_high_watermark: None,
                 stopped: None,
                 readers: Vec::new(),
             }),
@@ -192,6 +202,15 @@ impl Followed {
         (state.leader, state.leader_epoch, state.in_sync)
     }
 
+    /// Whom it follows, and how many offsets are committed there and not here, as far as that is known: Kafka's `FetcherLagMetrics`.
+    pub fn lag(&self) -> Option<(BrokerId, i64)> {
+        let state = self.state.lock();
+        let (leader, high_watermark) = state.leader.zip(state.leader_high_watermark)?;
+        let end = self.log.offsets().end;
+        let lag = (high_watermark.get() - end.get()).max(0);
+        Some((leader, lag)).filter(|_| state.stopped.is_none())
+    }
+
     /// Why it follows nobody any more.
     pub fn stopped(&self) -> Option<Stopped> {
         self.state.lock().stopped.clone()
@@ -207,6 +226,7 @@ impl Followed {
         if is_another {
             (state.leader, state.leader_epoch) = (leader, leader_epoch);
             state.agrees = false;
+            state.leader_high_watermark = None;
         }
         let was_in_sync = std::mem::replace(&mut state.in_sync, in_sync);
         if is_another || was_in_sync != in_sync {
@@ -274,6 +294,7 @@ impl Followed {
                 log_start,
             } => {
                 let agreed = std::mem::replace(&mut state.agrees, true);
+                state.leader_high_watermark = Some(high_watermark);
                 if let Err(stopped) = self.append(records, now_ms) {
                     self.end(&mut state, stopped);
                     return;

@@ -415,3 +415,31 @@ async fn a_follower_that_asks_for_the_high_watermark_is_told_at_once() {
     assert!(!waits.is_finished());
     waits.abort();
 }
+
+/// Lags, as the leader sees them and as the follower does.
+#[tokio::test]
+async fn lags_are_known_on_both_sides() {
+    let (broker, topic, epoch) = led(&[]).await;
+    let partition = partition(&broker, topic, 0);
+    let lag = || {
+        let lags = partition.lags([1, 2].map(BrokerId::new).into_iter());
+        let [lag] = lags[..] else {
+            panic!("one follows: {lags:?}");
+        };
+        (lag.broker_id, lag.lag, lag.in_sync)
+    };
+    assert_eq!(lag(), (OTHER, 0, true));
+    produce(&broker, topic, 7);
+    assert_eq!(lag(), (OTHER, 7, true));
+    report(&broker, topic, epoch, 15);
+    assert_eq!(lag(), (OTHER, 2, true));
+
+    let (_broker, _, followed) = self::followed().await;
+    assert_eq!(followed.lag(), Some((OTHER, 0)));
+    take(&followed, Bytes::new(), 25);
+    assert_eq!(followed.lag(), Some((OTHER, 15)));
+    followed.follow(Some(OTHER), LeaderEpoch::new(1), true);
+    assert_eq!(followed.lag(), None, "the leader has not said yet");
+    followed.stop();
+    assert_eq!(followed.lag(), None);
+}
