@@ -18,10 +18,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::fetch_session::{FetchSession, Told};
 use super::followed::{Fetched, Followed, Position};
 use super::peers::BrokerPeers;
+use super::resting::{BACKOFF, Resting};
 use crate::broker::Partitions;
 use crate::clock::{monotonic_ms, wall_clock_ms};
 
@@ -36,8 +38,6 @@ const ANSWER_BYTES_MAX: i32 = 10 << 20;
 const FRAME_BYTES_MAX: usize = 256 << 20;
 /// A leader that is silent for so long, the time it may wait included, is connected to again.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
-/// After an error the leader is left alone for so long, unless the metadata says something new.
-const BACKOFF: Duration = Duration::from_millis(50);
 
 /// For so long throttled replicas wait for their turn, while others have it.
 const TURN: Duration = Duration::from_millis(100);
@@ -154,8 +154,9 @@ impl FetchLoop {
         let connect = tokio::time::timeout(SILENCE_MAX, peer.connect_kafka());
         let mut stream = connect.await?.map_err(io::Error::other)?;
         let mut session = FetchSession::default();
+        let mut resting = Resting::default();
         for correlation_id in 0.. {
-            let asked = self.asked(correlation_id);
+            let asked = self.asked(correlation_id, &mut resting);
             let changed = self.changed.notified();
             if asked.questions.is_empty() {
                 // Until there is something to ask for.
@@ -180,24 +181,29 @@ impl FetchLoop {
                 continue;
             }
             session.on_answer(answer.session_id);
-            let is_refused = self.take(asked, answer).await?;
-            if is_refused {
-                let _ = tokio::time::timeout(BACKOFF, self.changed.notified()).await;
+            for (id, leader_epoch) in self.take(asked, answer).await? {
+                resting.on_refused(Instant::now(), id, leader_epoch);
             }
         }
         Ok(())
     }
 
-    /// What is to be asked of this leader, and where each stands. Of the throttled replicas those whose turn it is, if not all may be asked for.
-    fn asked(&self, turn: i32) -> Asked {
+    /// What is to be asked of this leader, and where each stands, but for what rests. Of the throttled replicas those whose turn it is, if not all may be asked for.
+    fn asked(&self, turn: i32, resting: &mut Resting) -> Asked {
         let mut asked = Asked::default();
         let Some(partitions) = self.partitions.upgrade() else {
             return asked;
         };
-        let now_ms = monotonic_ms();
+        let (now, now_ms) = (Instant::now(), monotonic_ms());
+        let in_leadership = |id: &TopicIdPartition| {
+            let position = partitions.followed(*id)?.position(self.leader, now_ms)?;
+            Some(position.leader_epoch)
+        };
+        resting.wake(now, in_leadership);
         let mut throttled = BTreeMap::new();
         for followed in partitions.all_followed() {
-            let Some(position) = followed.position(self.leader, now_ms) else {
+            let position = followed.position(self.leader, now_ms);
+            let Some(position) = position.filter(|_| !resting.has(&followed.id())) else {
                 continue;
             };
             let is_throttled = followed.is_throttled();
@@ -224,6 +230,8 @@ impl FetchLoop {
         let mut in_turn = VecDeque::from(in_turn);
         in_turn.rotate_left(first);
         asked.questions.extend(in_turn.into_iter().take(count));
+        let rested_in = resting.first_in(now);
+        asked.more_in = asked.more_in.into_iter().chain(rested_in).min();
         asked
     }
 
@@ -279,12 +287,16 @@ impl FetchLoop {
             .with_topics(topics)
     }
 
-    /// Gives each its answer. Returns whether some were refused.
-    async fn take(&self, mut asked: Asked, answer: FetchResponse) -> io::Result<bool> {
+    /// Gives each its answer. Returns those that were refused, with the leadership they asked.
+    async fn take(
+        &self,
+        mut asked: Asked,
+        answer: FetchResponse,
+    ) -> io::Result<Vec<(TopicIdPartition, LeaderEpoch)>> {
         if answer.error_code != ErrorCode::None.code() {
             return Err(io::Error::other(format!("error {}", answer.error_code)));
         }
-        let mut is_refused = false;
+        let mut refused = Vec::new();
         let (mut bytes, mut throttled_bytes) = (0, 0);
         let mut taken = Vec::new();
         for topic in answer.responses {
@@ -324,7 +336,7 @@ impl FetchLoop {
                         Fetched::BehindStart(Offset::new(partition.log_start_offset))
                     }
                     _ => {
-                        is_refused = true;
+                        refused.push((followed.id(), position.leader_epoch));
                         continue;
                     }
                 };
@@ -354,7 +366,7 @@ impl FetchLoop {
                 .map_err(io::Error::other)?,
             false => apply(),
         }
-        Ok(is_refused)
+        Ok(refused)
     }
 }
 

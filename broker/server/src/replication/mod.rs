@@ -6,6 +6,7 @@ mod followed;
 mod peers;
 mod progress;
 mod proposals;
+mod resting;
 mod throttle;
 mod view;
 

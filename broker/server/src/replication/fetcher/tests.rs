@@ -1,5 +1,6 @@
 use broker_controller::decide::{CreateTopics, NewTopic, RegisterBroker, ReplicaAssignment};
 use broker_controller::{DirectoryId, IncarnationId};
+use protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use protocol::model::Uuid;
 
 use super::*;
@@ -52,6 +53,10 @@ async fn following() -> (TestBroker, FetchLoop) {
     (broker, fetching)
 }
 
+fn ask(fetching: &FetchLoop, turn: i32) -> Asked {
+    fetching.asked(turn, &mut Resting::default())
+}
+
 fn numbers(asked: &Asked) -> Vec<i32> {
     asked
         .questions
@@ -79,12 +84,12 @@ fn set_rate(broker: &TestBroker, rate: Option<i64>) {
 async fn throttled_replicas_are_not_asked_for_until_the_rate_allows() {
     let (broker, fetching) = following().await;
     throttle(&broker, &[1]);
-    let asked = fetching.asked(0);
+    let asked = ask(&fetching, 0);
     assert_eq!((numbers(&asked), asked.more_in), (vec![0, 1, 2], None));
     set_rate(&broker, Some(1_000));
-    assert_eq!(numbers(&fetching.asked(0)), [0, 1, 2]);
+    assert_eq!(numbers(&ask(&fetching, 0)), [0, 1, 2]);
     broker.broker.partitions.on_replicated(1_000_000, 1_000_000);
-    let asked = fetching.asked(0);
+    let asked = ask(&fetching, 0);
     assert_eq!(numbers(&asked), [0, 2]);
     let more_in = asked.more_in.expect("there is more");
     assert!((900..=1_001).contains(&more_in.as_secs()), "{more_in:?}");
@@ -99,11 +104,11 @@ async fn replicas_in_sync_are_never_held() {
     let (broker, fetching) = following().await;
     throttle(&broker, &[0, 1, 2]);
     set_rate(&broker, Some(0));
-    assert!(numbers(&fetching.asked(0)).is_empty());
+    assert!(numbers(&ask(&fetching, 0)).is_empty());
     let followed = broker.broker.partitions.all_followed();
     followed[0].follow(Some(LEADER), LeaderEpoch::new(0), true);
     let in_sync = followed[0].id().partition.get();
-    assert_eq!(numbers(&fetching.asked(0)), [in_sync]);
+    assert_eq!(numbers(&ask(&fetching, 0)), [in_sync]);
 }
 
 #[tokio::test]
@@ -112,7 +117,52 @@ async fn throttled_replicas_take_turns() {
     throttle(&broker, &[0, 1, 2]);
     // Less than the leader may give of one.
     set_rate(&broker, Some(100_000));
-    let turns: Vec<_> = (0..4).map(|turn| numbers(&fetching.asked(turn))).collect();
+    let turns: Vec<_> = (0..4).map(|turn| numbers(&ask(&fetching, turn))).collect();
     assert_eq!(turns, [[0], [1], [2], [0]]);
-    assert_eq!(fetching.asked(0).more_in, Some(TURN));
+    assert_eq!(ask(&fetching, 0).more_in, Some(TURN));
+}
+
+#[tokio::test]
+async fn a_partition_that_is_refused_rests_alone() {
+    let (broker, fetching) = following().await;
+    let mut resting = Resting::default();
+    let asked = fetching.asked(0, &mut resting);
+    let topic_id = asked.questions.keys().next().expect("one").topic_id.get();
+    let told = |partition, code: ErrorCode| {
+        PartitionData::default()
+            .with_partition_index(partition)
+            .with_error_code(code.code())
+            .with_high_watermark(partition.into())
+    };
+    let topic = FetchableTopicResponse::default()
+        .with_topic_id(topic_id)
+        .with_partitions(vec![
+            told(0, ErrorCode::None),
+            told(1, ErrorCode::NotLeaderOrFollower),
+            told(2, ErrorCode::UnknownTopicId),
+        ]);
+    let answer = FetchResponse::default().with_responses(vec![topic]);
+    let refused = fetching.take(asked, answer).await.expect("an answer");
+    let epoch = LeaderEpoch::new(0);
+    let which: Vec<_> = refused
+        .iter()
+        .map(|(id, epoch)| (id.partition.get(), *epoch))
+        .collect();
+    assert_eq!(which, [(1, epoch), (2, epoch)]);
+    for (id, epoch) in refused {
+        resting.on_refused(Instant::now(), id, epoch);
+    }
+    let asked = fetching.asked(1, &mut resting);
+    assert_eq!(numbers(&asked), [0]);
+    assert!(asked.more_in.expect("the others have rested") <= BACKOFF);
+    // The metadata has another leadership of one of them.
+    let followed = broker.broker.partitions.all_followed();
+    let second = followed.iter().find(|it| it.id().partition.get() == 1);
+    second
+        .expect("it follows")
+        .follow(Some(LEADER), LeaderEpoch::new(1), true);
+    assert_eq!(numbers(&fetching.asked(2, &mut resting)), [0, 1]);
+    tokio::time::sleep(BACKOFF).await;
+    let asked = fetching.asked(3, &mut resting);
+    assert_eq!((numbers(&asked), asked.more_in), (vec![0, 1, 2], None));
 }
