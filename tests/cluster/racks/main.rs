@@ -95,11 +95,17 @@ fn read_nearby(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
         return Err("the leader was asked".into());
     }
 
+    println!("racks: a record is read {median:?} after it is acknowledged");
+
     // The follower is lost, and comes back; then the leader is.
-    for lost in [follower, leader] {
+    for (lost, what) in [(follower, "follower"), (leader, "leader")] {
         cluster.node(lost).kill9();
+        let since = Instant::now();
         write(&producer, next..next + RECORDS)?;
-        read(&consumer, next..next + RECORDS)?;
+        let written = since.elapsed();
+        self::read(&consumer, next..next + RECORDS)?;
+        let read = since.elapsed();
+        println!("racks: without the {what}, written after {written:?}, and read after {read:?}");
         next += RECORDS;
         cluster.node(lost).restart()?;
         let address = cluster.node(lost).bootstrap();
@@ -107,7 +113,7 @@ fn read_nearby(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
             Ok(connect(&address)?.in_sync(TOPIC)? == [RACKS.len()])
         })?;
         write(&producer, next..next + RECORDS)?;
-        read(&consumer, next..next + RECORDS)?;
+        self::read(&consumer, next..next + RECORDS)?;
         next += RECORDS;
     }
     Ok(())

@@ -274,10 +274,13 @@ fn read_memory(broker: &Broker, wanted: &Wanted) -> Vec<PartitionResult> {
             (&result.source, result.error, is_elsewhere)
         {
             partition.metrics().fetch_requests.increment();
-            result.bytes_max = room.of(&result, fetch.bytes_max);
+            let bytes_max = room.of(&result, fetch.bytes_max);
+            if result.is_throttled {
+                result.bytes_max = bytes_max;
+            }
             result.is_held = result.is_throttled && room.throttled == Some(0);
             if !result.is_held && (room.is_first || room.bytes > 0) {
-                match partition.read(wanted.reader, fetch.offset, result.bytes_max) {
+                match partition.read(wanted.reader, fetch.offset, bytes_max) {
                     Ok(PartitionRead::Batches(batches)) => result.take(batches, &mut room),
                     Ok(PartitionRead::Files) => {
                         result.in_files = true;

@@ -21,6 +21,13 @@ pub(super) enum Source {
     Followed(Arc<Followed>),
 }
 
+fn is_not_led_here(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::NotLeaderOrFollower | ErrorCode::LeaderNotAvailable
+    )
+}
+
 impl Source {
     /// The replica of a partition here; one that follows only if `or_followed`.
     pub(super) fn find(
@@ -39,7 +46,8 @@ impl Source {
             partition,
         });
         match id.and_then(|id| broker.partitions.followed(id)) {
-            Some(followed) if refused == ErrorCode::NotLeaderOrFollower => {
+            // What is committed can be read while there is no leader, too.
+            Some(followed) if is_not_led_here(refused) => {
                 followed.on_asked(monotonic_ms());
                 Ok(Source::Followed(followed))
             }

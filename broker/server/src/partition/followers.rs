@@ -4,7 +4,7 @@ use broker_replication::FollowerState;
 use protocol::ErrorCode;
 use protocol::model::{BrokerId, LeaderEpoch, Offset};
 
-use super::Partition;
+use super::{Partition, check_epoch};
 
 /// A follower in the ISR, which consumers may read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,13 +61,11 @@ impl Partition {
         if current.is_none() {
             return Err(ErrorCode::UnknownLeaderEpoch);
         }
-        self.check_epoch(current)?;
         let mut state = self.state.lock();
         let view = state.leader.view();
+        check_epoch(view.leader_epoch, current)?;
         let is_in_sync = view.isr.contains(&follower);
-        if let Some(log_start) = log_start
-            && Some(view.leader_epoch) == current
-        {
+        if let Some(log_start) = log_start {
             state.follower_starts.insert(follower, log_start);
         }
         Ok(is_in_sync)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_controller::decide::{AlterPartition, IsrProposal};
+use broker_controller::decide::{AlterPartition, FenceBroker, IsrProposal};
 use broker_replication::FollowerReport;
 use bytes::{Bytes, BytesMut};
 use protocol::batch::BatchBuilder;
@@ -206,6 +206,26 @@ pub(super) async fn alone_in_sync(broker: &TestBroker, topic: Uuid, leader: Brok
     let decided = broker.broker.metadata.submit(&alone).await;
     let decided = decided.expect("a controller").expect("it is registered");
     decided[0].result.expect("it leads");
+}
+
+#[tokio::test]
+async fn what_is_committed_can_be_read_without_a_leader() {
+    let (mut broker, topic, _) = followed().await;
+    alone_in_sync(&broker, topic, OTHER).await;
+    let image = broker.broker.metadata.image();
+    let dead = FenceBroker {
+        broker_id: OTHER,
+        broker_epoch: image.broker(OTHER).expect("it is registered").broker_epoch,
+    };
+    let fenced = broker.broker.metadata.submit(&dead).await;
+    fenced.expect("a controller").expect("it is registered");
+    let image = broker.broker.metadata.image();
+    let state = image.partition(id(topic).topic_id, id(topic).partition);
+    assert_eq!(state.expect("it is there").leader, None);
+    let data = fetch(&mut broker, 18, topic, at(0), "").await;
+    assert_eq!((data.error_code, data.high_watermark), (NONE, 6));
+    let data = fetch(&mut broker, 18, topic, at(6), "").await;
+    assert_eq!(data.error_code, NOT_LEADER_OR_FOLLOWER);
 }
 
 /// A fetch that waits.
