@@ -43,6 +43,9 @@ struct State {
     cuts: u64,
     /// Whether the leader has answered, in this leadership, that the log agrees with its own. What was durable before may be of another way.
     agrees: bool,
+    /// What is certainly committed of what is here. The log's high watermark may be of records that a crash has taken: what the leader has in their place counts as
+    /// committed when the leader says so.
+    committed: Offset,
     /// What the leader has said to be committed, in this leadership.
     leader_high_watermark: Option<Offset>,
     /// Why nothing is fetched any more.
@@ -161,6 +164,7 @@ impl Followed {
                 in_sync: false,
                 cuts: 0,
                 agrees: false,
+                committed: log.high_watermark().min(log.offsets().end),
                 leader_high_watermark: None,
                 stopped: None,
                 readers: Vec::new(),
@@ -261,9 +265,7 @@ impl Followed {
             end: offsets.end,
             last_epoch: self.log.latest_epoch(),
             start: offsets.start,
-            high_watermark: self
-                .is_read(&state, now_ms)
-                .then(|| self.log.high_watermark()),
+            high_watermark: self.is_read(&state, now_ms).then_some(state.committed),
             cuts: state.cuts,
         })
     }
@@ -354,6 +356,7 @@ impl Followed {
                 match self.log.truncate(to) {
                     Ok(cut) => {
                         state.cuts += 1;
+                        state.committed = state.committed.min(cut);
                         tracing::info!(topic = %self.topic, partition = %self.id.partition, from = %before, to = %cut, "a replica has cut what its leader does not have");
                     }
                     Err(error) => {

@@ -28,8 +28,11 @@ impl Followed {
 
     /// Where it stands, for answers.
     pub fn offsets(&self) -> PartitionOffsets {
-        let leader_epoch = self.state.lock().leader_epoch;
-        let high_watermark = self.log.high_watermark();
+        let (leader_epoch, high_watermark) = {
+            let state = self.state.lock();
+            (state.leader_epoch, state.committed)
+        };
+        // The log's end is read second, so that it is never behind the high watermark.
         let log = self.log.offsets();
         PartitionOffsets {
             log_start: log.start,
@@ -55,7 +58,7 @@ impl Followed {
     /// Tells `wait` once when the high watermark moves beyond `seen`, or nothing more is to be had here.
     pub fn when_readable(&self, seen: Offset, wait: &Arc<FetchWait>) {
         let mut state = self.state.lock();
-        if state.stopped.is_some() || self.log.high_watermark() > seen {
+        if state.stopped.is_some() || state.committed > seen {
             wait.wake();
         } else {
             state.readers.push(Arc::clone(wait));
@@ -87,8 +90,9 @@ impl Followed {
 
     /// What bounds a read: what is certainly committed. No truncation goes below.
     fn readable_end(&self) -> Result<Offset, ErrorCode> {
-        match &self.state.lock().stopped {
-            None => Ok(self.log.high_watermark()),
+        let state = self.state.lock();
+        match &state.stopped {
+            None => Ok(state.committed),
             Some(stopped) => Err(stopped.code()),
         }
     }
@@ -103,8 +107,9 @@ impl Followed {
 
     /// So much is committed.
     pub(super) fn commit(&self, state: &mut State, high_watermark: Offset) {
-        if high_watermark > self.log.high_watermark() {
-            self.log.raise_high_watermark(high_watermark);
+        self.log.raise_high_watermark(high_watermark);
+        if high_watermark > state.committed {
+            state.committed = high_watermark;
             state.wake_readers();
         }
     }

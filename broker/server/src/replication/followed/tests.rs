@@ -112,3 +112,49 @@ fn records_that_belong_elsewhere_stop_a_replica() {
         assert_eq!(rig.end(), 5, "nothing was taken");
     }
 }
+
+/// A crash may take records that were known to be committed; with `durability=os` from all replicas, and then others take their place.
+#[test]
+fn what_takes_the_place_of_lost_records_is_committed_when_the_leader_says_so() {
+    let rig = Rig::new();
+    rig.take(batch(0, 3).freeze());
+    let Rig { followed, .. } = &rig;
+    let log = Arc::clone(followed.log());
+    log.set_high_watermark(Offset::new(10));
+    let home = Home {
+        data_dir: Arc::clone(&followed.data_dir),
+        log,
+    };
+    let again = Followed::new(
+        followed.id(),
+        "t".into(),
+        home,
+        ProgressSink::default(),
+        Arc::default(),
+    );
+    again.follow(Some(LEADER), LeaderEpoch::new(3), true);
+    let committed = || again.offsets().high_watermark.get();
+    assert_eq!(committed(), 3);
+    let take = |records: Bytes, high_watermark| {
+        let asked = again.position(LEADER, 0).expect("it follows");
+        let fetched = Fetched::Records {
+            records,
+            high_watermark: Offset::new(high_watermark),
+            log_start: Offset::ZERO,
+        };
+        again.on_fetched(&asked, fetched, 0);
+        committed()
+    };
+    assert_eq!(
+        take(batch(3, 2).freeze(), 2),
+        3,
+        "another leader knows less"
+    );
+    assert_eq!(take(Bytes::new(), 4), 4);
+    assert_eq!(take(batch(5, 1).freeze(), 20), 6, "no more than there is");
+    assert_eq!(
+        again.log().high_watermark().get(),
+        10,
+        "what is never to be cut"
+    );
+}
