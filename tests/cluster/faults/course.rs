@@ -14,9 +14,11 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 use tests_crash::is_set;
 
 use crate::{
-    RECOVERY_MAX,
+    NODES, RECOVERY_MAX, TOPIC,
+    check::{self, Logs},
     ground::Ground,
     mover::{self, Moving},
+    reader::Readers,
     schedule::{Fault, Happened},
     state, verified,
     writer::{self, History, Notes},
@@ -37,6 +39,10 @@ pub struct Course {
     pub happened: Vec<Happened>,
     /// How many moves of partitions began.
     pub moves: usize,
+    /// What there is in the end in the topic that librdkafka writes to.
+    pub read: Logs,
+    /// What was wrong with what consumers in racks read of it meanwhile.
+    pub misread: Vec<String>,
 }
 
 /// The one fault that is to happen.
@@ -67,7 +73,14 @@ pub fn take(
     let addresses = mover::addresses(cluster);
     let still = Moving::default();
     let replicas_min = if ground.may_wipe { 2 } else { 1 };
+    let readers = Readers::default();
     thread::scope(|scope| {
+        let reading: Vec<_> = (0..NODES)
+            .map(|node| {
+                let (readers, bootstrap) = (&readers, &bootstrap);
+                scope.spawn(move || readers.read(bootstrap, node))
+            })
+            .collect();
         let writing = scope.spawn(|| writer::write(&bootstrap, &notes, &stop));
         let verifying = scope.spawn(|| verified::verify(&bootstrap, name, PATIENCE, &verified));
         // Nothing moves where the question is how long something takes: a partition on two brokers has to wait for both.
@@ -94,12 +107,19 @@ pub fn take(
         verified.set();
         let history = writing.join().expect("the writer does not panic");
         let verified = verifying.join().expect("the verifier does not panic");
+        let read = check::read_all(&bootstrap, TOPIC);
+        let misread = readers.finish(read.as_ref().unwrap_or(&Logs::new()));
+        for reading in reading {
+            reading.join().expect("no reader panics")?;
+        }
         Ok(Course {
             idle,
             happened: outcome?,
             history: history?,
             verified: verified?,
             moves,
+            read: read?,
+            misread,
         })
     })
 }

@@ -18,6 +18,7 @@ use crate::{
     NODES,
     mover::{self, Moving},
     network::Network,
+    reader,
 };
 
 /// A slow disk does nothing for so long at a time.
@@ -69,6 +70,11 @@ impl Ground {
     pub fn start(&self, config: &HoldfastConfig) -> Result<HoldfastCluster, Failed> {
         let mut configs = vec![config.clone(); NODES];
         for (config, host) in configs.iter_mut().zip(1..) {
+            let settings = std::mem::take(config);
+            *config = settings.set("broker.rack", &reader::rack(host - 1)).set(
+                "replica.selector.class",
+                "org.apache.kafka.common.replica.RackAwareReplicaSelector",
+            );
             if let Some(network) = self.network {
                 config.host = network.address(host);
                 config.runner = network.runner(host);

@@ -9,6 +9,7 @@ mod ground;
 mod loses;
 mod mover;
 mod network;
+mod reader;
 mod schedule;
 mod state;
 mod times;
@@ -138,14 +139,14 @@ fn run(
     }
     let longest_wait = course.history.longest_wait.as_secs_f64();
     eprintln!("faults: longest wait {longest_wait:.1} s");
-    let read = check::read_all(&bootstrap, TOPIC)?;
+    let read = course.read;
     let idle = check::read_all(&bootstrap, IDLE_TOPIC)?;
     let verdicts = [
         (TOPIC, check::verdict(TOPIC, &course.history, &read)),
         (IDLE_TOPIC, check::verdict(IDLE_TOPIC, &course.idle, &idle)),
         (VERIFIED_TOPIC, course.verified.verdict),
     ];
-    let mut anomalies = Vec::new();
+    let mut anomalies = course.misread;
     for (topic, verdict) in &verdicts {
         let (sent, acknowledged) = (verdict.counts.sent, verdict.counts.acknowledged);
         eprintln!("faults: {topic}: {acknowledged} acknowledged of {sent} sent");
