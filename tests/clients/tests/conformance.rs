@@ -63,6 +63,14 @@ fn a_test_that_depends_on_time_may_do_either() {
 }
 
 #[test]
+fn parts_of_a_test_may_do_either() {
+    let listed = "a-suite\tTestA/*\tone broker";
+    let (fine, said) = check(&["TestA/x", "TestA/y"], &["TestA/x"], &[listed]);
+    assert!(fine, "{said}");
+    assert!(!check(&["TestA", "TestAB/x"], &["TestA"], &[listed]).0);
+}
+
+#[test]
 fn a_line_of_the_list_that_is_not_true_is_reported() {
     let listed = "a-suite\tTestA\tgroups";
     let (fine, said) = check(&["TestA"], &["TestA"], &[listed]);
@@ -128,7 +136,6 @@ fn the_launcher_starts_kills_restarts_and_stops() {
         "listeners=PLAINTEXT://127.0.0.1:1",
         "no.such.setting=1",
     ]);
-    assert!(!launcher.run(&["start", "3", &fine]).0, "several brokers");
     let (started, said) = launcher.run(&["start", "1", &fine]);
     assert!(started, "{said}");
     let address = said.lines().last().expect("an address").to_owned();
@@ -139,8 +146,19 @@ fn the_launcher_starts_kills_restarts_and_stops() {
     assert!(launcher.run(&["restart", "0"]).0);
     assert!(listens());
     // A start ends what was there.
-    let (started, said) = launcher.run(&["start", "1", &fine]);
+    let (started, said) = launcher.run(&["start", "3", &fine]);
     assert!(started && !listens(), "{said}");
+    let addresses: Vec<&str> = said.lines().last().expect("addresses").split(',').collect();
+    let listening = || {
+        addresses
+            .iter()
+            .map(|address| TcpStream::connect(address).is_ok())
+    };
+    assert!(listening().eq([true; 3]), "{said}");
+    assert!(launcher.run(&["kill", "2"]).0);
+    assert!(listening().eq([true, true, false]));
+    assert!(launcher.run(&["restart", "2"]).0);
+    assert!(listening().eq([true; 3]));
     assert!(launcher.run(&["stop"]).0);
     assert!(!launcher.0.path().join("launch").exists());
 
