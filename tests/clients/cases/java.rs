@@ -342,10 +342,9 @@ fn topics(target: &Target) {
     let listed = |what: &str| run(admin(target, "topics").args(["--list", "--topic", what]));
     assert_eq!(listed(&topic).trim(), topic);
     let description = run(admin(target, "topics").args(["--describe", "--topic", &topic]));
-    assert!(
-        description.contains("PartitionCount: 4\tReplicationFactor: 1"),
-        "{description}"
-    );
+    let replicas = target.replicas();
+    let counts = format!("PartitionCount: 4\tReplicationFactor: {replicas}");
+    assert!(description.contains(&counts), "{description}");
     let configs = [
         "--describe",
         "--all",

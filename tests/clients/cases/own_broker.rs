@@ -19,7 +19,7 @@ pub(crate) enum Broker {
 }
 
 impl Broker {
-    /// With small segments, and these settings.
+    /// One, with small segments, and these settings.
     pub(crate) fn start(backend: Backend, more: &[(&str, &str)]) -> Broker {
         let settings = SETTINGS.iter().chain(more);
         let settings: Vec<_> = settings
@@ -34,12 +34,12 @@ impl Broker {
                 };
                 Broker::Apache(ApacheKafka::start(config).expect("Apache Kafka starts"))
             }
-            Backend::Holdfast | Backend::HoldfastThreads => {
+            Backend::Holdfast | Backend::HoldfastSingle => {
                 let mut config = HoldfastConfig {
                     settings,
                     ..HoldfastConfig::default()
                 };
-                if backend == Backend::HoldfastThreads {
+                if backend == Backend::HoldfastSingle {
                     config = config.set("io.engine", "threads");
                 }
                 Broker::Holdfast(Box::new(Holdfast::start(config).expect("Holdfast starts")))

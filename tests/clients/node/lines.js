@@ -45,6 +45,7 @@ async function main(commands) {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
+      // HOST:PORT,HOST:PORT
       brokers: { type: 'string' },
       topic: { type: 'string' },
       // default (the client's own choice), none, gzip, snappy
@@ -67,6 +68,7 @@ async function main(commands) {
   if (command === undefined) throw new Error(`unknown command ${positionals[0]}`)
   const options = {
     ...values,
+    brokers: values.brokers.split(','),
     count: Number(values.count),
     members: Number(values.members),
     from: values.from?.map(pair),

@@ -150,12 +150,12 @@ async def admin(arguments):
     topic = arguments.topic
     async with administrator(arguments) as client:
         cluster = await client.describe_cluster()
-        assert len(cluster["brokers"]) == 1, cluster
-        broker = cluster["brokers"][0]
-        assert cluster["controller_id"] == broker["node_id"], cluster
-        assert f"{broker['host']}:{broker['port']}" == arguments.brokers, cluster
+        addresses = [f"{broker['host']}:{broker['port']}" for broker in cluster["brokers"]]
+        assert sorted(addresses) == sorted(arguments.brokers), cluster
+        ids = sorted(broker["node_id"] for broker in cluster["brokers"])
+        assert cluster["controller_id"] in ids, cluster
 
-        wanted = NewTopic(topic, PARTITIONS, 1, topic_configs={"retention.ms": RETENTION})
+        wanted = NewTopic(topic, PARTITIONS, len(arguments.brokers), topic_configs={"retention.ms": RETENTION})
         assert await create(client, wanted) == NO_ERROR
         assert await create(client, wanted) == TOPIC_ALREADY_EXISTS
 
@@ -163,13 +163,13 @@ async def admin(arguments):
         assert not described["is_internal"], described
         for partition in described["partitions"]:
             assert partition["error_code"] == NO_ERROR, partition
-            assert partition["leader"] == broker["node_id"], partition
-            assert partition["replicas"] == partition["isr"] == [broker["node_id"]], partition
+            assert partition["leader"] in ids, partition
+            assert sorted(partition["replicas"]) == sorted(partition["isr"]) == ids, partition
         assert topic in await client.list_topics()
 
         await expect_config(client, topic, "retention.ms", RETENTION, DYNAMIC_TOPIC_CONFIG)
         await expect_config(client, topic, "cleanup.policy", "delete", DEFAULT_CONFIG)
-        of_broker = ConfigResource(ConfigResourceType.BROKER, str(broker["node_id"]))
+        of_broker = ConfigResource(ConfigResourceType.BROKER, str(ids[0]))
         assert (await config(client, of_broker, "num.partitions"))[1] == "3"
 
         assert await delete(client, topic) == NO_ERROR
@@ -183,7 +183,7 @@ async def alter(arguments):
     """Changes a topic and fails at the first answer that is not right."""
     topic = arguments.topic
     async with administrator(arguments) as client:
-        wanted = NewTopic(topic, PARTITIONS, 1, topic_configs={"retention.ms": RETENTION})
+        wanted = NewTopic(topic, PARTITIONS, len(arguments.brokers), topic_configs={"retention.ms": RETENTION})
         assert await create(client, wanted) == NO_ERROR
         await describe(client, topic, PARTITIONS)
         more = {topic: NewPartitions(PARTITIONS + 2)}

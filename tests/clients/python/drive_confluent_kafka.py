@@ -13,7 +13,7 @@ RETENTION = "86400000"
 def produce(arguments):
     """Sends what it reads and prints each record as the broker acknowledged it, in input order."""
     settings = {
-        "bootstrap.servers": arguments.brokers,
+        "bootstrap.servers": ",".join(arguments.brokers),
         "acks": {"all": "all", "leader": "1", "none": "0"}[arguments.acks],
         "enable.idempotence": arguments.idempotent,
     }
@@ -59,7 +59,7 @@ def timestamp(message):
 
 def consumer(arguments):
     # A group id is asked for even where there is no group.
-    return Consumer({"bootstrap.servers": arguments.brokers, "group.id": "unused", "enable.auto.commit": False})
+    return Consumer({"bootstrap.servers": ",".join(arguments.brokers), "group.id": "unused", "enable.auto.commit": False})
 
 
 def partitions_of(reader, topic):
@@ -111,14 +111,14 @@ def offsets(arguments):
 
 def admin(arguments):
     """Goes through the life of a topic and fails at the first answer that is not right."""
-    client, topic = AdminClient({"bootstrap.servers": arguments.brokers}), arguments.topic
+    client, topic = AdminClient({"bootstrap.servers": ",".join(arguments.brokers)}), arguments.topic
     cluster = client.describe_cluster().result()
-    assert cluster.cluster_id and len(cluster.nodes) == 1, cluster
-    broker = cluster.nodes[0]
-    assert cluster.controller.id == broker.id, cluster
-    assert f"{broker.host}:{broker.port}" == arguments.brokers, cluster
+    addresses = [f"{broker.host}:{broker.port}" for broker in cluster.nodes]
+    assert cluster.cluster_id and sorted(addresses) == sorted(arguments.brokers), cluster
+    ids = sorted(broker.id for broker in cluster.nodes)
+    assert cluster.controller.id in ids, cluster
 
-    wanted = NewTopic(topic, PARTITIONS, 1, config={"retention.ms": RETENTION})
+    wanted = NewTopic(topic, PARTITIONS, config={"retention.ms": RETENTION})
     create = lambda: client.create_topics([wanted])[topic].result()
     create()
     refuses(KafkaError.TOPIC_ALREADY_EXISTS, create)
@@ -126,14 +126,14 @@ def admin(arguments):
     described = describe(client, topic, PARTITIONS)
     assert not described.is_internal and described.topic_id, described
     for partition in described.partitions:
-        assert partition.leader.id == broker.id, partition
-        assert [node.id for node in partition.replicas] == [broker.id], partition
-        assert [node.id for node in partition.isr] == [broker.id], partition
+        assert partition.leader.id in ids, partition
+        for replicas in (partition.replicas, partition.isr):
+            assert sorted(node.id for node in replicas) == ids, partition
     assert end_offset(client, TopicPartition(topic, 0)) == 0
 
     expect_config(client, topic, "retention.ms", RETENTION, ConfigSource.DYNAMIC_TOPIC_CONFIG)
     expect_config(client, topic, "cleanup.policy", "delete", ConfigSource.DEFAULT_CONFIG)
-    of_broker = ConfigResource(ResourceType.BROKER, str(broker.id))
+    of_broker = ConfigResource(ResourceType.BROKER, str(ids[0]))
     configs = client.describe_configs([of_broker])[of_broker].result()
     assert configs["num.partitions"].value == "3", configs["num.partitions"]
 
@@ -147,8 +147,8 @@ def admin(arguments):
 
 def alter(arguments):
     """Changes a topic and fails at the first answer that is not right."""
-    client, topic = AdminClient({"bootstrap.servers": arguments.brokers}), arguments.topic
-    client.create_topics([NewTopic(topic, PARTITIONS, 1, config={"retention.ms": RETENTION})])[topic].result()
+    client, topic = AdminClient({"bootstrap.servers": ",".join(arguments.brokers)}), arguments.topic
+    client.create_topics([NewTopic(topic, PARTITIONS, config={"retention.ms": RETENTION})])[topic].result()
     describe(client, topic, PARTITIONS)
     more = lambda: client.create_partitions([NewPartitions(topic, PARTITIONS + 2)])[topic].result()
     more()
@@ -174,7 +174,7 @@ def alter(arguments):
     ])
     expect_config(client, topic, "cleanup.policy", "delete", ConfigSource.DYNAMIC_TOPIC_CONFIG)
 
-    producer = Producer({"bootstrap.servers": arguments.brokers})
+    producer = Producer({"bootstrap.servers": ",".join(arguments.brokers)})
     for number in range(10):
         producer.produce(topic, partition=1, value=b"%d" % number)
     assert producer.flush(lines.LIMIT_SECONDS) == 0

@@ -75,11 +75,15 @@ def _pair(text: str) -> tuple[int, int]:
     return int(partition), int(number)
 
 
+def _addresses(text: str) -> list[str]:
+    return text.split(",")
+
+
 def main(**commands) -> None:
     """Runs the command that the arguments name; it gets them parsed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("command", choices=commands)
-    parser.add_argument("--brokers", required=True, help="bootstrap address")
+    parser.add_argument("--brokers", type=_addresses, required=True, metavar="HOST:PORT,HOST:PORT")
     parser.add_argument("--topic", required=True)
     parser.add_argument("--codec", default="default", help="default (the client's own choice), none, gzip, snappy, lz4, zstd")
     parser.add_argument("--acks", default="all", choices=["all", "leader", "none"])

@@ -111,7 +111,7 @@ pub struct Case {
     pub name: &'static str,
     /// Panics if what comes of it is wrong.
     pub run: fn(&Target),
-    /// Whether it also runs against the second I/O engine.
+    /// Whether it also runs against [`Backend::HoldfastSingle`].
     pub smoke: bool,
 }
 
@@ -126,8 +126,8 @@ pub fn main(cases: &[Case]) -> ExitCode {
     let brokers = Arc::new(Brokers::default());
     let mut trials = Vec::new();
     for case in cases {
-        for backend in [Backend::Apache, Backend::Holdfast, Backend::HoldfastThreads] {
-            if backend != Backend::HoldfastThreads || case.smoke {
+        for backend in [Backend::Apache, Backend::Holdfast, Backend::HoldfastSingle] {
+            if backend != Backend::HoldfastSingle || case.smoke {
                 trials.push(trial(*case, backend, &brokers, strict));
             }
         }
@@ -157,7 +157,7 @@ fn trial(case: Case, backend: Backend, brokers: &Arc<Brokers>, strict: bool) -> 
 fn missing(client: Client, backend: Backend) -> Option<&'static str> {
     let broker = match backend {
         Backend::Apache => Client::Java.needs(),
-        Backend::Holdfast | Backend::HoldfastThreads => &[],
+        Backend::Holdfast | Backend::HoldfastSingle => &[],
     };
     client
         .needs()
@@ -172,7 +172,7 @@ fn run(case: Case, backend: Backend, brokers: &Brokers) -> Result<(), Failed> {
     catch_unwind(AssertUnwindSafe(|| (case.run)(&target))).map_err(|panic| {
         let log = brokers.log_tail(backend);
         Failed::from(format!(
-            "{}\n\nthe broker's log ends with\n{log}",
+            "{}\n\nwhat the brokers logged ends with\n{log}",
             message_of(&*panic)
         ))
     })

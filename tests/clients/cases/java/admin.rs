@@ -9,7 +9,7 @@ use tests_clients::{Backend, Record, Target, run, run_to_failure, run_with_input
 
 use super::{admin, consume, create, tool};
 
-/// Both brokers' `node.id`.
+/// The `node.id` of the first broker, whichever it is.
 const NODE: &str = "1";
 
 /// What Kafka's broker says of its settings, which the broker's own tables are compared with.
@@ -25,7 +25,7 @@ pub(super) fn topics(target: &Target) {
         tool
     };
     let settings = ["retention.ms=1000000", "cleanup.policy=compact,delete"];
-    let mut creation = topics(&["--create", "--partitions", "2", "--replication-factor", "1"]);
+    let mut creation = topics(&["--create", "--partitions", "2"]);
     for setting in settings {
         creation.args(["--config", setting]);
     }
@@ -50,23 +50,40 @@ pub(super) fn topics(target: &Target) {
     let pages = ["--describe", "--partition-size-limit-per-response", "3"];
     let description = run(&topics(&pages));
     let (head, partitions) = description.split_once('\n').expect("lines");
-    assert!(
-        head.contains("\tPartitionCount: 4\tReplicationFactor: 1\tConfigs: "),
-        "{head}"
-    );
+    let replicas = target.replicas();
+    let counts = format!("\tPartitionCount: 4\tReplicationFactor: {replicas}\tConfigs: ");
+    assert!(head.contains(&counts), "{head}");
     assert!(
         settings.iter().all(|setting| head.contains(setting)),
         "{head}"
     );
-    let expected: String = (0..4)
-        .map(|partition| {
-            format!(
-                "\tTopic: {topic}\tPartition: {partition}\tLeader: {NODE}\tReplicas: {NODE}\t\
-                 Isr: {NODE}\tElr: \tLastKnownElr: \n"
-            )
-        })
-        .collect();
-    assert_eq!(partitions, expected);
+    let every_broker: Vec<String> = (1..=target.replicas()).map(|id| id.to_string()).collect();
+    for (partition, line) in partitions.lines().enumerate() {
+        let fields: Vec<(&str, &str)> = line
+            .trim_start()
+            .split('\t')
+            .map(|field| field.split_once(": ").expect("a name and a value"))
+            .collect();
+        let brokers = |at: usize, name: &str| {
+            assert_eq!(fields[at].0, name, "{line}");
+            let mut ids: Vec<&str> = fields[at].1.split(',').collect();
+            ids.sort_unstable();
+            ids
+        };
+        let partition = partition.to_string();
+        assert_eq!(
+            fields[..2],
+            [("Topic", &*topic), ("Partition", &*partition)]
+        );
+        assert!(
+            every_broker.iter().any(|id| brokers(2, "Leader") == [id]),
+            "{line}"
+        );
+        assert_eq!(brokers(3, "Replicas"), every_broker, "{line}");
+        assert_eq!(brokers(4, "Isr"), every_broker, "{line}");
+        assert_eq!(fields[5..], [("Elr", ""), ("LastKnownElr", "")], "{line}");
+    }
+    assert_eq!(partitions.lines().count(), 4, "{partitions}");
     let overrides = run(&topics(&["--describe", "--topics-with-overrides"]));
     assert_eq!(overrides.trim_end(), head);
 
@@ -132,17 +149,26 @@ pub(super) fn broker_configs(target: &Target) {
         target,
         entity: &["--entity-type", "brokers", "--entity-default"],
     };
-    let one = Configs {
-        target,
-        entity: &["--entity-type", "brokers", "--entity-name", NODE],
-    };
+    let ids: Vec<String> = (1..=target.replicas()).map(|id| id.to_string()).collect();
+    let entities: Vec<[&str; 4]> = ids
+        .iter()
+        .map(|id| ["--entity-type", "brokers", "--entity-name", id])
+        .collect();
+    // Any of them may be asked of a topic, and answers with its own settings.
+    let each: Vec<Configs<'_>> = entities
+        .iter()
+        .map(|entity| Configs { target, entity })
+        .collect();
+    let one = &each[0];
     let altered = all.alter(
         "--add-config",
         "log.retention.ms=700000000,num.io.threads=10",
     );
     assert!(altered.contains("Completed updating default config for brokers in the cluster."));
-    let altered = one.alter("--add-config", "log.retention.ms=600000000");
-    assert!(altered.contains(&format!("Completed updating config for broker {NODE}.")));
+    for (id, broker) in ids.iter().zip(&each) {
+        let altered = broker.alter("--add-config", "log.retention.ms=600000000");
+        assert!(altered.contains(&format!("Completed updating config for broker {id}.")));
+    }
 
     let synonyms = "{DYNAMIC_BROKER_CONFIG:log.retention.ms=600000000, \
                     DYNAMIC_DEFAULT_BROKER_CONFIG:log.retention.ms=700000000, \
@@ -164,15 +190,17 @@ pub(super) fn broker_configs(target: &Target) {
     let told = format!("retention.ms=600000000 sensitive=false synonyms={synonyms}");
     assert_has(&follower.describe(), &told);
 
-    one.alter("--delete-config", "log.retention.ms");
     all.alter("--delete-config", "log.retention.ms,num.io.threads");
+    for broker in &each {
+        broker.alter("--delete-config", "log.retention.ms");
+    }
     assert_has(
         &follower.describe(),
         "retention.ms=604800000 sensitive=false synonyms={}",
     );
     for (configs, setting, reason) in [
         (
-            &one,
+            one,
             "num.partitions=5",
             "Cannot update these configs dynamically: [num.partitions]",
         ),
@@ -293,11 +321,19 @@ pub(super) fn log_dirs(target: &Target) {
     let described = run(admin(target, "log-dirs").args(["--describe", "--topic-list", &topic]));
     let json = described.lines().last().expect("JSON in the last line");
     let described: Value = serde_json::from_str(json).expect("JSON");
-    let [broker] = described["brokers"].as_array().expect("brokers").as_slice() else {
-        panic!("one broker: {described}");
-    };
-    assert_eq!(broker["broker"].to_string(), NODE);
-    let [directory] = broker["logDirs"]
+    let brokers = described["brokers"].as_array().expect("brokers");
+    let mut ids: Vec<_> = brokers.iter().map(|it| it["broker"].as_u64()).collect();
+    ids.sort_unstable();
+    let expected: Vec<_> = (1..=target.replicas()).map(|id| Some(id as u64)).collect();
+    assert_eq!(ids, expected, "{described}");
+    for broker in brokers {
+        log_dir(broker, &topic, COUNT);
+    }
+}
+
+/// That a broker has both partitions, with so many records, in its only directory.
+fn log_dir(described: &Value, topic: &str, count: usize) {
+    let [directory] = described["logDirs"]
         .as_array()
         .expect("directories")
         .as_slice()
@@ -328,7 +364,7 @@ pub(super) fn log_dirs(target: &Target) {
     let total: u64 = sizes.iter().map(|(_, size)| size).sum();
     // Values are numbers of up to three digits; a batch has 61 bytes before its records.
     assert!(
-        (COUNT as u64 * 7..COUNT as u64 * 80).contains(&total),
+        (count as u64 * 7..count as u64 * 80).contains(&total),
         "{sizes:?}"
     );
 }

@@ -64,7 +64,7 @@ pub(crate) fn create_topic(target: &Target, topic: &str, configs: &[(&str, &str)
     let admin: AdminClient<DefaultClientContext> =
         config(target, &[]).create().expect("an admin client");
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-    let new = NewTopic::new(topic, NUM_PARTITIONS, TopicReplication::Fixed(1));
+    let new = NewTopic::new(topic, NUM_PARTITIONS, TopicReplication::Fixed(-1));
     let new = configs
         .iter()
         .fold(new, |new, (name, value)| new.set(name, value));

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -39,7 +40,7 @@ type step struct {
 
 func steps(ctx context.Context, options *lines.Options, all []step) error {
 	client, err := kgo.NewClient(
-		kgo.SeedBrokers(options.Brokers),
+		kgo.SeedBrokers(options.Brokers...),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 	)
 	if err != nil {
@@ -56,25 +57,30 @@ func steps(ctx context.Context, options *lines.Options, all []step) error {
 	return lines.Steps(bound)
 }
 
-func describeCluster(ctx context.Context, _ *kgo.Client, adm *kadm.Client, _ string) error {
+// brokers is how many the client was told of. By default a topic has a replica on each.
+func brokers(client *kgo.Client) int {
+	return len(client.OptValue(kgo.SeedBrokers).([]string))
+}
+
+func describeCluster(ctx context.Context, client *kgo.Client, adm *kadm.Client, _ string) error {
 	meta, err := adm.BrokerMetadata(ctx)
 	if err != nil {
 		return err
 	}
-	if meta.Cluster == "" || len(meta.Brokers) != 1 || meta.Controller != meta.Brokers[0].NodeID {
+	if meta.Cluster == "" || len(meta.Brokers) != brokers(client) || !slices.Contains(meta.Brokers.NodeIDs(), meta.Controller) {
 		return fmt.Errorf("unexpected cluster %+v", meta)
 	}
 	return nil
 }
 
-func createTopic(ctx context.Context, _ *kgo.Client, adm *kadm.Client, topic string) error {
+func createTopic(ctx context.Context, client *kgo.Client, adm *kadm.Client, topic string) error {
 	value := retention
 	configs := map[string]*string{"retention.ms": &value}
 	created, err := adm.CreateTopic(ctx, partitions, -1, configs, topic)
 	if err != nil {
 		return err
 	}
-	if created.NumPartitions != partitions || created.ReplicationFactor != 1 || created.ID == (kadm.TopicID{}) {
+	if created.NumPartitions != partitions || int(created.ReplicationFactor) != brokers(client) || created.ID == (kadm.TopicID{}) {
 		return fmt.Errorf("unexpected answer %+v", created)
 	}
 	return nil
@@ -87,7 +93,7 @@ func createTopicAgain(ctx context.Context, _ *kgo.Client, adm *kadm.Client, topi
 	return nil
 }
 
-func describeTopic(ctx context.Context, _ *kgo.Client, adm *kadm.Client, topic string) error {
+func describeTopic(ctx context.Context, client *kgo.Client, adm *kadm.Client, topic string) error {
 	topics, err := adm.ListTopics(ctx, topic)
 	// The broker that answers may be a moment behind its controller.
 	for err == nil && errors.Is(topics.Error(), kerr.UnknownTopicOrPartition) {
@@ -103,8 +109,9 @@ func describeTopic(ctx context.Context, _ *kgo.Client, adm *kadm.Client, topic s
 	if len(detail.Partitions) != partitions || detail.IsInternal {
 		return fmt.Errorf("unexpected topic %+v", detail)
 	}
+	count := brokers(client)
 	for number, p := range detail.Partitions {
-		if p.Leader < 0 || p.LeaderEpoch < 0 || len(p.Replicas) != 1 || len(p.ISR) != 1 || p.Replicas[0] != p.Leader {
+		if p.LeaderEpoch < 0 || len(p.Replicas) != count || len(p.ISR) != count || !slices.Contains(p.ISR, p.Leader) {
 			return fmt.Errorf("unexpected partition %d: %+v", number, p)
 		}
 	}

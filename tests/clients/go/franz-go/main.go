@@ -58,7 +58,7 @@ func produce(ctx context.Context, options *lines.Options) error {
 		return err
 	}
 	client, err := kgo.NewClient(append(opts,
-		kgo.SeedBrokers(options.Brokers),
+		kgo.SeedBrokers(options.Brokers...),
 		kgo.DefaultProduceTopic(options.Topic),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.AllowAutoTopicCreation(),
@@ -95,7 +95,7 @@ func produce(ctx context.Context, options *lines.Options) error {
 // consume reads without a group until it has as many records as it is asked for.
 func consume(ctx context.Context, options *lines.Options) error {
 	opts := []kgo.Opt{
-		kgo.SeedBrokers(options.Brokers),
+		kgo.SeedBrokers(options.Brokers...),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 	}
 	if options.Regex {
@@ -153,7 +153,7 @@ func member(ctx, until context.Context, union *lines.Union, options *lines.Optio
 	}
 	client, err := kgo.NewClient(
 		kgo.WithContext(inherited),
-		kgo.SeedBrokers(options.Brokers),
+		kgo.SeedBrokers(options.Brokers...),
 		kgo.ConsumeTopics(options.Topic),
 		kgo.ConsumerGroup(options.Group),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
@@ -185,7 +185,7 @@ func member(ctx, until context.Context, union *lines.Union, options *lines.Optio
 
 // offsets prints where each partition starts and ends, then what it finds at timestamps.
 func offsets(ctx context.Context, options *lines.Options) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(options.Brokers))
+	client, err := kgo.NewClient(kgo.SeedBrokers(options.Brokers...))
 	if err != nil {
 		return err
 	}

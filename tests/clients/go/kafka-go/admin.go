@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/segmentio/kafka-go"
@@ -26,7 +27,7 @@ type topicAdmin struct {
 }
 
 func newTopicAdmin(options *lines.Options) *topicAdmin {
-	return &topicAdmin{&kafka.Client{Addr: kafka.TCP(options.Brokers)}, options, options.Topic}
+	return &topicAdmin{&kafka.Client{Addr: kafka.TCP(options.Brokers...)}, options, options.Topic}
 }
 
 // admin goes through the life of a topic and fails at the first answer that is not right.
@@ -59,12 +60,16 @@ func (a *topicAdmin) describeCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	brokers := metadata.Brokers
-	if metadata.ClusterID == "" || len(brokers) != 1 || metadata.Controller != brokers[0] {
+	if metadata.ClusterID == "" || !slices.Contains(metadata.Brokers, metadata.Controller) {
 		return fmt.Errorf("unexpected cluster %+v", metadata)
 	}
-	if address := fmt.Sprintf("%s:%d", brokers[0].Host, brokers[0].Port); address != a.options.Brokers {
-		return fmt.Errorf("unexpected address %s", address)
+	var addresses []string
+	for _, broker := range metadata.Brokers {
+		addresses = append(addresses, fmt.Sprintf("%s:%d", broker.Host, broker.Port))
+	}
+	slices.Sort(addresses)
+	if expected := slices.Sorted(slices.Values(a.options.Brokers)); !slices.Equal(addresses, expected) {
+		return fmt.Errorf("unexpected addresses %v", addresses)
 	}
 	return nil
 }
@@ -73,7 +78,7 @@ func (a *topicAdmin) create(ctx context.Context) (error, error) {
 	created, err := a.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
 		Topic:             a.topic,
 		NumPartitions:     partitions,
-		ReplicationFactor: 1,
+		ReplicationFactor: len(a.options.Brokers),
 		ConfigEntries:     []kafka.ConfigEntry{{ConfigName: "retention.ms", ConfigValue: retention}},
 	}}})
 	if err != nil {
@@ -124,7 +129,8 @@ func (a *topicAdmin) describeTopic(ctx context.Context, count int) error {
 		return fmt.Errorf("unexpected topic %+v", topic)
 	}
 	for _, p := range topic.Partitions {
-		if p.Error != nil || len(p.Replicas) != 1 || p.Replicas[0] != p.Leader || len(p.Isr) != 1 || p.Isr[0] != p.Leader {
+		count := len(a.options.Brokers)
+		if p.Error != nil || len(p.Replicas) != count || len(p.Isr) != count || !slices.Contains(p.Isr, p.Leader) {
 			return fmt.Errorf("unexpected partition %+v", p)
 		}
 	}

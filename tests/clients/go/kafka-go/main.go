@@ -50,7 +50,7 @@ func writer(options *lines.Options) (*kafka.Writer, error) {
 		return nil, errors.New("kafka-go has no idempotent producer")
 	}
 	return &kafka.Writer{
-		Addr:                   kafka.TCP(options.Brokers),
+		Addr:                   kafka.TCP(options.Brokers...),
 		Topic:                  options.Topic,
 		Compression:            codec,
 		RequiredAcks:           acks,
@@ -111,7 +111,7 @@ func produce(ctx context.Context, options *lines.Options) error {
 func consume(ctx context.Context, options *lines.Options) error {
 	from := options.From
 	if from == nil {
-		connection, err := kafka.DialContext(ctx, "tcp", options.Brokers)
+		connection, err := kafka.DialContext(ctx, "tcp", options.Brokers[0])
 		if err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func consume(ctx context.Context, options *lines.Options) error {
 	messages, failures := make(chan kafka.Message), make(chan error, len(from))
 	for _, start := range from {
 		reader := kafka.NewReader(kafka.ReaderConfig{
-			Brokers:   []string{options.Brokers},
+			Brokers:   options.Brokers,
 			Topic:     options.Topic,
 			Partition: int(start.Partition),
 			MaxWait:   500 * time.Millisecond,
@@ -181,7 +181,7 @@ func record(message kafka.Message) lines.Record {
 
 // offsets prints where each partition starts and ends, then what it finds at timestamps.
 func offsets(ctx context.Context, options *lines.Options) error {
-	client := &kafka.Client{Addr: kafka.TCP(options.Brokers)}
+	client := &kafka.Client{Addr: kafka.TCP(options.Brokers...)}
 	metadata, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{options.Topic}})
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ const limit = 100 * time.Second
 
 // Options are what the tests ask for; which of them count depends on the command.
 type Options struct {
-	Brokers    string
+	Brokers    Addresses
 	Topic      string
 	Codec      string
 	Acks       string
@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, commands map[string]Command) error 
 	}
 	var options Options
 	flags := flag.NewFlagSet(args[0], flag.ExitOnError)
-	flags.StringVar(&options.Brokers, "brokers", "", "bootstrap address")
+	flags.Var(&options.Brokers, "brokers", "bootstrap addresses, with commas between them")
 	flags.StringVar(&options.Topic, "topic", "", "topic, or with --regex a pattern of topics")
 	flags.StringVar(&options.Codec, "codec", "default", "default (the client's own choice), none, gzip, snappy, lz4 or zstd")
 	flags.StringVar(&options.Acks, "acks", "all", "all, leader or none; the latter two not idempotently")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 )
 
 // Record is one line of input (without offset) or output.
@@ -90,6 +91,17 @@ func Print[T any](values []T) error {
 		}
 	}
 	return out.Flush()
+}
+
+// Addresses is the flag for `HOST:PORT,HOST:PORT`.
+type Addresses []string
+
+func (a *Addresses) String() string { return strings.Join(*a, ",") }
+
+// Set takes all of them.
+func (a *Addresses) Set(text string) error {
+	*a = strings.Split(text, ",")
+	return nil
 }
 
 // Pairs is the flag for `PARTITION:NUMBER`, which may be repeated.

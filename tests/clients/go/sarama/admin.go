@@ -25,7 +25,7 @@ type topicAdmin struct {
 }
 
 func newTopicAdmin(options *lines.Options) (*topicAdmin, error) {
-	admin, err := sarama.NewClusterAdmin([]string{options.Brokers}, config())
+	admin, err := sarama.NewClusterAdmin(options.Brokers, config())
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +72,15 @@ func (a *topicAdmin) describeCluster() error {
 	if err != nil {
 		return err
 	}
-	if len(brokers) != 1 || brokers[0].ID() != controller || brokers[0].Addr() != a.options.Brokers {
-		return fmt.Errorf("unexpected brokers %v, controller %d", brokers, controller)
+	var addresses []string
+	for _, broker := range brokers {
+		addresses = append(addresses, broker.Addr())
+	}
+	slices.Sort(addresses)
+	expected := slices.Sorted(slices.Values(a.options.Brokers))
+	isController := func(broker *sarama.Broker) bool { return broker.ID() == controller }
+	if !slices.Equal(addresses, expected) || !slices.ContainsFunc(brokers, isController) {
+		return fmt.Errorf("unexpected brokers %v, controller %d", addresses, controller)
 	}
 	return nil
 }
@@ -88,7 +95,7 @@ func (a *topicAdmin) createTopic() error {
 }
 
 func (a *topicAdmin) createTopicAgain() error {
-	err := a.CreateTopic(a.topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false)
+	err := a.CreateTopic(a.topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: -1}, false)
 	if !errors.Is(err, sarama.ErrTopicAlreadyExists) {
 		return fmt.Errorf("expected TOPIC_ALREADY_EXISTS, got %v", err)
 	}
@@ -113,8 +120,8 @@ func (a *topicAdmin) describeTopic(ctx context.Context, count int) error {
 		return fmt.Errorf("unexpected topic %+v", topic)
 	}
 	for _, p := range topic.Partitions {
-		alone := []int32{p.Leader}
-		if p.Err != sarama.ErrNoError || p.LeaderEpoch < 0 || !slices.Equal(p.Replicas, alone) || !slices.Equal(p.Isr, alone) {
+		count := len(a.options.Brokers)
+		if p.Err != sarama.ErrNoError || p.LeaderEpoch < 0 || len(p.Replicas) != count || len(p.Isr) != count || !slices.Contains(p.Isr, p.Leader) {
 			return fmt.Errorf("unexpected partition %+v", p)
 		}
 	}
@@ -127,7 +134,7 @@ func (a *topicAdmin) listTopics() error {
 		return err
 	}
 	topic, ok := topics[a.topic]
-	if !ok || topic.NumPartitions != partitions || topic.ReplicationFactor != 1 {
+	if !ok || topic.NumPartitions != partitions || int(topic.ReplicationFactor) != len(a.options.Brokers) {
 		return fmt.Errorf("unexpected topic %+v", topic)
 	}
 	if value := topic.ConfigEntries["retention.ms"]; value == nil || *value != retention {
@@ -256,7 +263,7 @@ func (a *topicAdmin) deleteRecords() error {
 	if err != nil {
 		return err
 	}
-	client, err := sarama.NewClient([]string{a.options.Brokers}, config)
+	client, err := sarama.NewClient(a.options.Brokers, config)
 	if err != nil {
 		return err
 	}

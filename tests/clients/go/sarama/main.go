@@ -72,7 +72,7 @@ func produce(_ context.Context, options *lines.Options) error {
 	if err != nil {
 		return err
 	}
-	producer, err := sarama.NewSyncProducer([]string{options.Brokers}, config)
+	producer, err := sarama.NewSyncProducer(options.Brokers, config)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func encoder(bytes lines.Bytes) sarama.Encoder {
 
 // consume reads without a group until it has as many records as it is asked for.
 func consume(ctx context.Context, options *lines.Options) error {
-	consumer, err := sarama.NewConsumer([]string{options.Brokers}, config())
+	consumer, err := sarama.NewConsumer(options.Brokers, config())
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func group(ctx context.Context, options *lines.Options) error {
 func member(until context.Context, union *lines.Union, options *lines.Options) error {
 	config := config()
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
-	group, err := sarama.NewConsumerGroup([]string{options.Brokers}, options.Group, config)
+	group, err := sarama.NewConsumerGroup(options.Brokers, options.Group, config)
 	if err != nil {
 		return err
 	}
@@ -235,7 +235,7 @@ func record(message *sarama.ConsumerMessage) lines.Record {
 
 // offsets prints where each partition starts and ends, then what it finds at timestamps.
 func offsets(_ context.Context, options *lines.Options) error {
-	client, err := sarama.NewClient([]string{options.Brokers}, config())
+	client, err := sarama.NewClient(options.Brokers, config())
 	if err != nil {
 		return err
 	}
