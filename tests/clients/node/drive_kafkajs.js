@@ -224,7 +224,7 @@ async function admin(options) {
     assert.ok(ids.includes(leader))
     assert.deepEqual([replicas.sort(), isr.sort()], [ids, ids])
   }
-  assert.ok((await admin.listTopics()).includes(topic))
+  while (!(await admin.listTopics()).includes(topic));
 
   await expectConfig(admin, topic, 'retention.ms', RETENTION, ConfigSource.TOPIC_CONFIG)
   await expectConfig(admin, topic, 'cleanup.policy', 'delete', ConfigSource.DEFAULT_CONFIG)
@@ -310,9 +310,13 @@ async function configs(admin, type, name) {
 // limit on the whole program ends it.
 async function expectConfig(admin, topic, name, value, source) {
   for (;;) {
-    const { configValue, configSource } = (await configs(admin, ConfigResourceTypes.TOPIC, topic)).get(name)
-    if (configValue === value && configSource === source) return
-    console.error(`${name} is still ${configValue} from ${configSource}`)
+    try {
+      const { configValue, configSource } = (await configs(admin, ConfigResourceTypes.TOPIC, topic)).get(name)
+      if (configValue === value && configSource === source) return
+      console.error(`${name} is still ${configValue} from ${configSource}`)
+    } catch (error) {
+      if (!hasType('UNKNOWN_TOPIC_OR_PARTITION')(error)) throw error
+    }
   }
 }
 

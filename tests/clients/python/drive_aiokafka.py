@@ -7,7 +7,7 @@ import lines
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import CommitFailedError, InvalidPartitionsError, for_code
+from aiokafka.errors import CommitFailedError, InvalidPartitionsError, UnknownTopicOrPartitionError, for_code
 
 PARTITIONS = 5
 RETENTION = "86400000"
@@ -165,7 +165,9 @@ async def admin(arguments):
             assert partition["error_code"] == NO_ERROR, partition
             assert partition["leader"] in ids, partition
             assert sorted(partition["replicas"]) == sorted(partition["isr"]) == ids, partition
-        assert topic in await client.list_topics()
+        check = lines.deadline()
+        while topic not in await client.list_topics():
+            check("the topic is not listed")
 
         await expect_config(client, topic, "retention.ms", RETENTION, DYNAMIC_TOPIC_CONFIG)
         await expect_config(client, topic, "cleanup.policy", "delete", DEFAULT_CONFIG)
@@ -235,9 +237,12 @@ async def expect_config(client, topic, name, value, source):
     """Waits for the value, since the broker that answers may be a moment behind its controller."""
     check = lines.deadline()
     while True:
-        got = await config(client, ConfigResource(ConfigResourceType.TOPIC, topic), name)
-        if (got[1], got[3]) == (value, source):
-            return
+        try:
+            got = await config(client, ConfigResource(ConfigResourceType.TOPIC, topic), name)
+            if (got[1], got[3]) == (value, source):
+                return
+        except UnknownTopicOrPartitionError as refused:
+            got = refused
         check(f"not {value} from {source}, but {got}")
 
 

@@ -207,7 +207,7 @@ def end_offset(client, partition):
         try:
             return client.list_offsets({partition: OffsetSpec.latest()})[partition].result().offset
         except KafkaException as failure:
-            if failure.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+            if failure.args[0].code() not in (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART):
                 raise
         check("the broker does not lead the partition")
 
@@ -222,10 +222,15 @@ def expect_config(client, topic, name, value, source):
     check = lines.deadline()
     resource = ConfigResource(ResourceType.TOPIC, topic)
     while True:
-        got = client.describe_configs([resource])[resource].result()[name]
-        if (got.value, ConfigSource(got.source)) == (value, source):
-            return
-        check(f"{name} is not {value} from {source}, but {got.value} from {got.source}")
+        try:
+            got = client.describe_configs([resource])[resource].result()[name]
+            if (got.value, ConfigSource(got.source)) == (value, source):
+                return
+        except KafkaException as failure:
+            if failure.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+            got = failure
+        check(f"{name} is not {value} from {source}, but {got}")
 
 
 def refuses(code, call):

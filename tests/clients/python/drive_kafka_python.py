@@ -115,7 +115,9 @@ def admin(arguments):
         assert partition["error_code"] == 0 and partition["leader_id"] in ids, partition
         assert partition["leader_epoch"] >= 0, partition
         assert sorted(partition["replica_nodes"]) == sorted(partition["isr_nodes"]) == ids, partition
-    assert topic in client.list_topics()
+    check = lines.deadline()
+    while topic not in client.list_topics():
+        check("the topic is not listed")
 
     expect_config(client, topic, "retention.ms", RETENTION, "DYNAMIC_TOPIC_CONFIG")
     expect_config(client, topic, "cleanup.policy", "delete", "DEFAULT_CONFIG")
@@ -191,10 +193,13 @@ def expect_config(client, topic, name, value, source):
     """Waits for the value, since the broker that answers may be a moment behind its controller."""
     check = lines.deadline()
     while True:
-        configs = client.describe_configs([ConfigResource("TOPIC", topic)], config_filter="all")
-        got = configs["topic"][topic][name]
-        if (got["value"], got["config_source"]) == (value, source):
-            return
+        try:
+            configs = client.describe_configs([ConfigResource("TOPIC", topic)], config_filter="all")
+            got = configs["topic"][topic][name]
+            if (got["value"], got["config_source"]) == (value, source):
+                return
+        except UnknownTopicOrPartitionError as refused:
+            got = refused
         check(f"not {value} from {source}, but {got}")
 
 

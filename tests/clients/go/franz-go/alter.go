@@ -101,6 +101,7 @@ func failure(altered *kadm.AlterConfigsResponse) error { return altered.Err }
 // controller.
 func expectConfig(ctx context.Context, adm *kadm.Client, topic, name, value, source string) error {
 	var got kadm.Config
+	var refused error
 	for ctx.Err() == nil {
 		resources, err := adm.DescribeTopicConfigs(ctx, topic)
 		if err != nil {
@@ -110,9 +111,7 @@ func expectConfig(ctx context.Context, adm *kadm.Client, topic, name, value, sou
 		if err != nil {
 			return err
 		}
-		if resource.Err != nil {
-			return resource.Err
-		}
+		refused = resource.Err
 		for _, config := range resource.Configs {
 			if config.Key == name {
 				got = config
@@ -122,7 +121,7 @@ func expectConfig(ctx context.Context, adm *kadm.Client, topic, name, value, sou
 			return nil
 		}
 	}
-	return fmt.Errorf("unexpected %s: %q from %v", name, got.MaybeValue(), got.Source)
+	return errors.Join(refused, fmt.Errorf("unexpected %s: %q from %v", name, got.MaybeValue(), got.Source))
 }
 
 func deleteRecords(ctx context.Context, client *kgo.Client, adm *kadm.Client, topic string) error {

@@ -148,17 +148,16 @@ func (a *topicAdmin) describeTopicConfigs(ctx context.Context) error {
 // controller.
 func (a *topicAdmin) expectConfig(ctx context.Context, name, value string, source int8) error {
 	var got kafka.DescribeConfigResponseConfigEntry
+	var refused error
 	for ctx.Err() == nil {
-		entry, err := a.config(ctx, kafka.ResourceTypeTopic, a.topic, name)
-		if err != nil {
-			return err
-		}
+		var entry kafka.DescribeConfigResponseConfigEntry
+		entry, refused = a.config(ctx, kafka.ResourceTypeTopic, a.topic, name)
 		if entry.ConfigValue == value && entry.ConfigSource == source {
 			return nil
 		}
 		got = entry
 	}
-	return fmt.Errorf("unexpected %s: %q from %d", name, got.ConfigValue, got.ConfigSource)
+	return errors.Join(refused, fmt.Errorf("unexpected %s: %q from %d", name, got.ConfigValue, got.ConfigSource))
 }
 
 func (a *topicAdmin) config(ctx context.Context, kind kafka.ResourceType, resource, name string) (kafka.DescribeConfigResponseConfigEntry, error) {

@@ -44,7 +44,7 @@ func admin(ctx context.Context, options *lines.Options) error {
 		{Name: "create topic", Do: admin.createTopic},
 		{Name: "create topic again", Do: admin.createTopicAgain},
 		{Name: "describe topic", Do: func() error { return admin.describeTopic(ctx, partitions) }},
-		{Name: "list topics", Do: admin.listTopics},
+		{Name: "list topics", Do: func() error { return admin.listTopics(ctx) }},
 		{Name: "describe topic configs", Do: func() error { return admin.describeTopicConfigs(ctx) }},
 		{Name: "describe broker configs", Do: admin.describeBrokerConfigs},
 		{Name: "delete topic", Do: func() error { return admin.deleteTopic(ctx) }},
@@ -128,13 +128,17 @@ func (a *topicAdmin) describeTopic(ctx context.Context, count int) error {
 	return nil
 }
 
-func (a *topicAdmin) listTopics() error {
+// listTopics waits for it too: another broker may answer.
+func (a *topicAdmin) listTopics(ctx context.Context) error {
 	topics, err := a.ListTopics()
+	for err == nil && ctx.Err() == nil && topics[a.topic].ConfigEntries == nil {
+		topics, err = a.ListTopics()
+	}
 	if err != nil {
 		return err
 	}
-	topic, ok := topics[a.topic]
-	if !ok || topic.NumPartitions != partitions || int(topic.ReplicationFactor) != len(a.options.Brokers) {
+	topic := topics[a.topic]
+	if topic.NumPartitions != partitions || int(topic.ReplicationFactor) != len(a.options.Brokers) {
 		return fmt.Errorf("unexpected topic %+v", topic)
 	}
 	if value := topic.ConfigEntries["retention.ms"]; value == nil || *value != retention {
@@ -154,11 +158,10 @@ func (a *topicAdmin) describeTopicConfigs(ctx context.Context) error {
 // controller.
 func (a *topicAdmin) expectConfig(ctx context.Context, name, value string, source sarama.ConfigSource) error {
 	var got sarama.ConfigEntry
+	var refused error
 	for ctx.Err() == nil {
-		entries, err := a.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: a.topic})
-		if err != nil {
-			return err
-		}
+		var entries []sarama.ConfigEntry
+		entries, refused = a.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: a.topic})
 		for _, entry := range entries {
 			if entry.Name == name {
 				got = entry
@@ -168,7 +171,7 @@ func (a *topicAdmin) expectConfig(ctx context.Context, name, value string, sourc
 			return nil
 		}
 	}
-	return fmt.Errorf("unexpected %s: %q from %v", name, got.Value, got.Source)
+	return errors.Join(refused, fmt.Errorf("unexpected %s: %q from %v", name, got.Value, got.Source))
 }
 
 func (a *topicAdmin) describeBrokerConfigs() error {
