@@ -149,6 +149,8 @@ pub(super) fn open(
     let garbage = replay.settle_directories(io.as_ref()).map_err(at(path))?;
     for log in replay.logs.by_id.values() {
         log.salvage(now_ms).map_err(at(log.dir()))?;
+        // What was committed beyond is lost here, and what takes its place is not known to be.
+        log.set_high_watermark(log.high_watermark().min(log.offsets().end));
     }
 
     let journal_files = Arc::new(JournalFiles::new(
