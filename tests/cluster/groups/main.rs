@@ -61,7 +61,7 @@ fn stay(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
     await_that("offsets can be committed", || {
         commit(&mut connection, GROUP, &topic).map(|()| true)
     })?;
-    let joined = heartbeat(&mut connection, "first", 0)?;
+    let joined = heartbeat(&mut connection, "first", 0, Some(TOPIC))?;
     expect(joined.error_code, ErrorCode::None)?;
 
     let other = (coordinator + 1) % NODES;
@@ -69,23 +69,29 @@ fn stay(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
     await_that("the killed broker is out of sync", || {
         Ok(connection.in_sync(OFFSETS)? == [NODES - 1])
     })?;
-    let alive = heartbeat(&mut connection, "first", joined.member_epoch)?;
+    let epoch = joined.member_epoch;
+    let alive = heartbeat(&mut connection, "first", epoch, None)?;
     expect(alive.error_code, ErrorCode::None)?;
     let found = connection.committed_offsets(GROUP, &topic)?;
     if found != BTreeMap::from([(0, COMMITTED)]) {
         return Err(format!("committed: {found:?}").into());
     }
-    let refused = heartbeat(&mut connection, "second", 0)?;
+    let refused = heartbeat(&mut connection, "second", 0, Some(TOPIC))?;
     expect(refused.error_code, ErrorCode::CoordinatorNotAvailable)?;
     if commit(&mut connection, OTHERS, &topic).is_ok() {
         return Err("an offset is committed on too few replicas".into());
     }
+    // It is recorded all the same, and nothing that comes after it can be answered; but everybody is told so at once.
+    let subscribes = heartbeat(&mut connection, "first", epoch, Some("another"))?;
+    expect(subscribes.error_code, ErrorCode::CoordinatorNotAvailable)?;
+    let waits = heartbeat(&mut connection, "first", epoch, None)?;
+    expect(waits.error_code, ErrorCode::CoordinatorNotAvailable)?;
 
     cluster.node(other).restart()?;
     await_that("offsets can be committed again", || {
         commit(&mut connection, OTHERS, &topic).map(|()| true)
     })?;
-    let alive = heartbeat(&mut connection, "first", joined.member_epoch)?;
+    let alive = heartbeat(&mut connection, "first", epoch, Some(TOPIC))?;
     expect(alive.error_code, ErrorCode::None)
 }
 
@@ -105,21 +111,21 @@ fn commit(connection: &mut Connection, group: &str, topic: &Topic) -> Result<(),
     connection.commit_offsets(group, topic, &BTreeMap::from([(0, COMMITTED)]))
 }
 
-/// A member joins with the epoch 0, and with its own says that it is there.
+/// A member joins with the epoch 0, and with its own says that it is there; perhaps that it is subscribed to a topic.
 fn heartbeat(
     connection: &mut Connection,
     member: &'static str,
     epoch: i32,
+    topic: Option<&'static str>,
 ) -> Result<ConsumerGroupHeartbeatResponse, ClientError> {
     let request = ConsumerGroupHeartbeatRequest::default()
         .with_group_id(StrBytes::from_static_str(GROUP).into())
         .with_member_id(StrBytes::from_static_str(member))
-        .with_member_epoch(epoch);
+        .with_member_epoch(epoch)
+        .with_subscribed_topic_names(topic.map(|it| vec![StrBytes::from_static_str(it).into()]))
+        .with_topic_partitions(topic.map(|_| Vec::new()));
     let request = match epoch {
-        0 => request
-            .with_rebalance_timeout_ms(60_000)
-            .with_subscribed_topic_names(Some(vec![StrBytes::from_static_str(TOPIC).into()]))
-            .with_topic_partitions(Some(Vec::new())),
+        0 => request.with_rebalance_timeout_ms(60_000),
         _ => request.with_rebalance_timeout_ms(-1),
     };
     connection.call(&request)

@@ -17,6 +17,9 @@ use super::{RecordFormat, load};
 use crate::clock::wall_clock_ms;
 use crate::partition::{Acks, Partition, PartitionsWait};
 
+/// What is decided is waited for so long: Kafka's default of `offsets.commit.timeout.ms`.
+const COMMIT_MAX: Duration = Duration::from_secs(5);
+
 /// A reply, and the end of what has to be committed before it is given.
 pub(super) struct Held<A> {
     reply: A,
@@ -163,9 +166,15 @@ impl<C: RecordFormat> Shard<C> {
             });
         };
         if self.partition.offsets().high_watermark < end {
+            // What waits for replicas may wait long, and what comes behind it on the connection with it.
+            self.partition
+                .check_writable(Acks::All)
+                .map_err(unavailable)?;
             let wait = PartitionsWait::new(1);
             self.partition.when_committed(end, &wait, 0);
-            wait.all().await;
+            if tokio::time::timeout(COMMIT_MAX, wait.all()).await.is_err() {
+                return Err(ErrorCode::CoordinatorNotAvailable);
+            }
             for code in wait.codes() {
                 if code != ErrorCode::None {
                     return Err(unavailable(code));
