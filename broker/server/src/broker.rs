@@ -492,12 +492,13 @@ impl ImageListener for Partitions {
                 self.update(image, partition.id());
             }
         }
-        self.fetch();
         for resource in &delta.configs {
             if resource.resource_type == broker_controller::ResourceType::Topic {
                 self.reconfigure(image, &resource.name);
             }
         }
+        // It may be throttled no more.
+        self.fetch();
     }
 
     fn on_image_published(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {

@@ -88,6 +88,15 @@ struct Wanted {
     listener: Arc<str>,
 }
 
+impl Wanted {
+    /// What a follower knows to be committed, if it is to be told once that is more (KIP-1166).
+    fn known_high_watermark(&self, fetch: &PartitionFetch) -> Option<Offset> {
+        fetch
+            .known_high_watermark
+            .filter(|_| self.follower.is_some())
+    }
+}
+
 /// A partition of the request, as far as it has been read.
 struct PartitionResult {
     source: Option<Source>,
@@ -210,6 +219,10 @@ async fn finish(
             return respond(broker, head, &wanted, results, permit);
         }
         let wait = FetchWait::new();
+        let registered = Registered {
+            results: &results,
+            wait: &wait,
+        };
         for (result, (_, fetch)) in results.iter().zip(&wanted.plan.partitions) {
             let Some(source) = result.source.as_ref().filter(|_| !result.is_held) else {
                 continue;
@@ -218,7 +231,8 @@ async fn finish(
                 Reader::Consumer => source.when_readable(result.seen, &wait),
                 Reader::Follower => source.when_appended(result.seen, &wait),
             }
-            if let (Some(_), Some(seen)) = (fetch.known_high_watermark, result.high_watermark) {
+            let known = wanted.known_high_watermark(fetch);
+            if let (Some(_), Some(seen)) = (known, result.high_watermark) {
                 source.when_readable(seen, &wait);
             }
         }
@@ -232,14 +246,27 @@ async fn finish(
             .await
             .is_err()
             && wake_at == deadline;
-        for source in results.iter().filter_map(|result| result.source.as_ref()) {
-            source.forget_fetch(&wait);
-        }
+        drop(registered);
         if timed_out {
             return respond(broker, head, &wanted, results, permit);
         }
         drop(permit.take());
         results = read_memory(broker, &wanted);
+    }
+}
+
+/// A wait, at whatever it waits for, until this is dropped: with the fetch, if its client goes away.
+struct Registered<'a> {
+    results: &'a [PartitionResult],
+    wait: &'a Arc<FetchWait>,
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        let sources = self.results.iter().filter_map(|it| it.source.as_ref());
+        for source in sources {
+            source.forget_fetch(self.wait);
+        }
     }
 }
 
@@ -450,8 +477,8 @@ fn look_up(
         log_start: Some(offsets.log_start),
         diverging,
         preferred,
-        tells_high_watermark: fetch
-            .known_high_watermark
+        tells_high_watermark: wanted
+            .known_high_watermark(fetch)
             .is_some_and(|known| known < knowable),
         records: Vec::new(),
         in_files: false,

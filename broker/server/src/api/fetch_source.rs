@@ -81,7 +81,8 @@ impl Source {
         match self {
             Source::Led(partition) => partition.is_abandoned(),
             Source::Followed(followed) => {
-                !followed.is_in_sync() || broker.node.contact().is_lost(monotonic_ms())
+                let contact = broker.node.contact();
+                !followed.is_in_sync() || contact.hands_on() || contact.is_lost(monotonic_ms())
             }
         }
     }

@@ -8,7 +8,8 @@
 //! credit <= 0    nothing goes until there is a tenth of a second's worth
 //! ```
 //!
-//! So in any `t` seconds no more than `rate * (t + 1)` bytes go, and one batch. Pure: time is an argument.
+//! So in any `t` seconds no more than `rate * (t + 1)` bytes go, and what those take who ask at the same moment: each leader's partition, or follower's request,
+//! sees the same credit. What is taken too much is waited for afterwards. Pure: time is an argument.
 
 use std::time::Duration;
 
