@@ -120,6 +120,11 @@ impl ApacheKafka {
         self.wait_ready()
     }
 
+    /// Starts all brokers again, on their data and ports, without waiting for them.
+    pub fn launch_all(&mut self) -> Result<(), PeerError> {
+        (0..self.nodes.len()).try_for_each(|index| self.launch(index))
+    }
+
     /// The process of the broker at `index`, if it was started.
     pub fn pid(&self, index: usize) -> Option<u32> {
         self.nodes[index].daemon.as_ref().map(Daemon::pid)
