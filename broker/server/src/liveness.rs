@@ -38,7 +38,7 @@ use crate::replication::BrokerPeers;
 /// `broker.heartbeat.interval.ms`.
 const HEARTBEAT: Duration = Duration::from_millis(200);
 /// `broker.session.timeout.ms`.
-const SESSION: Duration = Duration::from_millis(SESSION_MS.cast_unsigned());
+pub const SESSION: Duration = Duration::from_millis(SESSION_MS.cast_unsigned());
 /// For how long who is silent is said to have been there: Kafka's for observers.
 const HEARD_FOR: Duration = Duration::from_secs(300);
 /// How long a stop waits until its leaderships are handed over.
@@ -226,7 +226,8 @@ pub async fn send_heartbeats(
     let mut is_decided = false;
     loop {
         tick.tick().await;
-        if let Some(path) = disks.hanging(Instant::now()) {
+        let hanging = disks.hanging(Instant::now());
+        if let Some(path) = hanging.filter(|_| others_live(&metadata, id)) {
             if !contact.set_hands_on(true) {
                 let path = path.display();
                 tracing::error!(%path, "the disk hangs: leaderships are handed on");
@@ -250,7 +251,10 @@ pub async fn send_heartbeats(
                 broker_epoch: epoch,
             };
             match metadata.submit(&unfence).await {
-                Ok(Ok(())) => tracing::info!("this broker may lead"),
+                Ok(Ok(())) => {
+                    contact.set_hands_on(false);
+                    tracing::info!("this broker may lead");
+                }
                 Ok(Err(error)) if error.code == ErrorCode::BrokerIdNotRegistered => {
                     if !std::mem::replace(&mut is_told, true) {
                         tracing::error!(
@@ -264,6 +268,12 @@ pub async fn send_heartbeats(
             }
         }
     }
+}
+
+/// Whether there is anybody to hand leaderships on to.
+fn others_live(metadata: &Metadata<RaftQuorum>, id: BrokerId) -> bool {
+    let image = metadata.image();
+    image.brokers().any(|it| it.broker_id != id && !it.fenced)
 }
 
 /// Has the controller fence this life, and says whether that is decided. What is decided comes to this broker when its disk goes on, so it is not waited for; and if the

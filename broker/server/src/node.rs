@@ -15,10 +15,11 @@ use crate::broker::Partitions;
 use crate::clock::monotonic_ms;
 use crate::internal::Handler;
 use crate::internal::wire::{BrokerIdentity, NodeStatus, Progress, Reply, Request};
-use crate::liveness::{Contact, Sessions, WATCH};
+use crate::liveness::{Contact, SESSION, Sessions, WATCH};
 use crate::net::{Guest, PeerBroker};
 use crate::quorum::{
-    ChangeVoters, Controller, Metadata, MetadataQuorum, QuorumStatus, RaftQuorum, SubmitError,
+    ChangeVoters, Controller, ControllerRequest, FORWARD_PATIENCE, Metadata, MetadataQuorum,
+    QuorumStatus, RaftQuorum, SubmitError,
 };
 
 /// How long the controller may take to say how the quorum is.
@@ -266,7 +267,16 @@ impl Handler for Node {
                 }
             }
             Request::Submit(command) => Reply::Submitted(match metadata.quorum().controller() {
-                Controller::Here => command.submit(metadata).await,
+                Controller::Here => {
+                    // Nobody waits for it any more, and things may be otherwise. What is decided goes on by itself.
+                    let patience = match command {
+                        ControllerRequest::FenceBroker(_) => SESSION,
+                        _ => FORWARD_PATIENCE,
+                    };
+                    let submitted = command.submit(metadata);
+                    let submitted = tokio::time::timeout(patience, submitted).await;
+                    submitted.unwrap_or(Err(SubmitError::NotController))
+                }
                 _ => Err(SubmitError::NotController),
             }),
             other => metadata.quorum().answer(other).await,

@@ -438,6 +438,7 @@ impl JournalWriter {
             block.set_len(BLOCK);
             header.encode(block.as_mut_slice());
             write_durable(self.io.as_mut(), &free.file, copy * BLOCK as u64, block)?;
+            self.files.add_done();
         }
         self.files.push_live(LiveFile {
             index: free.index,

@@ -22,8 +22,9 @@ pub struct DiskWatch {
 /// What was seen of one.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    done: u64,
-    /// Since when it has been waited for, and has done no more.
+    /// What it had done, if it was waited for.
+    waits_at: Option<u64>,
+    /// Since when it has been seen so.
     since: Instant,
 }
 
@@ -38,28 +39,30 @@ impl DiskWatch {
 
     /// The first directory whose disk hangs. One that is offline does not.
     pub fn hanging(&mut self, now: Instant) -> Option<&Path> {
+        let mut hanging = None;
         for directory in self.data_dirs.directories() {
             let progress = directory.online().map(|it| it.disk_progress());
             let progress = progress.unwrap_or_default();
             let begin = Seen {
-                done: progress.done,
+                waits_at: None,
                 since: now,
             };
             let path = directory.path().to_owned();
             let seen = self.seen.entry(path).or_insert(begin);
             if seen.hangs(progress, now) {
-                return Some(directory.path());
+                hanging.get_or_insert(directory.path());
             }
         }
-        None
+        hanging
     }
 }
 
 impl Seen {
     fn hangs(&mut self, progress: DiskProgress, now: Instant) -> bool {
-        if !progress.waits || progress.done != self.done {
+        let waits_at = progress.waits.then_some(progress.done);
+        if self.waits_at.is_none() || self.waits_at != waits_at {
             *self = Seen {
-                done: progress.done,
+                waits_at,
                 since: now,
             };
         }
@@ -81,17 +84,22 @@ mod tests {
         let waits = |done| DiskProgress { waits: true, done };
         let idle = |done| DiskProgress { waits: false, done };
         let mut seen = Seen {
-            done: 7,
+            waits_at: None,
             since: begin,
         };
-        assert!(!seen.hangs(waits(7), at(begin, 999)));
-        assert!(seen.hangs(waits(7), at(begin, 1_000)));
+        // Since when it waits is not known: this process may have stood still since the last look.
+        assert!(!seen.hangs(waits(7), at(begin, 2_000)));
+        assert!(!seen.hangs(waits(7), at(begin, 2_999)));
+        assert!(seen.hangs(waits(7), at(begin, 3_000)));
         // It has done something: it is slow, and no more.
-        assert!(!seen.hangs(waits(8), at(begin, 1_900)));
-        assert!(!seen.hangs(waits(8), at(begin, 2_800)));
+        assert!(!seen.hangs(waits(8), at(begin, 3_900)));
+        assert!(!seen.hangs(waits(8), at(begin, 4_800)));
+        assert!(seen.hangs(waits(8), at(begin, 4_900)));
         // Nobody waits: whoever does later begins anew.
-        assert!(!seen.hangs(idle(8), at(begin, 5_000)));
-        assert!(!seen.hangs(waits(8), at(begin, 5_900)));
-        assert!(seen.hangs(waits(8), at(begin, 6_000)));
+        assert!(!seen.hangs(idle(8), at(begin, 7_000)));
+        assert!(!seen.hangs(idle(8), at(begin, 8_000)));
+        assert!(!seen.hangs(waits(8), at(begin, 9_000)));
+        assert!(!seen.hangs(waits(8), at(begin, 9_999)));
+        assert!(seen.hangs(waits(8), at(begin, 10_000)));
     }
 }

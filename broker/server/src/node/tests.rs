@@ -353,10 +353,7 @@ async fn start(
     let validator: Arc<dyn ConfigValidator + Send + Sync> = Arc::new(ConfigTables::new(settings));
     let config = ControllerConfig::default();
     let metadata = Arc::new(Metadata::new(Arc::new(quorum), images, config, validator));
-    let timing = RaftTiming {
-        snapshot_entries: 8,
-        ..RaftTiming::default()
-    };
+    let timing = RaftTiming::patient(8);
     let started = metadata.quorum().start(&timing, says).await;
     started.expect("it starts");
     node.set_metadata(Arc::clone(&metadata));

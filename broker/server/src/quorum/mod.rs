@@ -20,6 +20,7 @@ use crate::metrics::ClusterMetrics;
 pub use founding::Founding;
 pub use images::{ImageListener, Images};
 pub use observing::{Observe, Observed, Observer};
+pub(crate) use raft::FORWARD_PATIENCE;
 pub use raft::{
     ChangeVoters, HOST_BYTES_MAX, HeardBroker, METADATA_TOPIC, QuorumStatus, RaftQuorum,
     RaftTiming, Voter, VoterChange, VoterId, VoterStatus, metadata_partition,

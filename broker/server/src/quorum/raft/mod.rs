@@ -14,6 +14,7 @@ mod voters;
 mod tests;
 
 pub use log::{METADATA_TOPIC, metadata_partition};
+pub(crate) use quorum::FORWARD_PATIENCE;
 pub use quorum::{RaftQuorum, RaftTiming};
 pub use types::{HeardBroker, MetadataEntry, QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus};
 pub use voters::{ChangeVoters, HOST_BYTES_MAX, VoterChange};

@@ -40,6 +40,18 @@ pub struct RaftTiming {
     pub snapshot_entries: u64,
 }
 
+#[cfg(test)]
+impl RaftTiming {
+    /// For tests that take place on a machine with much else to do, which is not to be taken for the end of a leader.
+    pub fn patient(snapshot_entries: u64) -> RaftTiming {
+        RaftTiming {
+            heartbeat: Duration::from_millis(100),
+            election: Duration::from_millis(400),
+            snapshot_entries,
+        }
+    }
+}
+
 impl Default for RaftTiming {
     fn default() -> RaftTiming {
         RaftTiming {
@@ -51,7 +63,7 @@ impl Default for RaftTiming {
 }
 
 /// How long the controller may take to answer.
-const FORWARD_PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const FORWARD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A leader that has not heard of a majority for so long may have been replaced.
 const QUORUM_SILENCE_MAX: Duration = Duration::from_secs(1);

@@ -74,10 +74,7 @@ impl Node {
             broker_id: self.broker_id,
             cluster_id: Some("c".to_owned()),
         };
-        let timing = RaftTiming {
-            snapshot_entries: 20,
-            ..RaftTiming::default()
-        };
+        let timing = RaftTiming::patient(20);
         let says = identity.clone();
         let started = quorum.start(&timing, Arc::new(move || says.clone()));
         started.await.expect("it starts");
