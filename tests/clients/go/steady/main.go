@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ func main() {
 }
 
 func write(brokers, topic string, rate, seconds, warm int, minAge time.Duration) (time.Duration, error) {
-	opts := []kgo.Opt{kgo.SeedBrokers(brokers), kgo.DefaultProduceTopic(topic)}
+	opts := []kgo.Opt{kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.DefaultProduceTopic(topic)}
 	if minAge > 0 {
 		opts = append(opts, kgo.MetadataMinAge(minAge))
 	}
