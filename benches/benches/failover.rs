@@ -13,18 +13,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use benches::{Broker, Error, NODES, Nodes};
 use clap::{Parser, ValueEnum};
-use client::{ClientError, Connection};
-use peer::{ApacheKafka, ApacheKafkaConfig, Cluster, HoldfastCluster, HoldfastConfig, tool};
+use client::ClientError;
+use peer::{PeerError, await_that, tool};
 use rdkafka::{
     ClientConfig, ClientContext,
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
 };
 use rustix::process::{Pid, Signal, kill_process};
 
-type Error = Box<dyn std::error::Error + Send + Sync>;
-
-const NODES: usize = 3;
 const TOPIC: &str = "failover";
 const RATE: u32 = 1_000;
 /// Seconds at the begin that do not count.
@@ -35,8 +33,6 @@ const FAULT_SECONDS: u32 = 6;
 const PAUSE: Duration = Duration::from_secs(6);
 /// No step takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two looks at something that no event tells of.
-const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(Parser)]
 struct Options {
@@ -55,12 +51,6 @@ struct Options {
     /// Cargo says so.
     #[arg(long, hide = true)]
     bench: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Broker {
-    Holdfast,
-    Apache,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -99,11 +89,10 @@ fn main() -> Result<(), Error> {
         options.rounds
     );
     for broker in brokers {
-        let mut nodes = Nodes::start(broker)?;
-        nodes.connect()?.create_topic(TOPIC, 1)?;
+        let mut stage = Stage::new(broker)?;
         for client in &clients {
             for fault in &faults {
-                let stalls = (0..options.rounds).map(|_| nodes.stall(*client, *fault));
+                let stalls = (0..options.rounds).map(|_| stage.stall(*client, *fault));
                 let mut stalls = stalls.collect::<Result<Vec<_>, _>>()?;
                 stalls.sort_unstable();
                 let median = stalls[stalls.len() / 2];
@@ -127,77 +116,31 @@ fn name(value: impl ValueEnum) -> String {
     value.map_or_else(String::new, |it| it.get_name().to_owned())
 }
 
-/// Three brokers of either kind.
-enum Nodes {
-    Holdfast(HoldfastCluster),
-    Apache(ApacheKafka),
-}
+/// A topic on three brokers.
+struct Stage(Nodes);
 
-impl Nodes {
-    fn start(broker: Broker) -> Result<Nodes, Error> {
-        Ok(match broker {
-            Broker::Holdfast => {
-                let config = HoldfastConfig::default()
-                    .set("default.replication.factor", "3")
-                    .set("min.insync.replicas", "2");
-                Nodes::Holdfast(HoldfastCluster::start(NODES, &config)?)
-            }
-            Broker::Apache => {
-                let properties = [
-                    ("default.replication.factor", "3"),
-                    ("min.insync.replicas", "2"),
-                ];
-                let properties =
-                    properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
-                Nodes::Apache(ApacheKafka::start(ApacheKafkaConfig {
-                    brokers: NODES,
-                    properties: properties.to_vec(),
-                    ..ApacheKafkaConfig::default()
-                })?)
-            }
-        })
+impl Stage {
+    fn new(broker: Broker) -> Result<Stage, Error> {
+        let nodes = Nodes::start(broker)?;
+        nodes.connect(0)?.create_topic(TOPIC, 1)?;
+        Ok(Stage(nodes))
     }
 
-    fn bootstrap(&self) -> String {
-        match self {
-            Nodes::Holdfast(cluster) => cluster.bootstrap(),
-            Nodes::Apache(cluster) => cluster.bootstrap(),
-        }
-    }
-
-    /// To any of them; all are well.
-    fn connect(&self) -> Result<Connection, ClientError> {
-        let bootstrap = self.bootstrap();
-        let address = bootstrap.split(',').next().unwrap_or_default();
-        Connection::connect(address, "failover", PATIENCE)
-    }
-
-    fn pid(&mut self, at: usize) -> Result<Pid, Error> {
-        let pid = match self {
-            Nodes::Holdfast(cluster) => cluster.node(at).pid(),
-            Nodes::Apache(cluster) => cluster.pid(at).ok_or("no process")?,
-        };
-        Ok(Pid::from_raw(i32::try_from(pid)?).ok_or("no process")?)
-    }
-
-    fn restart(&mut self, at: usize) -> Result<(), Error> {
-        match self {
-            Nodes::Holdfast(cluster) => cluster.node(at).restart()?,
-            Nodes::Apache(cluster) => cluster.restart(at)?,
-        }
-        Ok(())
+    fn pid(&self, at: usize) -> Result<Pid, Error> {
+        let pid = i32::try_from(self.0.pids()[at])?;
+        Ok(Pid::from_raw(pid).ok_or("no process")?)
     }
 
     /// One round: how long the slowest record took.
     fn stall(&mut self, client: Writer, fault: Fault) -> Result<u64, Error> {
         let at = self.place(fault)?;
         // Apache Kafka takes up to 20 s.
-        let after = match self {
+        let after = match &self.0 {
             Nodes::Holdfast(_) => 10,
             Nodes::Apache(_) => 25,
         };
         let begin = Instant::now();
-        let writing = Writing::start(client, &self.bootstrap(), FAULT_SECONDS + after)?;
+        let writing = Writing::start(client, &self.0.bootstrap(), FAULT_SECONDS + after)?;
         thread::sleep(
             Duration::from_secs(u64::from(FAULT_SECONDS)).saturating_sub(begin.elapsed()),
         );
@@ -215,7 +158,7 @@ impl Nodes {
         }
         let stall = writing.end()?;
         if fault != Fault::PauseBoth {
-            self.restart(at)?;
+            self.0.restart(at)?;
         }
         Ok(stall)
     }
@@ -223,7 +166,7 @@ impl Nodes {
     /// Waits until all is well, and has that broker lead that the fault needs to. Returns whom it is about, from 0.
     fn place(&mut self, fault: Fault) -> Result<usize, Error> {
         self.wait_in_sync()?;
-        let controller = self.connect()?.quorum()?.leader;
+        let controller = self.0.connect(0)?.quorum()?.leader;
         let other = controller % i32::try_from(NODES)? + 1;
         let (leader, about) = match fault {
             Fault::KillBoth | Fault::PauseBoth => (controller, controller),
@@ -233,38 +176,26 @@ impl Nodes {
         let mut replicas: Vec<i32> = (1..).take(NODES).collect();
         replicas.retain(|id| *id != leader);
         replicas.insert(0, leader);
-        self.connect()?.reassign(TOPIC, 0, &replicas)?;
-        await_that("the leader leads", || {
-            let mut connection = self.connect()?;
+        self.0.connect(0)?.reassign(TOPIC, 0, &replicas)?;
+        await_that("the leader leads", PATIENCE, || {
+            let mut connection = self.0.connect(0)?;
             connection.elect_preferred_leaders()?;
             let metadata = connection.metadata(Some(&[TOPIC]))?;
             let partition = metadata.topics.first().and_then(|it| it.partitions.first());
-            Ok(partition.is_some_and(|it| it.leader == Some(leader) && it.isr.len() == NODES))
+            Ok::<_, ClientError>(
+                partition.is_some_and(|it| it.leader == Some(leader) && it.isr.len() == NODES),
+            )
         })?;
         Ok(usize::try_from(about - 1)?)
     }
 
-    fn wait_in_sync(&self) -> Result<(), Error> {
-        await_that("all replicas are in sync", || {
-            let mut connection = self.connect()?;
+    fn wait_in_sync(&self) -> Result<(), PeerError> {
+        await_that("all replicas are in sync", PATIENCE, || {
+            let mut connection = self.0.connect(0)?;
             let in_sync = connection.in_sync(TOPIC)?;
             let is_caught_up = connection.quorum()?.is_caught_up();
-            Ok(is_caught_up && in_sync == [NODES])
+            Ok::<_, ClientError>(is_caught_up && in_sync == [NODES])
         })
-    }
-}
-
-fn await_that(what: &str, is_so: impl Fn() -> Result<bool, ClientError>) -> Result<(), Error> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let outcome = is_so();
-        if matches!(outcome, Ok(true)) {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(format!("not within {PATIENCE:?}: {what}; last: {outcome:?}").into());
-        }
-        thread::sleep(LOOK);
     }
 }
 

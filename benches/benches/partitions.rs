@@ -6,27 +6,24 @@
 
 use std::{
     collections::BTreeSet,
-    fs, thread,
+    fmt::Write as _,
+    fs,
     time::{Duration, Instant},
 };
 
-use clap::{Parser, ValueEnum};
-use client::{ClientError, Connection};
-use peer::{ApacheKafka, ApacheKafkaConfig, Cluster, HoldfastCluster, HoldfastConfig};
+use benches::{Broker, Error, NODES, Nodes};
+use clap::Parser;
+use client::ClientError;
+use peer::await_that;
 use rdkafka::{
     ClientConfig,
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
-type Error = Box<dyn std::error::Error + Send + Sync>;
-
-const NODES: usize = 3;
 /// One request makes no more.
 const TOPIC_PARTITIONS_MAX: i32 = 1_000;
 /// No step takes longer.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Between two looks at something that no event tells of.
-const LOOK: Duration = Duration::from_millis(20);
 
 #[derive(Parser)]
 struct Options {
@@ -44,55 +41,22 @@ struct Options {
     bench: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Broker {
-    Holdfast,
-    Apache,
-}
-
 fn main() -> Result<(), Error> {
     let options = Options::parse();
-    let mut nodes = Nodes::start(options.broker)?;
     let begin = Instant::now();
-    let topics = nodes.make_topics(options.partitions)?;
-    nodes.wait_in_sync(&topics)?;
+    let mut stage = Stage::new(options.broker, options.partitions)?;
     println!("{} partitions made: {}", options.partitions, since(begin));
     let begin = Instant::now();
-    write_all(&nodes.bootstrap(), &topics)?;
+    write_all(&stage.nodes.bootstrap(), &stage.topics)?;
     println!("a record in each: {}", since(begin));
-    println!("{}", nodes.usage()?);
+    println!("{}", stage.usage()?);
     for _ in 0..options.rounds {
-        nodes.stop_all()?;
-        let begin = Instant::now();
-        nodes.launch_all()?;
-        nodes.wait_led(&[0, 1, 2], &topics)?;
-        let led = since(begin);
-        write_all(&nodes.bootstrap(), &topics[..1])?;
-        let written = since(begin);
-        nodes.wait_in_sync(&topics)?;
-        let in_sync = since(begin);
-        println!(
-            "all restarted: all led {led}, written to {written}, all in sync {in_sync}; {}",
-            nodes.usage()?
-        );
+        stage.restart_all()?;
     }
     for round in 0..options.rounds {
-        let killed = round % NODES;
-        let others: Vec<usize> = (0..NODES).filter(|at| *at != killed).collect();
-        let begin = Instant::now();
-        nodes.kill(killed);
-        nodes.wait_led_without(&others, &topics, killed)?;
-        println!(
-            "broker {} killed: all led by others {}",
-            killed + 1,
-            since(begin)
-        );
-        nodes.restart(killed)?;
-        nodes.wait_in_sync(&topics)?;
-        // So that there is something to take over.
-        nodes.connect(killed)?.elect_preferred_leaders()?;
+        stage.kill(round % NODES)?;
     }
-    println!("{}", nodes.usage()?);
+    println!("{}", stage.usage()?);
     Ok(())
 }
 
@@ -120,171 +84,95 @@ fn write_all(bootstrap: &str, topics: &[(String, i32)]) -> Result<(), Error> {
     }
 }
 
-/// Three brokers of either kind.
-enum Nodes {
-    Holdfast(HoldfastCluster),
-    Apache(ApacheKafka),
+/// Topics on three brokers.
+struct Stage {
+    nodes: Nodes,
+    /// Each with how many partitions.
+    topics: Vec<(String, i32)>,
 }
 
-impl Nodes {
-    fn start(broker: Broker) -> Result<Nodes, Error> {
-        let properties = [
-            ("default.replication.factor", "3"),
-            ("min.insync.replicas", "2"),
-        ];
-        Ok(match broker {
-            Broker::Holdfast => {
-                let config = properties
-                    .iter()
-                    .fold(HoldfastConfig::default(), |config, (name, value)| {
-                        config.set(name, value)
-                    });
-                Nodes::Holdfast(HoldfastCluster::start(NODES, &config)?)
-            }
-            Broker::Apache => {
-                let properties =
-                    properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
-                Nodes::Apache(ApacheKafka::start(ApacheKafkaConfig {
-                    brokers: NODES,
-                    properties: properties.to_vec(),
-                    ..ApacheKafkaConfig::default()
-                })?)
-            }
-        })
-    }
-
-    fn bootstrap(&self) -> String {
-        match self {
-            Nodes::Holdfast(cluster) => cluster.bootstrap(),
-            Nodes::Apache(cluster) => cluster.bootstrap(),
-        }
-    }
-
-    fn connect(&self, at: usize) -> Result<Connection, ClientError> {
-        let bootstrap = self.bootstrap();
-        let address = bootstrap.split(',').nth(at).unwrap_or_default();
-        Connection::connect(address, "partitions", PATIENCE)
-    }
-
-    fn make_topics(&self, partitions: i32) -> Result<Vec<(String, i32)>, Error> {
+impl Stage {
+    fn new(broker: Broker, partitions: i32) -> Result<Stage, Error> {
+        let nodes = Nodes::start(broker)?;
         let mut topics = Vec::new();
         let mut left = partitions;
         while left > 0 {
             let some = left.min(TOPIC_PARTITIONS_MAX);
             let name = format!("many-{}", topics.len());
-            self.connect(0)?.create_topic(&name, some)?;
+            nodes.connect(0)?.create_topic(&name, some)?;
             topics.push((name, some));
             left -= some;
         }
-        Ok(topics)
+        let stage = Stage { nodes, topics };
+        stage.wait_in_sync()?;
+        Ok(stage)
     }
 
-    /// How many partitions of these a broker knows that satisfy a condition on leader and ISR.
-    fn count(
-        &self,
-        at: usize,
-        topics: &[(String, i32)],
-        is_so: impl Fn(Option<i32>, &[i32]) -> bool,
-    ) -> Result<usize, ClientError> {
-        let names: Vec<&str> = topics.iter().map(|(name, _)| name.as_str()).collect();
-        let metadata = self.connect(at)?.metadata(Some(&names))?;
-        let partitions = metadata.topics.iter().flat_map(|it| &it.partitions);
-        Ok(partitions.filter(|it| is_so(it.leader, &it.isr)).count())
+    fn restart_all(&mut self) -> Result<(), Error> {
+        self.nodes.stop_all()?;
+        let begin = Instant::now();
+        self.nodes.launch_all()?;
+        self.wait("all are led", &[0, 1, 2], |leader, _| leader.is_some())?;
+        let led = since(begin);
+        write_all(&self.nodes.bootstrap(), &self.topics[..1])?;
+        let written = since(begin);
+        self.wait_in_sync()?;
+        let (in_sync, usage) = (since(begin), self.usage()?);
+        println!(
+            "all restarted: all led {led}, written to {written}, all in sync {in_sync}; {usage}"
+        );
+        Ok(())
     }
 
+    /// One of them, from 0, for as long as it takes others to lead what it led.
+    fn kill(&mut self, at: usize) -> Result<(), Error> {
+        let others: Vec<usize> = (0..NODES).filter(|other| *other != at).collect();
+        let killed = i32::try_from(at)? + 1;
+        let begin = Instant::now();
+        self.nodes.kill(at);
+        self.wait("all are led by others", &others, |leader, _| {
+            leader.is_some_and(|leader| leader != killed)
+        })?;
+        let took = since(begin);
+        println!("broker {killed} killed: all led by others {took}");
+        self.nodes.restart(at)?;
+        self.wait_in_sync()?;
+        // So that there is something to take over.
+        self.nodes.connect(at)?.elect_preferred_leaders()?;
+        Ok(())
+    }
+
+    /// Until every partition is so, by its leader and ISR, as each of some brokers knows it.
     fn wait(
         &self,
-        what: &str,
+        what: &'static str,
         asked: &[usize],
-        topics: &[(String, i32)],
         is_so: impl Fn(Option<i32>, &[i32]) -> bool,
     ) -> Result<(), Error> {
-        let all: i32 = topics.iter().map(|(_, partitions)| partitions).sum();
+        let names: Vec<&str> = self.topics.iter().map(|(name, _)| name.as_str()).collect();
+        let all: i32 = self.topics.iter().map(|(_, partitions)| partitions).sum();
         let all = usize::try_from(all)?;
-        let deadline = Instant::now() + PATIENCE;
         for at in asked {
-            loop {
-                let count = self.count(*at, topics, &is_so);
-                if matches!(count, Ok(count) if count == all) {
-                    break;
-                }
-                if Instant::now() > deadline {
-                    return Err(format!("{what}: {count:?} of {all} after {PATIENCE:?}").into());
-                }
-                thread::sleep(LOOK);
-            }
+            await_that(what, PATIENCE, || {
+                let metadata = self.nodes.connect(*at)?.metadata(Some(&names))?;
+                let partitions = metadata.topics.iter().flat_map(|it| &it.partitions);
+                let count = partitions.filter(|it| is_so(it.leader, &it.isr)).count();
+                Ok::<_, ClientError>(count == all)
+            })?;
         }
         Ok(())
     }
 
-    fn wait_led(&self, asked: &[usize], topics: &[(String, i32)]) -> Result<(), Error> {
-        self.wait("led", asked, topics, |leader, _| leader.is_some())
-    }
-
-    fn wait_led_without(
-        &self,
-        asked: &[usize],
-        topics: &[(String, i32)],
-        killed: usize,
-    ) -> Result<(), Error> {
-        let killed = i32::try_from(killed)? + 1;
-        self.wait("led by others", asked, topics, |leader, _| {
-            leader.is_some_and(|leader| leader != killed)
-        })
-    }
-
-    fn wait_in_sync(&self, topics: &[(String, i32)]) -> Result<(), Error> {
-        self.wait("in sync", &[0, 1, 2], topics, |leader, isr| {
+    fn wait_in_sync(&self) -> Result<(), Error> {
+        self.wait("all are in sync", &[0, 1, 2], |leader, isr| {
             leader.is_some() && isr.iter().collect::<BTreeSet<_>>().len() == NODES
         })
     }
 
-    fn stop_all(&mut self) -> Result<(), Error> {
-        for at in 0..NODES {
-            match self {
-                Nodes::Holdfast(cluster) => drop(cluster.node(at).stop()?),
-                Nodes::Apache(cluster) => cluster.stop(at)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// All of them at once.
-    fn launch_all(&mut self) -> Result<(), Error> {
-        match self {
-            Nodes::Holdfast(cluster) => {
-                for at in 0..NODES {
-                    cluster.node(at).relaunch()?;
-                }
-            }
-            Nodes::Apache(cluster) => cluster.launch_all()?,
-        }
-        Ok(())
-    }
-
-    fn kill(&mut self, at: usize) {
-        match self {
-            Nodes::Holdfast(cluster) => cluster.node(at).kill9(),
-            Nodes::Apache(cluster) => cluster.kill9(at),
-        }
-    }
-
-    fn restart(&mut self, at: usize) -> Result<(), Error> {
-        match self {
-            Nodes::Holdfast(cluster) => cluster.node(at).restart()?,
-            Nodes::Apache(cluster) => cluster.restart(at)?,
-        }
-        Ok(())
-    }
-
     /// Memory and open files of all brokers.
     fn usage(&self) -> Result<String, Error> {
-        let pids = match self {
-            Nodes::Holdfast(cluster) => cluster.pids(),
-            Nodes::Apache(cluster) => cluster.pids(),
-        };
         let mut text = "memory now and at most, MB, and open files of each:".to_owned();
-        for pid in pids {
+        for pid in self.nodes.pids() {
             let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
             let megabytes = |name: &str| {
                 let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -293,7 +181,7 @@ impl Nodes {
             };
             let files = fs::read_dir(format!("/proc/{pid}/fd"))?.count();
             let (now, most) = (megabytes("VmRSS:"), megabytes("VmHWM:"));
-            text.push_str(&format!(" {now}/{most}/{files}"));
+            write!(text, " {now}/{most}/{files}")?;
         }
         Ok(text)
     }

@@ -1,15 +1,10 @@
 //! Groups while their coordinator cannot commit, because too few replicas are in sync: who is a member stays one, and finds what was committed.
 
-use std::{
-    collections::BTreeMap,
-    process::ExitCode,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use client::{ClientError, Connection, Topic};
 use libtest_mimic::{Arguments, Failed, Trial};
-use peer::{Cluster, HoldfastCluster, HoldfastConfig};
+use peer::{Cluster, HoldfastCluster, HoldfastConfig, await_that};
 use protocol::{
     ErrorCode,
     codec::StrBytes,
@@ -25,8 +20,6 @@ const NODES: usize = 3;
 const COMMITTED: i64 = 7;
 /// No step takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks at something that no event tells of.
-const LOOK: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
     let trials = vec![Trial::test(
@@ -52,13 +45,13 @@ fn stay(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
     let mut any = connect(&cluster.node(0).bootstrap())?;
     any.create_topic(TOPIC, 1)?;
     let topic = any.topic(TOPIC)?;
-    await_that("the group has a coordinator", || {
+    await_that("the group has a coordinator", PATIENCE, || {
         any.find_coordinator(GROUP).map(|_| true)
     })?;
     let coordinator = usize::try_from(any.find_coordinator(GROUP)? - 1)?;
     any.set_topic_config(OFFSETS, "min.insync.replicas", "3")?;
     let mut connection = connect(&cluster.node(coordinator).bootstrap())?;
-    await_that("offsets can be committed", || {
+    await_that("offsets can be committed", PATIENCE, || {
         commit(&mut connection, GROUP, &topic).map(|()| true)
     })?;
     let joined = heartbeat(&mut connection, "first", 0, Some(TOPIC))?;
@@ -66,8 +59,8 @@ fn stay(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
 
     let other = (coordinator + 1) % NODES;
     cluster.node(other).kill9();
-    await_that("the killed broker is out of sync", || {
-        Ok(connection.in_sync(OFFSETS)? == [NODES - 1])
+    await_that("the killed broker is out of sync", PATIENCE, || {
+        Ok::<_, ClientError>(connection.in_sync(OFFSETS)? == [NODES - 1])
     })?;
     let epoch = joined.member_epoch;
     let alive = heartbeat(&mut connection, "first", epoch, None)?;
@@ -88,7 +81,7 @@ fn stay(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
     expect(waits.error_code, ErrorCode::CoordinatorNotAvailable)?;
 
     cluster.node(other).restart()?;
-    await_that("offsets can be committed again", || {
+    await_that("offsets can be committed again", PATIENCE, || {
         commit(&mut connection, OTHERS, &topic).map(|()| true)
     })?;
     let alive = heartbeat(&mut connection, "first", epoch, Some(TOPIC))?;
@@ -129,21 +122,4 @@ fn heartbeat(
         _ => request.with_rebalance_timeout_ms(-1),
     };
     connection.call(&request)
-}
-
-fn await_that(
-    what: &str,
-    mut is_so: impl FnMut() -> Result<bool, ClientError>,
-) -> Result<(), Failed> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let outcome = is_so();
-        if matches!(outcome, Ok(true)) {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(format!("not within {PATIENCE:?}: {what}; last: {outcome:?}").into());
-        }
-        thread::sleep(LOOK);
-    }
 }

@@ -2,13 +2,12 @@
 
 use std::{
     process::ExitCode,
-    thread,
     time::{Duration, Instant},
 };
 
 use client::{ClientError, Connection};
 use libtest_mimic::{Arguments, Failed, Trial};
-use peer::{Cluster, Holdfast, HoldfastCluster, HoldfastConfig};
+use peer::{Cluster, Holdfast, HoldfastCluster, HoldfastConfig, await_that};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer},
@@ -22,8 +21,8 @@ const NODES: usize = 3;
 const RECORDS: i64 = 1_000;
 /// No step takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks at something that no event tells of.
-const LOOK: Duration = Duration::from_millis(100);
+/// How long a consumer waits for a record at a time.
+const POLL: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
     let trials = vec![
@@ -58,21 +57,21 @@ fn grown(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
     let bootstrap = cluster.bootstrap();
     let all: Vec<i32> = (1..).take(NODES).collect();
     let address = cluster.node(1).bootstrap();
-    await_that("all nodes vote, and know everything", || {
+    await_that("all nodes vote, and know everything", PATIENCE, || {
         let quorum = connect(&address)?.quorum()?;
-        Ok(quorum.voter_ids() == all && quorum.is_caught_up())
+        Ok::<_, ClientError>(quorum.voter_ids() == all && quorum.is_caught_up())
     })?;
-    await_that("brokers replicate their own topics", || {
+    await_that("brokers replicate their own topics", PATIENCE, || {
         let in_sync = connect(&address)?.in_sync(OFFSETS)?;
-        Ok(in_sync.iter().all(|count| *count == NODES))
+        Ok::<_, ClientError>(in_sync.iter().all(|count| *count == NODES))
     })?;
     write(&bootstrap, RECORDS..RECORDS * 2)?;
     for partition in 0..PARTITIONS {
         connect(&address)?.reassign(TOPIC, partition, &all)?;
     }
-    await_that("the topic is replicated", || {
+    await_that("the topic is replicated", PATIENCE, || {
         let in_sync = connect(&address)?.in_sync(TOPIC)?;
-        Ok(in_sync.iter().all(|count| *count == NODES))
+        Ok::<_, ClientError>(in_sync.iter().all(|count| *count == NODES))
     })?;
 
     goes_on_without_the_first(cluster, &bootstrap)
@@ -104,8 +103,8 @@ fn joined(cluster: &mut HoldfastCluster, config: &HoldfastConfig) -> Result<(), 
     for (partition, brokers) in (0..).zip(replicas) {
         connect(&address)?.reassign(TOPIC, partition, &brokers)?;
     }
-    await_that("the topic has moved", || {
-        Ok(connect(&address)?.reassignments()? == 0)
+    await_that("the topic has moved", PATIENCE, || {
+        Ok::<_, ClientError>(connect(&address)?.reassignments()? == 0)
     })?;
     connect(&address)?.elect_preferred_leaders()?;
     write(&bootstrap, RECORDS..RECORDS * 2)?;
@@ -135,10 +134,10 @@ fn come_back(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
         for partition in 0..PARTITIONS {
             connect(&address)?.reassign(TOPIC, partition, brokers)?;
         }
-        await_that("the topic has moved", || {
+        await_that("the topic has moved", PATIENCE, || {
             let is_over = connect(&address)?.reassignments()? == 0;
             let in_sync = connect(&address)?.in_sync(TOPIC)?;
-            Ok(is_over && in_sync.iter().all(|count| *count == brokers.len()))
+            Ok::<_, ClientError>(is_over && in_sync.iter().all(|count| *count == brokers.len()))
         })?;
     }
     for at in 0..NODES - 1 {
@@ -170,20 +169,6 @@ fn goes_on_without_the_first(cluster: &mut HoldfastCluster, bootstrap: &str) -> 
 
 fn connect(address: &str) -> Result<Connection, ClientError> {
     Connection::connect(address, "grow", PATIENCE)
-}
-
-fn await_that(what: &str, is_so: impl Fn() -> Result<bool, ClientError>) -> Result<(), Failed> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let outcome = is_so();
-        if matches!(outcome, Ok(true)) {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(format!("not within {PATIENCE:?}: {what}; last: {outcome:?}").into());
-        }
-        thread::sleep(LOOK);
-    }
 }
 
 fn client(bootstrap: &str) -> ClientConfig {
@@ -254,7 +239,7 @@ fn read(bootstrap: &str) -> Result<Vec<i64>, Failed> {
     let mut numbers = Vec::new();
     while numbers.len() < wanted && Instant::now() < deadline {
         // After an error it goes on by itself.
-        if let Some(Ok(message)) = consumer.poll(LOOK) {
+        if let Some(Ok(message)) = consumer.poll(POLL) {
             let number = message.payload_view::<str>().and_then(Result::ok);
             numbers.push(
                 number

@@ -2,13 +2,12 @@
 
 use std::{
     process::ExitCode,
-    thread,
     time::{Duration, Instant},
 };
 
 use client::{ClientError, Connection};
 use libtest_mimic::{Arguments, Failed, Trial};
-use peer::{Cluster, HoldfastCluster, HoldfastConfig};
+use peer::{Cluster, HoldfastCluster, HoldfastConfig, await_that};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -21,8 +20,8 @@ const RECORDS: i64 = 500;
 const RECORD_BYTES: usize = 1_000;
 /// No step takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks at something that no event tells of.
-const LOOK: Duration = Duration::from_millis(100);
+/// How long a consumer waits for a record at a time.
+const POLL: Duration = Duration::from_millis(100);
 /// A follower that hears of the high watermark with its next fetch only takes up to 500 ms.
 const SOON: Duration = Duration::from_millis(250);
 
@@ -53,8 +52,8 @@ fn read_nearby(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
     let bootstrap = cluster.bootstrap();
     let address = cluster.node(0).bootstrap();
     connect(&address)?.create_topic(TOPIC, 1)?;
-    await_that("all are in sync", || {
-        Ok(connect(&address)?.in_sync(TOPIC)? == [RACKS.len()])
+    await_that("all are in sync", PATIENCE, || {
+        Ok::<_, ClientError>(connect(&address)?.in_sync(TOPIC)? == [RACKS.len()])
     })?;
     let leader = leader(&address)?;
     let follower = (leader + 1) % RACKS.len();
@@ -109,8 +108,8 @@ fn read_nearby(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
         next += RECORDS;
         cluster.node(lost).restart()?;
         let address = cluster.node(lost).bootstrap();
-        await_that("all are in sync", || {
-            Ok(connect(&address)?.in_sync(TOPIC)? == [RACKS.len()])
+        await_that("all are in sync", PATIENCE, || {
+            Ok::<_, ClientError>(connect(&address)?.in_sync(TOPIC)? == [RACKS.len()])
         })?;
         write(&producer, next..next + RECORDS)?;
         self::read(&consumer, next..next + RECORDS)?;
@@ -138,20 +137,6 @@ fn given(cluster: &mut HoldfastCluster, at: usize) -> Result<u64, Failed> {
 
 fn connect(address: &str) -> Result<Connection, ClientError> {
     Connection::connect(address, "racks", PATIENCE)
-}
-
-fn await_that(what: &str, is_so: impl Fn() -> Result<bool, ClientError>) -> Result<(), Failed> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let outcome = is_so();
-        if matches!(outcome, Ok(true)) {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(format!("not within {PATIENCE:?}: {what}; last: {outcome:?}").into());
-        }
-        thread::sleep(LOOK);
-    }
 }
 
 fn client(bootstrap: &str) -> ClientConfig {
@@ -185,7 +170,7 @@ fn read(consumer: &BaseConsumer, numbers: std::ops::Range<i64>) -> Result<(), Fa
                 return Err(format!("{number} is not read").into());
             }
             // After an error it goes on by itself.
-            if let Some(Ok(message)) = consumer.poll(LOOK) {
+            if let Some(Ok(message)) = consumer.poll(POLL) {
                 let text = message.payload_view::<str>().and_then(Result::ok);
                 break text.and_then(|it| it.trim().parse::<i64>().ok());
             }

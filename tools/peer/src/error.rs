@@ -49,6 +49,16 @@ pub enum PeerError {
         /// The end of its log.
         log: String,
     },
+    /// What was awaited did not come to be in time.
+    #[error("not within {waited:?}: {what}; last: {last}")]
+    NotSo {
+        /// What was awaited.
+        what: &'static str,
+        /// For how long.
+        waited: Duration,
+        /// What the last look gave.
+        last: String,
+    },
     /// Cargo built no binary named `holdfast`.
     #[error("cargo reported no binary `holdfast`")]
     NoBinary,

@@ -4,6 +4,7 @@
 //! drop, and also when the test process is killed before it can drop anything.
 
 mod apache;
+mod await_that;
 mod error;
 mod holdfast;
 mod holdfast_cluster;
@@ -14,6 +15,7 @@ mod ready;
 mod tools;
 
 pub use apache::{ApacheKafka, ApacheKafkaConfig};
+pub use await_that::await_that;
 pub use error::PeerError;
 pub use holdfast::{Holdfast, HoldfastConfig, holdfast_binary};
 pub use holdfast_cluster::HoldfastCluster;
