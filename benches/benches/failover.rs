@@ -63,6 +63,8 @@ enum Writer {
     FranzGo,
     /// With its defaults: a least age of metadata of 5 s.
     FranzGoDefaults,
+    /// With a least age of metadata of 100 ms, and no more than 1 s for an answer.
+    FranzGoImpatient,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -221,6 +223,11 @@ impl Writing {
             Writer::FranzGo => {
                 let mut command = franz_go(bootstrap, seconds)?;
                 command.args(["-metadata-min-age", "100ms"]);
+                spawn(command, |line| line.trim().parse().ok())
+            }
+            Writer::FranzGoImpatient => {
+                let mut command = franz_go(bootstrap, seconds)?;
+                command.args(["-metadata-min-age", "100ms", "-timeout", "1s"]);
                 spawn(command, |line| line.trim().parse().ok())
             }
             Writer::FranzGoDefaults => spawn(franz_go(bootstrap, seconds)?, |line| {

@@ -2,7 +2,10 @@
 
 use std::{
     env,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -74,6 +77,7 @@ pub fn take(
     let still = Moving::default();
     let replicas_min = if ground.may_wipe { 2 } else { 1 };
     let readers = Readers::default();
+    let (begun, has_begun) = mpsc::channel();
     thread::scope(|scope| {
         let reading: Vec<_> = (0..NODES)
             .map(|node| {
@@ -82,7 +86,8 @@ pub fn take(
             })
             .collect();
         let writing = scope.spawn(|| writer::write(&bootstrap, &notes, &stop));
-        let verifying = scope.spawn(|| verified::verify(&bootstrap, name, PATIENCE, &verified));
+        let verifying =
+            scope.spawn(|| verified::verify(&bootstrap, name, PATIENCE, &begun, &verified));
         // Nothing moves where the question is how long something takes: a partition on two brokers has to wait for both.
         let moves_end = match moves_too() {
             true => &all_is_well,
@@ -90,6 +95,8 @@ pub fn take(
         };
         let moving =
             scope.spawn(|| mover::move_about(&addresses, seed, replicas_min, &still, moves_end));
+        // If it does not begin, that is what its outcome says.
+        let _ = has_begun.recv_timeout(RECOVERY_MAX);
         let outcome = happen(ground, cluster, &notes, &still, seconds, &mut random);
         all_is_well.store(true, Ordering::SeqCst);
         let moves = moving.join().expect("the mover does not panic");

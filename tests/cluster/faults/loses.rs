@@ -1,6 +1,6 @@
 //! Clusters that are set to lose records, and a checker that has to say so.
 
-use std::{thread, time::Duration};
+use std::{sync::mpsc, thread, time::Duration};
 
 use client::Connection;
 use ctl::verify::{Outcome, Stop};
@@ -87,8 +87,12 @@ fn cut_once(
     // The files themselves are there afterwards, so that brokers start.
     ground.sync()?;
     let (stop, name) = (Stop::default(), format!("loses-{}", lossy.name));
+    let (begun, has_begun) = mpsc::channel();
     thread::scope(|scope| {
-        let verifying = scope.spawn(|| verified::verify(&bootstrap, &name, PATIENCE, &stop));
+        let verifying =
+            scope.spawn(|| verified::verify(&bootstrap, &name, PATIENCE, &begun, &stop));
+        // If it does not begin, that is what its outcome says.
+        let _ = has_begun.recv_timeout(RECOVERY_MAX);
         thread::sleep(WRITTEN);
         let all: Vec<usize> = (0..NODES).collect();
         let outcome = ground.cut_power(cluster, &all).and_then(|()| {

@@ -1,10 +1,10 @@
 //! What `holdfast-ctl verify` does with a topic of its own, while things happen.
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::{fs, io, path::PathBuf, sync::mpsc::Sender, time::Duration};
 
 use ctl::{
     Seeds,
-    verify::{self, Outcome, Stop, VerifyConfig},
+    verify::{self, Outcome, Progress, Stop, VerifyConfig},
 };
 use libtest_mimic::Failed;
 
@@ -16,12 +16,13 @@ const WRITERS: u32 = 2;
 /// Records per second of each of them.
 const RATE: f64 = 200.0;
 
-/// Writes, reads and checks until `stop`. What is under way then, and the reads in the end, have `patience`. The history is kept where it is easily
+/// Writes, reads and checks until `stop`; says when it has begun, since it gives up if it cannot. What is under way then, and the reads in the end, have `patience`. The history is kept where it is easily
 /// found, over that of the run before.
 pub fn verify(
     bootstrap: &str,
     name: &str,
     patience: Duration,
+    begun: &Sender<()>,
     stop: &Stop,
 ) -> Result<Outcome, Failed> {
     let history = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.jsonl"));
@@ -41,5 +42,12 @@ pub fn verify(
         history: Some(history),
         keep_topic: true,
     };
-    Ok(verify::run(&config, stop, &mut |_| {})?)
+    let mut is_told = false;
+    let mut tell = |progress: Progress| {
+        if progress.acknowledged > 0 && !std::mem::replace(&mut is_told, true) {
+            // Who has given up waiting does not hear it.
+            let _ = begun.send(());
+        }
+    };
+    Ok(verify::run(&config, stop, &mut tell)?)
 }

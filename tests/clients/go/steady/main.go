@@ -21,8 +21,17 @@ func main() {
 	seconds := flag.Int("seconds", 10, "for how long")
 	warm := flag.Int("warm", 2, "seconds at the begin that do not count")
 	minAge := flag.Duration("metadata-min-age", 0, "the least age at which metadata are asked for again; 0 leaves it to the client")
+	timeout := flag.Duration("timeout", 0, "how long an answer to a request may take; 0 leaves it to the client")
 	flag.Parse()
-	longest, err := write(*brokers, *topic, *rate, *seconds, *warm, *minAge)
+	opts := []kgo.Opt{kgo.SeedBrokers(strings.Split(*brokers, ",")...), kgo.DefaultProduceTopic(*topic)}
+	if *minAge > 0 {
+		opts = append(opts, kgo.MetadataMinAge(*minAge))
+	}
+	if *timeout > 0 {
+		// The broker is given a half of it.
+		opts = append(opts, kgo.ProduceRequestTimeout(*timeout/2), kgo.RequestTimeoutOverhead(*timeout/2))
+	}
+	longest, err := write(opts, *rate, *seconds, *warm)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "steady:", err)
 		os.Exit(1)
@@ -30,11 +39,7 @@ func main() {
 	fmt.Println(longest.Milliseconds())
 }
 
-func write(brokers, topic string, rate, seconds, warm int, minAge time.Duration) (time.Duration, error) {
-	opts := []kgo.Opt{kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.DefaultProduceTopic(topic)}
-	if minAge > 0 {
-		opts = append(opts, kgo.MetadataMinAge(minAge))
-	}
+func write(opts []kgo.Opt, rate, seconds, warm int) (time.Duration, error) {
 	client, err := kgo.NewClient(opts...)
 	if err != nil {
 		return 0, err
