@@ -156,7 +156,7 @@ impl FetchLoop {
         let mut session = FetchSession::default();
         let mut resting = Resting::default();
         for correlation_id in 0.. {
-            let asked = self.asked(correlation_id, &mut resting);
+            let asked = self.asked(correlation_id, Instant::now(), &mut resting);
             let changed = self.changed.notified();
             if asked.questions.is_empty() {
                 // Until there is something to ask for.
@@ -189,12 +189,12 @@ impl FetchLoop {
     }
 
     /// What is to be asked of this leader, and where each stands, but for what rests. Of the throttled replicas those whose turn it is, if not all may be asked for.
-    fn asked(&self, turn: i32, resting: &mut Resting) -> Asked {
+    fn asked(&self, turn: i32, now: Instant, resting: &mut Resting) -> Asked {
         let mut asked = Asked::default();
         let Some(partitions) = self.partitions.upgrade() else {
             return asked;
         };
-        let (now, now_ms) = (Instant::now(), monotonic_ms());
+        let now_ms = monotonic_ms();
         let in_leadership = |id: &TopicIdPartition| {
             let position = partitions.followed(*id)?.position(self.leader, now_ms)?;
             Some(position.leader_epoch)

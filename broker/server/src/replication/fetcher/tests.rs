@@ -54,7 +54,7 @@ async fn following() -> (TestBroker, FetchLoop) {
 }
 
 fn ask(fetching: &FetchLoop, turn: i32) -> Asked {
-    fetching.asked(turn, &mut Resting::default())
+    fetching.asked(turn, Instant::now(), &mut Resting::default())
 }
 
 fn numbers(asked: &Asked) -> Vec<i32> {
@@ -126,7 +126,8 @@ async fn throttled_replicas_take_turns() {
 async fn a_partition_that_is_refused_rests_alone() {
     let (broker, fetching) = following().await;
     let mut resting = Resting::default();
-    let asked = fetching.asked(0, &mut resting);
+    let begin = Instant::now();
+    let asked = fetching.asked(0, begin, &mut resting);
     let topic_id = asked.questions.keys().next().expect("one").topic_id.get();
     let told = |partition, code: ErrorCode| {
         PartitionData::default()
@@ -150,9 +151,9 @@ async fn a_partition_that_is_refused_rests_alone() {
         .collect();
     assert_eq!(which, [(1, epoch), (2, epoch)]);
     for (id, epoch) in refused {
-        resting.on_refused(Instant::now(), id, epoch);
+        resting.on_refused(begin, id, epoch);
     }
-    let asked = fetching.asked(1, &mut resting);
+    let asked = fetching.asked(1, begin, &mut resting);
     assert_eq!(numbers(&asked), [0]);
     assert!(asked.more_in.expect("the others have rested") <= BACKOFF);
     // The metadata has another leadership of one of them.
@@ -161,8 +162,7 @@ async fn a_partition_that_is_refused_rests_alone() {
     second
         .expect("it follows")
         .follow(Some(LEADER), LeaderEpoch::new(1), true);
-    assert_eq!(numbers(&fetching.asked(2, &mut resting)), [0, 1]);
-    tokio::time::sleep(BACKOFF).await;
-    let asked = fetching.asked(3, &mut resting);
+    assert_eq!(numbers(&fetching.asked(2, begin, &mut resting)), [0, 1]);
+    let asked = fetching.asked(3, begin + BACKOFF, &mut resting);
     assert_eq!((numbers(&asked), asked.more_in), (vec![0, 1, 2], None));
 }
