@@ -28,8 +28,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::clock::monotonic_ms;
 use crate::data_dirs::DiskWatch;
+use crate::internal::Peer;
 use crate::internal::wire::{Reply, Request};
-use crate::internal::{Peer, PeerError};
 use crate::quorum::{
     Controller, HeardBroker, Metadata, MetadataQuorum, RaftQuorum, RemoteCommand, SubmitError,
 };
@@ -47,9 +47,6 @@ const HAND_OVER_MAX: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(50);
 /// A controller that did not look for so long cannot tell who was silent.
 const STANDSTILL: Duration = Duration::from_millis(500);
-/// How long a broker keeps the question open that only tells the controller that it is there.
-pub const WATCH: Duration = Duration::from_secs(5);
-
 /// [`SESSION`] in milliseconds.
 pub const SESSION_MS: i64 = 1_500;
 
@@ -356,7 +353,12 @@ pub async fn fence_the_dead(
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
+        let changed = metadata.quorum().controller_changed();
+        tokio::select! {
+            _ = tick.tick() => {}
+            // It may be the controller now: what is wrong with others is its business at once.
+            () = changed => {}
+        }
         let now = Instant::now();
         let stood_still = now - std::mem::replace(&mut looked, now) > STANDSTILL;
         if metadata.quorum().controller() != Controller::Here {
@@ -395,28 +397,14 @@ pub async fn fence_the_dead(
     }
 }
 
-/// Keeps a question open with a broker; ends when its process is gone, and it is fenced.
+/// Ends when the process of a broker is gone, and it is fenced.
 async fn watch(
     (id, epoch): (BrokerId, BrokerEpoch),
     peer: Arc<Peer>,
     metadata: Weak<Metadata<RaftQuorum>>,
     sessions: Arc<Sessions>,
 ) {
-    let mut refused = 0;
-    let mut was_lost = false;
-    while refused < 2 {
-        match peer.ask(&Request::Watch, WATCH * 2).await {
-            Ok(_) => (refused, was_lost) = (0, false),
-            Err(PeerError::Refused { .. }) => refused += 1,
-            // The connection is gone. Whether the process is too, another attempt says at once.
-            Err(PeerError::Io { .. }) if !was_lost => (refused, was_lost) = (0, true),
-            // It may be starting, or cannot be reached: its session says.
-            Err(_) => {
-                tokio::time::sleep(HEARTBEAT).await;
-                (refused, was_lost) = (0, false);
-            }
-        }
-    }
+    peer.until_gone().await;
     if let Some(metadata) = metadata.upgrade() {
         fence(&metadata, &sessions, (id, epoch), "its process is gone").await;
     }

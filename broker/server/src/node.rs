@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use crate::broker::Partitions;
 use crate::clock::monotonic_ms;
-use crate::internal::Handler;
 use crate::internal::wire::{BrokerIdentity, NodeStatus, Progress, Reply, Request};
-use crate::liveness::{Contact, SESSION, Sessions, WATCH};
+use crate::internal::{Handler, WATCH};
+use crate::liveness::{Contact, SESSION, Sessions};
 use crate::net::{Guest, PeerBroker};
 use crate::quorum::{
     ChangeVoters, Controller, ControllerRequest, FORWARD_PATIENCE, Metadata, MetadataQuorum,

@@ -548,6 +548,7 @@ async fn join_quorum(
     let node = Arc::clone(&together.node);
     let says = Arc::new(move || node.identity());
     quorum.start(&RaftTiming::default(), says).await?;
+    quorum.start_succeeding();
     together.node.set_metadata(Arc::clone(metadata));
     match &together.founding {
         Some(founding) if !founding.is_voter() => {

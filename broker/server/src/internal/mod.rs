@@ -4,6 +4,7 @@
 //! other answers, in any order, many at once.
 
 mod client;
+mod gone;
 mod server;
 pub mod wire;
 
@@ -16,6 +17,7 @@ use rustix::net::sockopt::{
 use tokio::net::TcpStream;
 
 pub use client::{Peer, PeerError};
+pub use gone::WATCH;
 pub use server::{Handler, Internal};
 
 /// What the other end's machine does not confirm for so long, the connection is given up for, with all that waits in it: the system would try for a quarter of an

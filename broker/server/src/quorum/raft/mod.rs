@@ -7,6 +7,7 @@ mod observed;
 mod quorum;
 mod snapshot;
 mod state_machine;
+mod succession;
 mod types;
 mod voters;
 

@@ -18,6 +18,7 @@ use super::log::{METADATA_TOPIC, RaftLog};
 use super::network::Peers;
 use super::observed::{Told, ToldImage};
 use super::state_machine::StateMachine;
+use super::succession::succeed;
 use super::types::{
     EntryOutcome, HeardBroker, MetadataEntry, QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus,
 };
@@ -91,7 +92,8 @@ pub struct RaftQuorum {
     /// While it does not take part.
     told: watch::Sender<Told>,
     told_image: ToldImage,
-    observing: Mutex<Option<JoinHandle<()>>>,
+    /// What it does beside, until it stops.
+    tasks: Mutex<Vec<JoinHandle<()>>>,
     controller_peer: Mutex<Option<(VoterId, Arc<Peer>)>>,
     /// Held from the first step of a change of the voters to its last.
     pub(super) changing: tokio::sync::Mutex<()>,
@@ -128,7 +130,7 @@ impl RaftQuorum {
             log: Mutex::new(Some(log.clone())),
             told: watch::Sender::default(),
             told_image: ToldImage::default(),
-            observing: Mutex::new(None),
+            tasks: Mutex::default(),
             opened: Mutex::new(Some((log, machine))),
             raft: OnceLock::new(),
             identity: OnceLock::new(),
@@ -230,6 +232,16 @@ impl RaftQuorum {
         };
         let leads = raft.metrics().borrow().current_leader == Some(self.id);
         !leads && self.led.lock().elapsed() > ABANDONED
+    }
+
+    /// Whether it takes part and votes, as far as it knows.
+    pub(super) fn votes(&self) -> bool {
+        self.is_member() && self.voters().contains(&self.id)
+    }
+
+    /// When a voter that leads was heard last.
+    pub(super) fn led_at(&self) -> Instant {
+        *self.led.lock()
     }
 
     /// Asks for votes only where it takes part, as far as it knows.
@@ -416,16 +428,22 @@ impl RaftQuorum {
     /// Follows the metadata, until it stops, as an observer that asks these voters.
     pub fn start_observing(self: &Arc<Self>, voters: Vec<Arc<Peer>>) {
         let observer = Observer::new(Arc::clone(self), voters);
-        *self.observing.lock() = Some(tokio::spawn(observer.run()));
+        self.tasks.lock().push(tokio::spawn(observer.run()));
+    }
+
+    /// Asks for votes, until it stops, when the process of a leader is gone.
+    pub fn start_succeeding(self: &Arc<Self>) {
+        let succession = succeed(Arc::clone(self));
+        self.tasks.lock().push(tokio::spawn(succession));
     }
 
     /// Takes part no longer: nothing is appended or applied after this.
     pub async fn stop(&self) {
         self.log.lock().take();
-        let observing = self.observing.lock().take();
-        if let Some(observing) = observing {
-            observing.abort();
-            let _ = observing.await;
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            task.abort();
+            let _ = task.await;
         }
         if let Some(raft) = self.raft.get() {
             // If it has panicked, that was reported.

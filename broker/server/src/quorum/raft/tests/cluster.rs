@@ -32,7 +32,11 @@ impl Handler for Answering {
     fn adopt(&self, _: &BrokerIdentity, _: tokio::net::TcpStream) {}
 
     async fn handle(&self, _: &BrokerIdentity, request: Request) -> Reply {
-        self.0.answer(request).await
+        match request {
+            // Until who asks goes away.
+            Request::Watch => std::future::pending().await,
+            request => self.0.answer(request).await,
+        }
     }
 }
 
@@ -49,17 +53,19 @@ struct Node {
     broker_id: BrokerId,
     directory: TempDir,
     address: String,
+    timing: RaftTiming,
     running: Option<Running>,
 }
 
 impl Node {
-    async fn new(broker_id: i32) -> Node {
+    async fn new(broker_id: i32, timing: RaftTiming) -> Node {
         let internal = Internal::bind("127.0.0.1:0").await.expect("a free port");
         let address = internal.address().expect("it is bound").to_string();
         let mut node = Node {
             broker_id: BrokerId::new(broker_id),
             directory: tempfile::tempdir().expect("a temporary directory"),
             address,
+            timing,
             running: None,
         };
         node.run(internal).await;
@@ -74,10 +80,10 @@ impl Node {
             broker_id: self.broker_id,
             cluster_id: Some("c".to_owned()),
         };
-        let timing = RaftTiming::patient(20);
         let says = identity.clone();
-        let started = quorum.start(&timing, Arc::new(move || says.clone()));
+        let started = quorum.start(&self.timing, Arc::new(move || says.clone()));
         started.await.expect("it starts");
+        quorum.start_succeeding();
         let handler = Arc::new(Answering(Arc::clone(&quorum), identity));
         let (stop, stopping) = watch::channel(false);
         let serving = tokio::spawn(internal.serve(handler, stopping));
@@ -142,9 +148,13 @@ struct Cluster(Vec<Node>);
 
 impl Cluster {
     async fn of(count: i32) -> Cluster {
+        Cluster::with_timing(count, &RaftTiming::patient(20)).await
+    }
+
+    async fn with_timing(count: i32, timing: &RaftTiming) -> Cluster {
         let mut nodes = Vec::new();
         for id in 1..=count {
-            nodes.push(Node::new(id).await);
+            nodes.push(Node::new(id, timing.clone()).await);
         }
         let voters: BTreeMap<_, _> = nodes.iter().map(Node::voter).collect();
         nodes[0]
@@ -230,6 +240,26 @@ async fn what_is_committed_is_everywhere_and_outlives_its_leader() {
     cluster.all_see(2).await;
     cluster.set(3).await;
     cluster.all_see(3).await;
+    cluster.stop().await;
+}
+
+/// By their own timeouts voters would wait for longer than this test does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_process_is_gone_has_a_successor_before_its_lease_is_over() {
+    let timing = RaftTiming {
+        election: PATIENCE,
+        ..RaftTiming::patient(20)
+    };
+    let mut cluster = Cluster::with_timing(3, &timing).await;
+    for value in 0..3 {
+        cluster.set(value).await;
+        cluster.all_see(value).await;
+        let leader = cluster.leader().await;
+        cluster.0[leader].stop().await;
+        cluster.set(10 + value).await;
+        cluster.0[leader].restart().await;
+        cluster.all_see(10 + value).await;
+    }
     cluster.stop().await;
 }
 
