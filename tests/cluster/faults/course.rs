@@ -20,15 +20,21 @@ use crate::{
     NODES, RECOVERY_MAX, TOPIC,
     check::{self, Logs},
     ground::Ground,
+    happening::{Happened, Scene},
     mover::{self, Moving},
     reader::Readers,
-    schedule::{Fault, Happened},
+    schedule::Fault,
     state, verified,
     writer::{self, History, Notes},
 };
 
 /// How long what is under way may take when it is to end, and reading everything.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which of them are two at once.
+const TWO_ONE_OF: u32 = 5;
+/// What `HOLDFAST_FAULTS_ONLY` calls that.
+const TWO: &str = "two";
 
 /// What becomes of the topics while things happen.
 pub struct Course {
@@ -131,7 +137,7 @@ pub fn take(
     })
 }
 
-/// One fault after the other.
+/// One fault after the other, and sometimes two at once.
 fn happen(
     ground: &mut Ground,
     cluster: &mut HoldfastCluster,
@@ -144,13 +150,28 @@ fn happen(
     let only = only();
     let mut happened = Vec::new();
     while Instant::now() < deadline {
-        let fault = Fault::draw(ground, random);
-        if only.as_ref().is_some_and(|only| *only != fault.name()) {
-            continue;
-        }
-        let it = fault.happen(ground, cluster, still, random)?;
-        happened.push(it);
+        let mut scene = Scene {
+            ground,
+            cluster,
+            moving: still,
+            random,
+        };
+        let are_two = match only.as_deref() {
+            Some(only) => only == TWO,
+            None => scene.random.random_ratio(1, TWO_ONE_OF),
+        };
+        let it = if are_two {
+            let (first, second, at) = scene.draw_two();
+            scene.two(first, second, at)?
+        } else {
+            let fault = Fault::draw(scene.ground, scene.random);
+            if only.as_ref().is_some_and(|only| *only != fault.name()) {
+                continue;
+            }
+            scene.one(fault)?
+        };
         rest(cluster, notes, &it, random)?;
+        happened.push(it);
     }
     Ok(happened)
 }
@@ -165,11 +186,9 @@ fn rest(
     if random.random() {
         let overcome = notes.wait_progress(happened.healed, RECOVERY_MAX);
         overcome.map_err(|partitions| {
-            let fault = happened.fault;
+            let fault = happened.name();
             let state = state::of(cluster);
-            format!(
-                "{RECOVERY_MAX:?} after {fault:?} nothing is written to {partitions:?}\n{state}"
-            )
+            format!("{RECOVERY_MAX:?} after {fault} nothing is written to {partitions:?}\n{state}")
         })?;
     }
     thread::sleep(Duration::from_millis(random.random_range(500..3_000)));

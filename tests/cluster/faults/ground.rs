@@ -1,7 +1,7 @@
 //! What the brokers stand on: a network each, and a disk each that can lose its power; as far as this machine has them.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::PoisonError,
     thread,
@@ -122,10 +122,13 @@ impl Ground {
         self.clocks.path().join(at.to_string())
     }
 
-    /// A broker's disk, from 0, hangs for so long.
-    pub fn hang(&self, at: usize, time: Duration) -> Result<(), Failed> {
-        self.disks[at].freeze()?;
-        thread::sleep(time);
+    /// A broker's disk, from 0, hangs from now on.
+    pub fn hang(&self, at: usize) -> Result<(), Failed> {
+        Ok(self.disks[at].freeze()?)
+    }
+
+    /// It does so no more.
+    pub fn go_on(&self, at: usize) -> Result<(), Failed> {
         Ok(self.disks[at].thaw()?)
     }
 
@@ -133,17 +136,18 @@ impl Ground {
     pub fn slow_down(&self, at: usize, time: Duration) -> Result<(), Failed> {
         let until = Instant::now() + time;
         while Instant::now() < until {
-            self.hang(at, SLOW_FOR)?;
+            self.hang(at)?;
+            thread::sleep(SLOW_FOR);
+            self.go_on(at)?;
             thread::sleep(SLOW_AWAKE);
         }
         Ok(())
     }
 
-    /// A broker's disk, from 0, is full for so long.
-    pub fn fill(&self, at: usize, time: Duration) -> Result<(), Failed> {
-        let path = self.disks[at].path().join("filler");
+    /// A broker's disk, from 0, is full from now on.
+    pub fn fill(&self, at: usize) -> Result<(), Failed> {
         let free = rustix::fs::statvfs(self.disks[at].path())?;
-        let filler = fs::File::create(&path)?;
+        let filler = fs::File::create(self.filler(at))?;
         let bytes = free.f_bavail * free.f_frsize;
         let flags = rustix::fs::FallocateFlags::empty();
         // The broker may take some of it meanwhile.
@@ -151,12 +155,23 @@ impl Ground {
             let less = bytes.saturating_sub(attempt * FILL_STEP_BYTES);
             rustix::fs::fallocate(&filler, flags, 0, less).is_ok()
         });
-        thread::sleep(time);
-        fs::remove_file(&path)?;
         match filled {
             true => Ok(()),
             false => Err("the disk cannot be filled".into()),
         }
+    }
+
+    /// It is full no more.
+    pub fn make_room(&self, at: usize) -> Result<(), Failed> {
+        match fs::remove_file(self.filler(at)) {
+            // The power was cut, and took it away.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    fn filler(&self, at: usize) -> PathBuf {
+        self.disks[at].path().join("filler")
     }
 
     /// Makes everything durable that is on the disks.

@@ -1,11 +1,12 @@
 //! Three brokers under faults, and a history of what was acknowledged: nothing of it is lost, doubled, or in another order.
 //!
 //! `HOLDFAST_FAULTS_SECONDS` says for how long (default 30), `HOLDFAST_FAULTS_SEED` repeats the choices of a run, though not its timing, and
-//! `HOLDFAST_FAULTS_ONLY` is the name of the one fault that happens.
+//! `HOLDFAST_FAULTS_ONLY` is the name of the one fault that happens, or `two`: two at once, again and again.
 
 mod check;
 mod course;
 mod ground;
+mod happening;
 mod loses;
 mod mover;
 mod network;
@@ -26,9 +27,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use peer::{Cluster, HoldfastCluster, HoldfastConfig};
 
 use ground::Ground;
+use happening::Happened;
 use loses::LOSSY;
 use network::Network;
-use schedule::Happened;
+
 use tests_crash::number_from_env;
 
 const TOPIC: &str = "history";
@@ -176,7 +178,7 @@ fn run(
 fn counts_of(happened: &[Happened], moves: usize) {
     let mut counts = BTreeMap::new();
     for it in happened {
-        *counts.entry(it.fault.name()).or_insert(0) += 1;
+        *counts.entry(it.name()).or_insert(0) += 1;
     }
     eprintln!("faults: {counts:?}, {moves} partitions moved");
 }

@@ -1,33 +1,11 @@
-//! What happens to the brokers, one thing at a time; each is well again when its time is over.
+//! What may happen to the brokers.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
-use libtest_mimic::Failed;
-use peer::HoldfastCluster;
 use rand::{Rng, rngs::SmallRng};
-use rustix::process::{Pid, Signal, kill_process};
-use tests_crash::is_set;
 
-use crate::{ground::Ground, mover::Moving, network::Host};
-
-/// Of so many faults one lasts long.
-const LONG_ONE_OF: u32 = 8;
-
-/// By so many milliseconds clocks jump: a summer time, a dead battery, and what comes to mind with it.
-const CLOCK_JUMPS: [i64; 6] = [
-    3_600_000,
-    -3_600_000,
-    315_360_000_000,
-    -315_360_000_000,
-    1_000,
-    -1_790_000_000_000,
-];
+use crate::{ground::Ground, network::Host};
 
 /// A fault.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// One is killed, and comes back.
     Kill,
@@ -86,17 +64,6 @@ const FAULTS: [(Fault, u32); 17] = [
     (Fault::Clock, 1),
 ];
 
-/// A fault that is over.
-#[derive(Clone, Copy, Debug)]
-pub struct Happened {
-    /// Which.
-    pub fault: Fault,
-    /// When it began.
-    pub began: Instant,
-    /// When all brokers were well again.
-    pub healed: Instant,
-}
-
 impl Fault {
     /// One of those that can be had.
     pub fn draw(ground: &Ground, random: &mut SmallRng) -> Fault {
@@ -153,8 +120,37 @@ impl Fault {
         !matches!(self, Fault::KillAll | Fault::KillMajority | Fault::PowerAll)
     }
 
+    /// Whether another can happen while it lasts: it is about one broker, or the way between them, and needs nothing to be well.
+    pub fn may_be_joined(self) -> bool {
+        matches!(
+            self,
+            Fault::Pause
+                | Fault::Isolate
+                | Fault::CutOff
+                | Fault::Mute
+                | Fault::Deaf
+                | Fault::Between
+                | Fault::Hang
+                | Fault::Full
+                | Fault::Clock
+        )
+    }
+
+    /// Whether it can happen to the broker `at`, from 0, while another lasts that is about the one before.
+    pub fn may_join(self, other: Fault, at: usize, count: usize) -> bool {
+        let before = (at + count - 1) % count;
+        let is_about_all =
+            !self.cuts(at, count).is_empty() && !other.cuts(before, count).is_empty();
+        // A process that waits for its disk cannot be killed.
+        let kills_waiting = other == Fault::Hang && self.kills(at, count).contains(&before);
+        !matches!(self, Fault::Wipe | Fault::Slow)
+            && self != other
+            && !is_about_all
+            && !kills_waiting
+    }
+
     /// Which brokers are killed, from 0, if it is about `at`.
-    fn kills(self, at: usize, count: usize) -> Vec<usize> {
+    pub fn kills(self, at: usize, count: usize) -> Vec<usize> {
         match self {
             Fault::Kill | Fault::Power | Fault::Wipe => vec![at],
             Fault::KillMajority => vec![at, (at + 1) % count],
@@ -164,7 +160,7 @@ impl Fault {
     }
 
     /// From whom nothing arrives at whom, if it is about the broker `at`, from 0.
-    fn cuts(self, at: usize, count: usize) -> Vec<(Host, Host)> {
+    pub fn cuts(self, at: usize, count: usize) -> Vec<(Host, Host)> {
         let one = at + 1;
         let others = (1..=count).filter(|host| *host != one);
         let sent = others.clone().map(|other| (one, other));
@@ -184,81 +180,4 @@ impl Fault {
             _ => Vec::new(),
         }
     }
-
-    /// Lets it happen and heals it: all brokers are ready.
-    pub fn happen(
-        self,
-        ground: &mut Ground,
-        cluster: &mut HoldfastCluster,
-        moving: &Moving,
-        random: &mut SmallRng,
-    ) -> Result<Happened, Failed> {
-        let count = cluster.len();
-        let at = random.random_range(0..count);
-        let is_long = random.random_ratio(1, LONG_ONE_OF) || is_set("HOLDFAST_FAULTS_LONG");
-        let away = match is_long {
-            true => random.random_range(4_000..20_000),
-            false => random.random_range(100..4_000),
-        };
-        let away = Duration::from_millis(away);
-        let began = Instant::now();
-        let killed = self.kills(at, count);
-        match self {
-            Fault::Power | Fault::PowerAll => ground.cut_power(cluster, &killed)?,
-            Fault::Wipe => ground.wipe(cluster, at, moving)?,
-            _ => killed.iter().for_each(|at| cluster.node(*at).kill9()),
-        }
-        match self {
-            Fault::Pause => pause(cluster, at, away)?,
-            Fault::Hang => ground.hang(at, away)?,
-            Fault::Slow => ground.slow_down(at, away)?,
-            Fault::Full => ground.fill(at, away)?,
-            Fault::Clock => {
-                let jump = CLOCK_JUMPS[random.random_range(0..CLOCK_JUMPS.len())];
-                ground.set_clock(at, jump)?;
-            }
-            Fault::Restart => {
-                cluster.node(at).stop()?;
-                cluster.node(at).restart()?;
-            }
-            _ => {}
-        }
-        if let Some(network) = ground.network {
-            for (from, to) in self.cuts(at, count) {
-                network.cut(from, to)?;
-            }
-        }
-        if !matches!(
-            self,
-            Fault::Pause | Fault::Restart | Fault::Hang | Fault::Slow | Fault::Full
-        ) {
-            thread::sleep(away);
-        }
-        if let Some(network) = ground.network {
-            network.heal()?;
-        }
-        ground.set_clock(at, 0)?;
-        for at in &killed {
-            cluster.node(*at).relaunch()?;
-        }
-        for at in &killed {
-            cluster.node(*at).wait_ready()?;
-        }
-        Ok(Happened {
-            fault: self,
-            began,
-            healed: Instant::now(),
-        })
-    }
-}
-
-fn pause(cluster: &mut HoldfastCluster, at: usize, away: Duration) -> Result<(), Failed> {
-    let pid = i32::try_from(cluster.node(at).pid())
-        .ok()
-        .and_then(Pid::from_raw);
-    let pid = pid.ok_or("no process")?;
-    kill_process(pid, Signal::STOP)?;
-    thread::sleep(away);
-    kill_process(pid, Signal::CONT)?;
-    Ok(())
 }

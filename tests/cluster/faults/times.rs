@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{PARTITIONS, RECOVERY_MAX, schedule::Happened, writer::History};
+use crate::{PARTITIONS, RECOVERY_MAX, happening::Happened, writer::History};
 
 /// How long it took from the end of each fault until every partition had a write acknowledged, the longest first.
 pub fn recoveries(history: &History, happened: &[Happened]) -> Vec<(Duration, String)> {
@@ -26,7 +26,7 @@ pub fn recoveries(history: &History, happened: &[Happened]) -> Vec<(Duration, St
             let end = if is_cut_short { ", until the next" } else { "" };
             found.push((
                 lasted,
-                format!("partition {partition} after {:?}{end}", fault.fault),
+                format!("partition {partition} after {}{end}", fault.name()),
             ));
         }
     }
@@ -44,7 +44,7 @@ pub fn stalls(history: &History, happened: &[Happened]) -> Vec<(Duration, String
             .map(|it| it.at)
             .collect();
         times.sort_unstable();
-        for fault in happened.iter().filter(|it| it.fault.leaves_majority()) {
+        for fault in happened.iter().filter(|it| it.left_majority()) {
             let before = times
                 .partition_point(|at| *at < fault.began)
                 .saturating_sub(1);
@@ -53,10 +53,7 @@ pub fn stalls(history: &History, happened: &[Happened]) -> Vec<(Duration, String
             let gaps = within.windows(2).map(|pair| pair[1] - pair[0]);
             if let Some(longest) = gaps.max() {
                 let lasted = (fault.healed - fault.began).as_secs_f64();
-                let what = format!(
-                    "partition {partition} in {lasted:.1} s of {:?}",
-                    fault.fault
-                );
+                let what = format!("partition {partition} in {lasted:.1} s of {}", fault.name());
                 found.push((longest, what));
             }
         }
