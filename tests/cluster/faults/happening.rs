@@ -74,7 +74,7 @@ impl Scene<'_> {
         let lasts = self.lasting();
         match fault {
             Fault::Slow => self.ground.slow_down(at, lasts)?,
-            // It has lasted for as long as the broker needed.
+            // It lasts for as long as the broker needs.
             Fault::Restart => {}
             _ => thread::sleep(lasts),
         }
@@ -138,7 +138,7 @@ impl Scene<'_> {
             }
             Fault::Restart => {
                 self.cluster.node(at).stop()?;
-                self.cluster.node(at).restart()?;
+                self.cluster.node(at).relaunch()?;
             }
             _ => killed.iter().for_each(|at| self.cluster.node(*at).kill9()),
         }
