@@ -17,7 +17,10 @@
 //! A leadership has a number, and gets another with another leader, with another life of the leader, and whenever a replica goes (Kafka's `triggerLeaderEpochBumpIfNeeded`): leaders and
 //! followers know each other by it, and a broker may get an empty replica where it had a full one.
 //!
-//! A leader comes from the ISR, in the order of the replicas, else from the ELR; else, where the topic allows it, it is any replica that is alive, and what only
+//! A leader whose directory is short of space gives way to a member of the ISR that has some, and comes back as preferred leaders do. It stays in the ISR: what is replicated is written as long
+//! as there is room for it, and a replica that gets stuck falls out of sync.
+//!
+//! A leader comes from the ISR, those that have space first, in the order of the replicas, else from the ELR in the same way; else, where the topic allows it, it is any replica that is alive, and what only
 //! the others had is lost.
 
 use std::collections::BTreeMap;
@@ -27,7 +30,7 @@ use protocol::model::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, Top
 use crate::configs::{ConfigValidator, TopicRules};
 use crate::image::{BrokerRegistration, PartitionImage};
 use crate::record::{PartitionChangeRecord, ReassignmentRecord, Replica};
-use crate::{MetadataImage, MetadataRecord};
+use crate::{DirectoryId, MetadataImage, MetadataRecord};
 
 /// Whether a broker's registration is the beginning of another life of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +116,15 @@ pub(crate) fn settle(
     let can_lead = |broker: BrokerId, of: &PartitionImage| image.can_lead(broker, of);
     complete_reassignment(&mut next, rules, can_lead);
     let may_stay = |leader: BrokerId| next.isr.contains(&leader) && can_lead(leader, &next);
-    if !before.leader.is_some_and(may_stay) {
-        next.leader = elect(&mut next, can_lead, rules);
+    let has_space = |broker: BrokerId, of: &PartitionImage| image.has_space(broker, of);
+    match before.leader.filter(|leader| may_stay(*leader)) {
+        Some(leader) if has_space(leader, &next) => {}
+        Some(leader) => {
+            let could = |broker: &BrokerId| may_stay(*broker) && has_space(*broker, &next);
+            let successor = next.replica_brokers().find(could);
+            next.leader = successor.or(Some(leader));
+        }
+        None => next.leader = elect(&mut next, can_lead, has_space, rules),
     }
     let enough = next.enough_in_sync(rules.min_insync_replicas);
     let elr: Vec<BrokerId> = match next.isr.len() >= enough {
@@ -172,12 +182,14 @@ fn complete_reassignment(
 fn elect(
     next: &mut PartitionImage,
     can_lead: impl Fn(BrokerId, &PartitionImage) -> bool,
+    has_space: impl Fn(BrokerId, &PartitionImage) -> bool,
     rules: TopicRules,
 ) -> Option<BrokerId> {
-    let alive: Vec<BrokerId> = next
+    let mut alive: Vec<BrokerId> = next
         .replica_brokers()
         .filter(|broker| can_lead(*broker, next))
         .collect();
+    alive.sort_by_key(|broker| !has_space(*broker, next));
     let mut in_sync = alive.iter().filter(|broker| next.isr.contains(broker));
     if let Some(leader) = in_sync.next() {
         return Some(*leader);
@@ -207,11 +219,13 @@ fn refill(partition: &mut PartitionImage, broker: &BrokerRegistration) {
     }
     partition.isr.retain(|member| *member != broker_id);
     partition.elr.retain(|member| *member != broker_id);
+    let has_space = |it: &&DirectoryId| !broker.short_of_space.contains(it);
+    let roomy = broker.directories.iter().find(has_space);
     for replica in &mut partition.replicas {
         if replica.broker_id == broker_id {
             *replica = Replica {
                 broker_id,
-                directory_id: broker.directories[0],
+                directory_id: *roomy.unwrap_or(&broker.directories[0]),
             };
         }
     }

@@ -27,6 +27,12 @@ enum Event {
     Unfence {
         broker: i32,
     },
+    /// Of its two directories, and of another's.
+    Space {
+        broker: i32,
+        first: bool,
+        second: bool,
+    },
     Unregister {
         broker: i32,
         votes: bool,
@@ -95,6 +101,8 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(broker, directory, fenced)| Event::Restart { broker, directory, fenced }),
         3 => (1..6i32, any::<bool>()).prop_map(|(broker, stale)| Event::Fence { broker, stale }),
         4 => (1..6i32).prop_map(|broker| Event::Unfence { broker }),
+        4 => (1..6i32, any::<bool>(), any::<bool>())
+            .prop_map(|(broker, first, second)| Event::Space { broker, first, second }),
         2 => (1..6i32, proptest::bool::weighted(0.2))
             .prop_map(|(broker, votes)| Event::Unregister { broker, votes }),
         6 => (vec(0..8u8, 1..4), proptest::option::of(-1..6i32), proptest::option::of(-1..5i16),
@@ -211,6 +219,25 @@ impl Driver {
                         broker_epoch,
                     })
                     .1
+            }
+            Event::Space {
+                broker,
+                first,
+                second,
+            } => {
+                let image = &self.cluster.image;
+                let directories = image.broker(BrokerId::new(broker));
+                let directories = directories.map_or(Vec::new(), |it| it.directories.clone());
+                let of_another = image.broker(BrokerId::new(broker % 3 + 1));
+                let of_another = of_another.map(|it| it.directories[0]);
+                let own = directories.into_iter().zip([first, second]);
+                let short = own.filter(|(_, is_short)| *is_short).map(|(id, _)| id);
+                let command = ReportSpace {
+                    broker_id: BrokerId::new(broker),
+                    broker_epoch: self.epoch(broker),
+                    short_of_space: of_another.into_iter().chain(short).collect(),
+                };
+                self.cluster.run(&command).1
             }
             Event::Unregister { broker, votes } => {
                 let command = UnregisterBroker {

@@ -11,7 +11,9 @@ mod common;
 use std::fmt::{Debug, Write as _};
 
 use broker_controller::decide::*;
-use broker_controller::{ApiError, ClusterId, ConfigResource, MetadataRecord, ResourceType};
+use broker_controller::{
+    ApiError, ClusterId, ConfigResource, DirectoryId, MetadataRecord, ResourceType,
+};
 use protocol::model::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, Uuid};
 
 use common::{Cluster, cluster_id, register, topic_id};
@@ -34,6 +36,7 @@ traces! {
     reassignments "reassignments.txt"
     elections "elections.txt"
     unregister "unregister.txt"
+    space "space.txt"
 }
 
 fn replay(file: &str) {
@@ -192,6 +195,17 @@ impl Run {
                         result,
                     );
                 }
+            }
+            // `BROKER epoch= short=DIRECTORY,...`
+            "space" => {
+                let directory = |id: u128| DirectoryId::new(Uuid::from_u128(id));
+                let short = args.get("short").map_or(Vec::new(), numbers);
+                let command = ReportSpace {
+                    broker_id: BrokerId::new(args.word(0).parse().unwrap()),
+                    broker_epoch: BrokerEpoch::new(args.number("epoch").unwrap()),
+                    short_of_space: short.into_iter().map(directory).collect(),
+                };
+                self.answer(&command, result);
             }
             "unregister" => {
                 let voters = args.get("voters").map(broker_ids);

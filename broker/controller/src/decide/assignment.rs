@@ -70,21 +70,25 @@ pub(super) fn check_one_active(
     Err(ApiError::new(ErrorCode::InvalidReplicaAssignment, message))
 }
 
-/// A new partition: in sync are the replicas that are alive, and the first of them leads.
+/// A new partition: in sync are the replicas that are alive, and the first of them leads that has space.
 pub(super) fn new_partition(
     image: &MetadataImage,
     topic_id: TopicId,
     partition: PartitionIndex,
     replicas: Vec<Replica>,
 ) -> MetadataRecord {
-    let brokers = replicas.iter().map(|replica| replica.broker_id);
-    let isr: Vec<_> = brokers.filter(|broker| is_active(image, *broker)).collect();
+    let alive = |it: &&Replica| is_active(image, it.broker_id);
+    let in_sync = || replicas.iter().filter(alive);
+    let with_space = in_sync().find(|it| !image.is_short_of_space(it));
+    let leader = with_space.or_else(|| in_sync().next());
+    let leader = leader.map(|it| it.broker_id);
+    let isr = in_sync().map(|it| it.broker_id).collect();
     MetadataRecord::Partition(PartitionRecord {
         topic_id,
         partition,
         replicas,
         elr: Vec::new(),
-        leader: isr.first().copied(),
+        leader,
         isr,
         leader_epoch: LeaderEpoch::new(0),
         partition_epoch: PartitionEpoch::new(0),

@@ -1,4 +1,4 @@
-//! Brokers register, are fenced and unfenced, as `ClusterControlManager` decides it.
+//! Brokers register, are fenced and unfenced, as `ClusterControlManager` decides it, and say where they are short of space.
 //!
 //! A restart is a new incarnation and gets a greater broker epoch; with the registration go new leader epochs for
 //! all partitions the broker led, so that it never writes under an epoch of its former life, not even as the only
@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::election::{Life, follow_broker};
 use crate::image::BrokerRegistration;
 use crate::record::{
-    FenceBrokerRecord, Listener, RegisterBrokerRecord, SupportedFeature, UnfenceBrokerRecord,
+    DirectorySpaceRecord, FenceBrokerRecord, Listener, RegisterBrokerRecord, SupportedFeature,
+    UnfenceBrokerRecord,
 };
 use crate::{
     ApiError, ClusterId, Command, Context, Decision, DirectoryId, IncarnationId, MetadataImage,
@@ -66,6 +67,20 @@ pub struct UnfenceBroker {
     pub broker_epoch: BrokerEpoch,
 }
 
+/// A broker says which of its directories have too little space for produce requests. Those that it does not name have enough.
+///
+/// What it leads there, others lead that are in sync and have space. It is not fenced: it goes on following, votes, and leads where nobody else could. In Kafka a disk that
+/// is full takes its directory offline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportSpace {
+    /// The broker.
+    pub broker_id: BrokerId,
+    /// The life that is meant.
+    pub broker_epoch: BrokerEpoch,
+    /// The directories, in any order. Those that it is not registered with do not count: it may have lost one meanwhile.
+    pub short_of_space: Vec<DirectoryId>,
+}
+
 impl Command for RegisterBroker {
     /// The broker epoch. The same incarnation that registers again amends its registration; it keeps its epoch,
     /// and stays fenced or not as it is.
@@ -81,7 +96,7 @@ impl Command for RegisterBroker {
         let broker_epoch = same.map_or_else(|| image.next_broker_epoch(), |it| it.broker_epoch);
         let fenced = same.map_or(self.fenced, |before| before.fenced);
         let record = self.record(broker_epoch, fenced);
-        if same.is_some_and(|before| **before == BrokerRegistration::from(&record)) {
+        if same.is_some_and(|before| RegisterBrokerRecord::from(&**before) == record) {
             return Decision::unchanged(Ok(broker_epoch));
         }
         let life = if same.is_some() {
@@ -251,6 +266,31 @@ impl Command for UnfenceBroker {
     }
 }
 
+impl Command for ReportSpace {
+    /// Whether that is known, now or since before.
+    type Response = Result<(), ApiError>;
+
+    fn decide(&self, context: &Context<'_>) -> Decision<Self::Response> {
+        let (image, broker_id) = (context.image, self.broker_id);
+        let broker = match check_broker_epoch(image, broker_id, self.broker_epoch) {
+            Ok(broker) => broker,
+            Err(error) => return Decision::unchanged(Err(error)),
+        };
+        let mut short_of_space = broker.directories.clone();
+        short_of_space.retain(|it| self.short_of_space.contains(it));
+        short_of_space.sort_unstable();
+        if short_of_space == broker.short_of_space {
+            return Decision::unchanged(Ok(()));
+        }
+        let record = MetadataRecord::DirectorySpace(DirectorySpaceRecord {
+            broker_id,
+            broker_epoch: self.broker_epoch,
+            short_of_space,
+        });
+        followed(context, broker_id, record)
+    }
+}
+
 fn set_fenced(
     context: &Context<'_>,
     (broker_id, broker_epoch): (BrokerId, BrokerEpoch),
@@ -260,20 +300,22 @@ fn set_fenced(
     match check_broker_epoch(context.image, broker_id, broker_epoch) {
         Err(error) => Decision::unchanged(Err(error)),
         Ok(broker) if broker.fenced == fenced => Decision::unchanged(Ok(())),
-        Ok(_) => {
-            let changes = follow_broker(
-                context.image,
-                context.configs,
-                &record,
-                broker_id,
-                Life::Same,
-            );
-            let records = std::iter::once(record).chain(changes).collect();
-            Decision {
-                records,
-                response: Ok(()),
-            }
-        }
+        Ok(_) => followed(context, broker_id, record),
+    }
+}
+
+/// What is said of a broker, and what follows from it.
+fn followed(
+    context: &Context<'_>,
+    broker_id: BrokerId,
+    record: MetadataRecord,
+) -> Decision<Result<(), ApiError>> {
+    let (image, configs) = (context.image, context.configs);
+    let changes = follow_broker(image, configs, &record, broker_id, Life::Same);
+    let records = std::iter::once(record).chain(changes).collect();
+    Decision {
+        records,
+        response: Ok(()),
     }
 }
 

@@ -132,6 +132,14 @@ fn preferred(context: &Context<'_>, before: &PartitionImage) -> Result<Partition
     if !before.isr.contains(&first) || !context.image.can_lead(first, before) {
         return Err(ApiError::bare(ErrorCode::PreferredLeaderNotAvailable));
     }
+    // It would take no produce requests, while the present leader does.
+    let has_space = |broker| context.image.has_space(broker, before);
+    if !has_space(first) && before.leader.is_some_and(has_space) {
+        return Err(ApiError::new(
+            ErrorCode::PreferredLeaderNotAvailable,
+            "Too little space is left on the disk of the preferred leader.",
+        ));
+    }
     Ok(PartitionImage {
         leader: Some(first),
         leader_epoch: LeaderEpoch::new(before.leader_epoch.get() + 1),

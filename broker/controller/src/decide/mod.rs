@@ -21,7 +21,7 @@ pub use self::alter_configs::{
 };
 pub use self::alter_partition::{AlterPartition, AlterPartitionResult, IsrProposal};
 pub use self::assignment::ReplicaAssignment;
-pub use self::brokers::{FenceBroker, RegisterBroker, UnfenceBroker};
+pub use self::brokers::{FenceBroker, RegisterBroker, ReportSpace, UnfenceBroker};
 pub use self::cluster::BootstrapCluster;
 pub use self::create_partitions::{CreatePartitions, CreatePartitionsResult, NewPartitions};
 pub use self::create_topics::{CreateTopicResult, CreateTopics, CreatedTopic, NewTopic};

@@ -15,9 +15,9 @@ use super::{
     TopicImage,
 };
 use crate::record::{
-    ConfigRecord, FeatureLevelRecord, PartitionChangeRecord, PartitionRecord, ProducerIdsRecord,
-    ReassignmentRecord, RegisterBrokerRecord, RemoveTopicRecord, Replica, TopicRecord,
-    UnregisterBrokerRecord,
+    ConfigRecord, DirectorySpaceRecord, FeatureLevelRecord, PartitionChangeRecord, PartitionRecord,
+    ProducerIdsRecord, ReassignmentRecord, RegisterBrokerRecord, RemoveTopicRecord, Replica,
+    TopicRecord, UnregisterBrokerRecord,
 };
 use crate::{ConfigResource, MetadataRecord, topic_name};
 
@@ -60,10 +60,12 @@ impl MetadataImage {
             MetadataRecord::FeatureLevel(record) => self.set_feature(record, delta),
             MetadataRecord::Reassignment(record) => self.reassign(record, delta),
             MetadataRecord::UnregisterBroker(record) => self.unregister_broker(record, delta),
+            MetadataRecord::DirectorySpace(record) => self.set_short_of_space(record, delta),
         }
     }
 
     fn register_broker(&mut self, record: &RegisterBrokerRecord, delta: &mut MetadataDelta) {
+        let mut registration = BrokerRegistration::from(record);
         if let Some(before) = self.brokers.get(&record.broker_id) {
             let amended = before.broker_epoch == record.broker_epoch
                 && before.incarnation_id == record.incarnation_id;
@@ -71,10 +73,11 @@ impl MetadataImage {
                 amended || record.broker_epoch > before.broker_epoch,
                 "broker epochs grow with every life: {record:?}"
             );
+            registration = registration.after(before);
         }
         self.broker_epoch_max = self.broker_epoch_max.max(Some(record.broker_epoch));
-        let registration = Arc::new(BrokerRegistration::from(record));
-        self.brokers.insert_mut(record.broker_id, registration);
+        self.brokers
+            .insert_mut(record.broker_id, Arc::new(registration));
         delta.brokers.insert(record.broker_id);
     }
 
@@ -100,6 +103,18 @@ impl MetadataImage {
         let broker = broker.unwrap_or_else(|| panic!("broker {broker_id} is not registered"));
         Arc::make_mut(broker).fenced = fenced;
         delta.brokers.insert(broker_id);
+    }
+
+    fn set_short_of_space(&mut self, record: &DirectorySpaceRecord, delta: &mut MetadataDelta) {
+        let broker = self.brokers.get_mut(&record.broker_id);
+        let broker = broker.unwrap_or_else(|| panic!("no broker for {record:?}"));
+        let broker = Arc::make_mut(broker);
+        assert!(
+            broker.broker_epoch == record.broker_epoch,
+            "another life of it is registered: {record:?}"
+        );
+        broker.short_of_space = record.short_of_space.clone();
+        delta.brokers.insert(record.broker_id);
     }
 
     fn add_topic(&mut self, record: &TopicRecord, delta: &mut MetadataDelta) {

@@ -24,6 +24,17 @@ pub struct BrokerRegistration {
     pub features: Vec<SupportedFeature>,
     /// Whether it may not lead.
     pub fenced: bool,
+    /// Those of its directories that have too little space for produce requests, as far as it has said.
+    pub short_of_space: Vec<DirectoryId>,
+}
+
+impl BrokerRegistration {
+    /// Another registration of the same broker is `self`: what a directory was short of, it is until the broker says otherwise.
+    pub(super) fn after(mut self, before: &BrokerRegistration) -> BrokerRegistration {
+        let short = before.short_of_space.iter().copied();
+        self.short_of_space = short.filter(|it| self.directories.contains(it)).collect();
+        self
+    }
 }
 
 impl From<&RegisterBrokerRecord> for BrokerRegistration {
@@ -37,6 +48,22 @@ impl From<&RegisterBrokerRecord> for BrokerRegistration {
             rack: record.rack.clone(),
             features: record.features.clone(),
             fenced: record.fenced,
+            short_of_space: Vec::new(),
+        }
+    }
+}
+
+impl From<&BrokerRegistration> for RegisterBrokerRecord {
+    fn from(broker: &BrokerRegistration) -> Self {
+        RegisterBrokerRecord {
+            broker_id: broker.broker_id,
+            broker_epoch: broker.broker_epoch,
+            incarnation_id: broker.incarnation_id,
+            directories: broker.directories.clone(),
+            listeners: broker.listeners.clone(),
+            rack: broker.rack.clone(),
+            features: broker.features.clone(),
+            fenced: broker.fenced,
         }
     }
 }

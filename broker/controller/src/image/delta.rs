@@ -20,7 +20,7 @@ pub struct Applied {
 /// What changed between two images. The new state is in the image; what is gone is here.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetadataDelta {
-    /// Brokers that registered, or were fenced or unfenced.
+    /// Brokers that registered, were fenced or unfenced, or said which directories are short of space.
     pub brokers: BTreeSet<BrokerId>,
     /// Topics that did not exist before.
     pub topics_created: BTreeSet<TopicId>,

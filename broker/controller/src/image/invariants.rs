@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::model::{BrokerId, TopicIdPartition};
 
 use super::{BrokerLoad, MetadataImage, PartitionImage};
+use crate::record::Replica;
 use crate::{DirectoryId, topic_name};
 
 impl MetadataImage {
@@ -75,6 +76,13 @@ impl MetadataImage {
                     broker.broker_id
                 ));
             }
+            let short = &broker.short_of_space;
+            if !short.is_sorted() || !short.iter().all(|it| broker.directories.contains(it)) {
+                return Err(format!(
+                    "broker {} is short of space in what is no directory of it",
+                    broker.broker_id
+                ));
+            }
             if !epochs.insert(broker.broker_epoch)
                 || Some(broker.broker_epoch) > self.broker_epoch_max
             {
@@ -132,6 +140,16 @@ impl MetadataImage {
             Some(leader) if !self.can_lead(leader, partition) => Err(format!(
                 "the leader is fenced, or without the directory: {partition:?}"
             )),
+            Some(leader)
+                if !self.has_space(leader, partition)
+                    && isr.iter().any(|broker| {
+                        self.can_lead(*broker, partition) && self.has_space(*broker, partition)
+                    }) =>
+            {
+                Err(format!(
+                    "the leader is short of space, though another has some: {partition:?}"
+                ))
+            }
             None if isr
                 .iter()
                 .chain(&elr)
@@ -149,5 +167,18 @@ impl MetadataImage {
         self.broker(broker_id).is_some_and(|broker| {
             !broker.fenced && directory.is_some_and(|it| broker.directories.contains(&it))
         })
+    }
+
+    /// Whether produce requests to a broker's replica would find space, as far as the broker has said.
+    pub fn has_space(&self, broker_id: BrokerId, partition: &PartitionImage) -> bool {
+        let mut replicas = partition.replicas.iter();
+        let replica = replicas.find(|it| it.broker_id == broker_id);
+        replica.is_some_and(|it| !self.is_short_of_space(it))
+    }
+
+    /// Whether a replica is in a directory that is short of space.
+    pub(crate) fn is_short_of_space(&self, replica: &Replica) -> bool {
+        self.broker(replica.broker_id)
+            .is_some_and(|broker| broker.short_of_space.contains(&replica.directory_id))
     }
 }

@@ -5,8 +5,8 @@ use protocol::model::{BrokerEpoch, BrokerId};
 use super::{BrokerRegistration, MetadataImage, TopicImage};
 use crate::MetadataRecord;
 use crate::record::{
-    ClusterRecord, ConfigRecord, FeatureLevelRecord, PartitionRecord, ProducerIdsRecord,
-    ReassignmentRecord, RegisterBrokerRecord, TopicRecord, UnregisterBrokerRecord,
+    ClusterRecord, ConfigRecord, DirectorySpaceRecord, FeatureLevelRecord, PartitionRecord,
+    ProducerIdsRecord, ReassignmentRecord, TopicRecord, UnregisterBrokerRecord,
 };
 
 /// In records that are not about any broker that is registered. Brokers may have this id too: it comes before their registrations.
@@ -28,7 +28,9 @@ impl MetadataImage {
             }));
         }
         records.extend(self.epoch_of_the_gone());
-        records.extend(self.brokers().map(|broker| register(broker)));
+        for broker in self.brokers() {
+            push_broker(broker, &mut records);
+        }
         for topic in self.topics() {
             push_topic(topic, &mut records);
         }
@@ -67,17 +69,15 @@ impl MetadataImage {
     }
 }
 
-fn register(broker: &BrokerRegistration) -> MetadataRecord {
-    MetadataRecord::RegisterBroker(RegisterBrokerRecord {
-        broker_id: broker.broker_id,
-        broker_epoch: broker.broker_epoch,
-        incarnation_id: broker.incarnation_id,
-        directories: broker.directories.clone(),
-        listeners: broker.listeners.clone(),
-        rack: broker.rack.clone(),
-        features: broker.features.clone(),
-        fenced: broker.fenced,
-    })
+fn push_broker(broker: &BrokerRegistration, records: &mut Vec<MetadataRecord>) {
+    records.push(MetadataRecord::RegisterBroker(broker.into()));
+    if !broker.short_of_space.is_empty() {
+        records.push(MetadataRecord::DirectorySpace(DirectorySpaceRecord {
+            broker_id: broker.broker_id,
+            broker_epoch: broker.broker_epoch,
+            short_of_space: broker.short_of_space.clone(),
+        }));
+    }
 }
 
 fn push_topic(topic: &TopicImage, records: &mut Vec<MetadataRecord>) {

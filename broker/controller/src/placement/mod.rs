@@ -6,7 +6,8 @@
 //! the topic (Mirrokni, Thorup, Zadimoghaddam: "Consistent Hashing with Bounded Loads"). Racks come first,
 //! then the bound, then the score.
 //!
-//! On its broker, a replica goes to the directory that holds the fewest, as Kafka's `LogManager.nextLogDirs` has it.
+//! On its broker, a replica goes to the directory that holds the fewest, as Kafka's `LogManager.nextLogDirs` has it. Directories that are short of space come last, and so do brokers that have no
+//! others, within what racks allow.
 //!
 //! Leaderships are bounded in the same way. Where all replicas of a partition lead enough already, leaderships move on between partitions of the
 //! request, so that one of them has room.
@@ -33,11 +34,18 @@ struct Candidate {
     broker_id: BrokerId,
     rack: Option<String>,
     fenced: bool,
-    /// Its directories, each with how many replicas it holds.
-    directories: Vec<(DirectoryId, usize)>,
+    /// Its directories, each with whether it is short of space, and how many replicas it holds.
+    directories: Vec<(DirectoryId, bool, usize)>,
     load: BrokerLoad,
     /// Of the topic that is being placed.
     topic_load: BrokerLoad,
+}
+
+impl Candidate {
+    /// Whether there is none of its directories that has space.
+    fn is_short_of_space(&self) -> bool {
+        self.directories.iter().all(|(_, is_short, _)| *is_short)
+    }
 }
 
 /// A partition of the topic that is being placed.
@@ -74,7 +82,10 @@ impl Placement {
             directories: broker
                 .directories
                 .iter()
-                .map(|id| (*id, image.directory_load(*id)))
+                .map(|id| {
+                    let is_short = broker.short_of_space.contains(id);
+                    (*id, is_short, image.directory_load(*id))
+                })
                 .collect(),
             load: image.load(broker.broker_id),
             topic_load: BrokerLoad::default(),
@@ -244,6 +255,7 @@ impl Placement {
             (
                 fenced,
                 rack_use(at),
+                self.candidates[at].is_short_of_space(),
                 full(at),
                 pressure(at),
                 rank,
@@ -352,13 +364,13 @@ fn share(total: usize, brokers: usize) -> usize {
     total.div_ceil(brokers) + total / (4 * brokers)
 }
 
-/// The directory with the fewest replicas, the first of them, which then has one more. A registration has at least one.
+/// The directory with the fewest replicas, the first of them, of those with space if there are any. It then has one more. A registration has at least one.
 fn take_directory(candidate: &mut Candidate) -> DirectoryId {
     let fewest = candidate
         .directories
         .iter_mut()
-        .min_by_key(|(_, load)| *load);
-    let (id, load) = fewest.expect("a registration without directories is refused");
+        .min_by_key(|(_, is_short, load)| (*is_short, *load));
+    let (id, _, load) = fewest.expect("a registration without directories is refused");
     *load += 1;
     *id
 }

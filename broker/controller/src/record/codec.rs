@@ -107,6 +107,7 @@ tags! {
     11 FeatureLevel
     12 Reassignment
     13 UnregisterBroker
+    14 DirectorySpace
 }
 
 fn encode_fields<T: Serialize>(record: &T, out: &mut Vec<u8>) {

@@ -113,6 +113,14 @@ impl fmt::Display for MetadataRecord {
                     it.broker_id, it.broker_epoch
                 )
             }
+            MetadataRecord::DirectorySpace(it) => {
+                write!(
+                    f,
+                    "directory-space broker={} epoch={} short=",
+                    it.broker_id, it.broker_epoch
+                )?;
+                list(f, &it.short_of_space)
+            }
             MetadataRecord::Reassignment(it) => {
                 write!(
                     f,

@@ -43,6 +43,8 @@ pub enum MetadataRecord {
     Reassignment(ReassignmentRecord),
     /// A broker is no part of the cluster any more.
     UnregisterBroker(UnregisterBrokerRecord),
+    /// Which of a broker's directories are short of space.
+    DirectorySpace(DirectorySpaceRecord),
 }
 
 /// The cluster's identity.
@@ -233,6 +235,17 @@ pub struct UnregisterBrokerRecord {
     pub broker_id: BrokerId,
     /// Its last life.
     pub broker_epoch: BrokerEpoch,
+}
+
+/// Which of a broker's directories are short of space, until it says otherwise, in this life or a later one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectorySpaceRecord {
+    /// The broker.
+    pub broker_id: BrokerId,
+    /// The life that said so.
+    pub broker_epoch: BrokerEpoch,
+    /// Those of its directories, sorted; none when all have enough.
+    pub short_of_space: Vec<DirectoryId>,
 }
 
 #[cfg(test)]

@@ -107,6 +107,11 @@ fn one_of_each() -> Vec<MetadataRecord> {
             broker_id: BrokerId::new(1),
             broker_epoch: BrokerEpoch::new(7),
         }),
+        MetadataRecord::DirectorySpace(DirectorySpaceRecord {
+            broker_id: BrokerId::new(1),
+            broker_epoch: BrokerEpoch::new(7),
+            short_of_space: vec![DirectoryId::new(uuid(0xd1))],
+        }),
     ]
 }
 
@@ -227,7 +232,7 @@ fn sentinels_are_refused() {
 
 proptest! {
     #[test]
-    fn hostile_bytes_do_no_harm(tag in 0u8..14, bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn hostile_bytes_do_no_harm(tag in 0u8..15, bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let bytes = [&[FORMAT_VERSION, tag], &bytes[..]].concat();
         if let Ok(record) = MetadataRecord::decode(&bytes) {
             prop_assert_eq!(MetadataRecord::decode(&encoded(&record)), Ok(record));
@@ -235,7 +240,7 @@ proptest! {
     }
 
     #[test]
-    fn flipped_bits_do_no_harm(which in 0usize..13, at in any::<prop::sample::Index>(), bit in 0u8..8) {
+    fn flipped_bits_do_no_harm(which in 0usize..14, at in any::<prop::sample::Index>(), bit in 0u8..8) {
         let mut bytes = encoded(&one_of_each()[which]);
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
