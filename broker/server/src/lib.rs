@@ -25,6 +25,7 @@ pub mod producer_ids;
 pub mod quorum;
 pub mod replication;
 pub mod run;
+pub mod space;
 pub mod together;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use broker_controller::MetadataImage;
+use broker_controller::image::BrokerRegistration;
 use broker_coordinators::group::GroupView;
 use protocol::model::{PartitionIndex, TopicIdPartition};
 use storage::data_dir::{DataDir, SpaceState};
@@ -102,6 +103,8 @@ fn controller(broker: &Broker, image: &MetadataImage) -> ControllerSample {
     let offline = partitions.filter(|(_, partition)| partition.leader.is_none());
     let is_active = controller == Controller::Here;
     let fenced = image.brokers().filter(|broker| broker.fenced).count();
+    let is_short = |broker: &&Arc<BrokerRegistration>| !broker.short_of_space.is_empty();
+    let short_of_space = image.brokers().filter(is_short).count();
     ControllerSample {
         active: is_active,
         // All brokers know; one says so, for sums over all.
@@ -110,6 +113,7 @@ fn controller(broker: &Broker, image: &MetadataImage) -> ControllerSample {
         partitions: image.partition_count() as u64,
         active_brokers: (image.broker_count() - fenced) as u64,
         fenced_brokers: fenced as u64,
+        short_of_space_brokers: short_of_space as u64,
         state: match (controller, quorum.is_member()) {
             (Controller::Here, _) => "leader",
             (Controller::Nowhere, _) => "unattached",

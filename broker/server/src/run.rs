@@ -41,6 +41,7 @@ use crate::partition::RecordWorkers;
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{Metadata, QuorumError, RaftQuorum, RaftTiming};
 use crate::replication::{BrokerPeers, Fetchers, Proposals};
+use crate::space::report_space;
 use crate::together::Together;
 
 /// What looking into batches may take beyond `queued.max.request.bytes`, as a part of it.
@@ -498,6 +499,9 @@ pub(crate) async fn begin(
         let sees = (Arc::clone(&peers), disks);
         let heartbeats = send_heartbeats(life, Arc::clone(&metadata), sessions, contact, sees);
         together.set_heartbeats(tokio::spawn(heartbeats));
+        let directories = Arc::clone(&data_dirs);
+        let short_of_space = move || directories.short_of_space();
+        tokio::spawn(report_space(life, Arc::clone(&metadata), short_of_space));
     }
     metadata.set_listener(Arc::new(follower));
     if let Some(founding) = together.founding.clone() {

@@ -3,13 +3,14 @@
 //! One of them holds the cluster's metadata. A partition is in the directory that the metadata says, and nowhere else: where that one is offline,
 //! so is the partition. A directory that goes offline stays so until the next start.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use broker_controller::DirectoryId;
 use parking_lot::{Mutex, RwLock};
 use protocol::model::TopicIdPartition;
-use storage::data_dir::{DataDir, Workers};
+use storage::data_dir::{DataDir, SpaceState, Workers};
 use storage::log::Log;
 use tokio::sync::watch;
 
@@ -108,6 +109,14 @@ impl DataDirs {
     pub fn usable(&self) -> Vec<DirectoryId> {
         let usable = self.directories.iter().filter(|it| it.takes_partitions);
         usable.filter_map(|it| it.online().and(it.id)).collect()
+    }
+
+    /// The ids of those that can be used, and refuse produce requests for want of space.
+    pub fn short_of_space(&self) -> BTreeSet<DirectoryId> {
+        let is_short = |it: &DataDir| it.space_state() != SpaceState::Enough;
+        let directories = self.directories.iter();
+        let short = directories.filter(|it| it.online().is_some_and(|it| is_short(&it)));
+        short.filter_map(|it| it.id).collect()
     }
 
     /// Every log in directories that can be used, with the directory.

@@ -49,6 +49,8 @@ pub struct ControllerSample {
     pub active_brokers: u64,
     /// Brokers that may not.
     pub fenced_brokers: u64,
+    /// Brokers that have a data directory without space for produce requests.
+    pub short_of_space_brokers: u64,
     /// What this node is to the quorum: `leader`, `follower`, `observer`, or `unattached` where no leader is known.
     pub state: &'static str,
     /// The broker that leads the quorum; -1: none is known.
@@ -227,6 +229,11 @@ impl ControllerSample {
                 "kafka_controller_kafkacontroller_fencedbrokercount",
                 "Brokers that may not lead.",
                 self.fenced_brokers,
+            ),
+            (
+                "holdfast_controller_short_of_space_broker_count",
+                "Brokers with a data directory that is short of space: others that have space lead what is there.",
+                self.short_of_space_brokers,
             ),
             (
                 "kafka_server_raftmetrics_current_epoch",

@@ -14,8 +14,9 @@ use broker_controller::{
     ClusterId, ConfigResource, ConfigValidator, ControllerConfig, DirectoryId, IncarnationId,
     ResourceType,
 };
+use parking_lot::Mutex;
 use protocol::ErrorCode;
-use protocol::model::{BrokerId, Uuid};
+use protocol::model::{BrokerEpoch, BrokerId, Uuid};
 use storage::data_dir::{DataDir, Workers};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -32,6 +33,7 @@ use crate::quorum::{
     ChangeVoters, Controller, Founding, Metadata, MetadataQuorum, Observe, RaftQuorum, RaftTiming,
     Voter, VoterChange, VoterId,
 };
+use crate::space::report_space;
 use crate::testing::small_data_dir;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -480,6 +482,56 @@ async fn only_the_controller_fences() {
         let (metadata, nobody) = (nodes.metadata(by), Sessions::default());
         crate::liveness::fence(metadata, &nobody, (*healthy, epoch), "a test").await;
         assert_eq!(seen(controller).map(|it| it.fenced), Some(is_fenced));
+    }
+    nodes.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_short_of_space_is_told_in_this_life_until_it_is_known() {
+    let mut nodes = Nodes::new().await;
+    nodes.start_all().await;
+    let controller = nodes.controller().expect("one of them");
+    let mut others = nodes.voters.keys().copied();
+    let id = others.find(|id| *id != controller).expect("three");
+    let directory = DirectoryId::new(nodes.running[&id].data_dir.meta().directory_id);
+    let seen = |nodes: &Nodes| {
+        let image = nodes.metadata(controller).image();
+        Arc::clone(image.broker(id).expect("it is registered"))
+    };
+    let epoch = seen(&nodes).broker_epoch;
+    let short = Arc::new(Mutex::new(BTreeSet::from([directory])));
+    let report = |nodes: &Nodes, epoch| {
+        let (metadata, short) = (&nodes.running[&id].metadata, Arc::clone(&short));
+        let short_of_space = move || short.lock().clone();
+        tokio::spawn(report_space(
+            (id, epoch),
+            Arc::clone(metadata),
+            short_of_space,
+        ))
+    };
+    // What another life says counts for nothing.
+    let former = report(&nodes, BrokerEpoch::new(epoch.get() - 1));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(seen(&nodes).short_of_space, []);
+    let telling = report(&nodes, epoch);
+    let known = |nodes: &Nodes, directories: &[DirectoryId]| {
+        let broker = seen(nodes);
+        assert!(!broker.fenced, "it goes on following");
+        broker.short_of_space == directories
+    };
+    for expected in [&[directory][..], &[], &[directory]] {
+        *short.lock() = expected.iter().copied().collect();
+        let waited = async {
+            while !known(&nodes, expected) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, waited).await;
+        waited.expect("the controller is told");
+    }
+    for task in [former, telling] {
+        task.abort();
+        let _ = task.await;
     }
     nodes.stop_all().await;
 }

@@ -3,7 +3,8 @@
 use broker_controller::decide::{
     AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionReassignments,
     BootstrapCluster, CreatePartitions, CreateTopics, DeleteTopics, ElectLeaders, FenceBroker,
-    IncrementalAlterConfigs, RegisterBroker, UnfenceBroker, UnregisterBroker, UpdateFeatures,
+    IncrementalAlterConfigs, RegisterBroker, ReportSpace, UnfenceBroker, UnregisterBroker,
+    UpdateFeatures,
 };
 use broker_controller::{ApiError, Command};
 use bytes::Bytes;
@@ -75,6 +76,7 @@ commands! {
     ElectLeaders
     AlterPartitionReassignments
     UnregisterBroker
+    ReportSpace
 }
 
 async fn submit<Q: MetadataQuorum, C: RemoteCommand>(
