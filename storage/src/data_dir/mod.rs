@@ -321,6 +321,14 @@ impl DataDir {
         self.space_state() == SpaceState::Full
     }
 
+    /// Whether what is replicated should be appended. Not while the disk is short of space and three quarters of the journal are in use: the rest is for what is never
+    /// refused, changes of the metadata above all, and a journal without any is one whose voter is gone.
+    pub fn has_room_to_follow(&self) -> bool {
+        let usage = self.journal_files.usage();
+        self.space_state() == SpaceState::Enough
+            || (usage.live as f64) < usage.capacity as f64 * DELAY_FROM
+    }
+
     /// Bytes that are to be left free on the disk.
     pub fn free_bytes_min(&self) -> u64 {
         self.space.watermark()

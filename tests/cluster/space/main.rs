@@ -107,9 +107,12 @@ fn leader(connection: &mut Connection) -> Result<Option<i32>, ClientError> {
 }
 
 fn await_leader(connection: &mut Connection, id: i32) -> Result<(), Failed> {
-    let what = format!("broker {id} leads");
+    let what = match id {
+        FULL => "the broker that is short of space leads",
+        _ => "a broker that has space leads",
+    };
     let is_so = || leader(connection).map(|leader| leader == Some(id));
-    Ok(await_that(&what, PATIENCE, is_so)?)
+    Ok(await_that(what, PATIENCE, is_so)?)
 }
 
 /// Done means: they are acknowledged by all in sync.

@@ -42,6 +42,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// For so long throttled replicas wait for their turn, while others have it.
 const TURN: Duration = Duration::from_millis(100);
 
+/// Between two looks whether there is room again for what is fetched.
+const ROOM_LOOK: Duration = Duration::from_millis(100);
+
 /// The tasks that fetch.
 pub struct Fetchers {
     id: BrokerId,
@@ -206,6 +209,10 @@ impl FetchLoop {
             let Some(position) = position.filter(|_| !resting.has(&followed.id())) else {
                 continue;
             };
+            if !followed.has_room() {
+                asked.more_in = Some(ROOM_LOOK);
+                continue;
+            }
             let is_throttled = followed.is_throttled();
             let questions = match is_throttled {
                 true => &mut throttled,
@@ -223,7 +230,8 @@ impl FetchLoop {
         let count = quota.left(now_ms).map(|left| left.div_ceil(bytes_max));
         let count = count.map_or(all, |count| count.min(all));
         if count < all {
-            asked.more_in = Some(quota.pause(now_ms).unwrap_or(TURN));
+            let pause = quota.pause(now_ms).unwrap_or(TURN);
+            asked.more_in = asked.more_in.into_iter().chain([pause]).min();
         }
         let first = usize::try_from(turn).unwrap_or(0) % all.max(1);
         let in_turn = throttled.into_iter().collect::<Vec<_>>();

@@ -270,6 +270,11 @@ impl Followed {
         })
     }
 
+    /// Whether there is room for more. Where there is none it falls behind, until there is some.
+    pub fn has_room(&self) -> bool {
+        self.data_dir.has_room_to_follow()
+    }
+
     /// How far it is durable, for the leader, once it is known that both logs agree so far.
     pub fn durable_end(&self) -> Option<(BrokerId, LeaderEpoch, Offset)> {
         let state = self.state.lock();

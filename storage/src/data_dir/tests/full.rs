@@ -72,10 +72,12 @@ fn without_a_reserve_it_waits_in_the_journal() {
     let error = running.dir.checkpoint(None).expect_err("no space");
     assert!(is_disk_full(&error));
     assert!(running.dir.is_full());
+    assert!(!running.dir.has_room_to_follow());
     assert!(running.dir.fault().is_none(), "nothing has failed");
     node.disk.set_free(2 * JOURNAL);
     running.dir.checkpoint(None).expect("space");
     assert!(!running.dir.is_full());
+    assert!(running.dir.has_room_to_follow());
     running.commit();
     assert_eq!(values(&log).len(), acknowledged + 1);
 }
