@@ -36,6 +36,7 @@ pub const LOGGERS: &[&str] = &[
     "broker.quorum",
     "broker.replication",
     "broker.run",
+    "broker.space",
     "holdfast",
     "openraft",
     "storage",
