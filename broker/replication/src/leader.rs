@@ -12,7 +12,7 @@
 //! A follower is in sync as long as it has had on its disk, at some time within the last `replica.lag.time.max.ms`, all that the leader had then. It comes into the ISR
 //! when it has all that is committed, and all that was there when this leadership began.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::model::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch};
 
@@ -33,7 +33,12 @@ pub struct PartitionView {
     pub has_elr: bool,
     /// Whether there are other replicas, alive or not.
     pub has_others: bool,
+    /// The replicas whose disks are short of space.
+    pub short_of_space: BTreeSet<BrokerId>,
 }
+
+/// Who is short of space, and behind, has probably no room left: it is waited for only so much less than others.
+const SHORT_OF_SPACE_LAG_SHARE: i64 = 4;
 
 /// For so long a producer may wait for an answer of a leader that cannot be reached any more: librdkafka's `socket.timeout.ms`, the longest of the clients'.
 const UNANSWERED_MS_MAX: i64 = 60_000;
@@ -311,7 +316,13 @@ impl Leader {
         if self.proposal.is_some() {
             return;
         }
-        let is_behind = |id: &BrokerId| self.is_behind(*id, now_ms, self.lag_ms_max);
+        let is_behind = |id: &BrokerId| {
+            let share = match self.view.short_of_space.contains(id) {
+                true => SHORT_OF_SPACE_LAG_SHARE,
+                false => 1,
+            };
+            self.is_behind(*id, now_ms, self.lag_ms_max / share)
+        };
         let stay: Vec<BrokerId> = self
             .view
             .isr

@@ -2,7 +2,7 @@
 //! they hear of the metadata late, and what they say to each other is late, lost, doubled and out of order. What was committed once is in the log of every later
 //! leader, at the same place; no follower is ever told to cut it; and when everything is well again, records are committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker_controller::decide::{
     AlterPartition, BootstrapCluster, CreateTopics, FEATURES, FenceBroker, IsrProposal, NewTopic,
@@ -326,6 +326,7 @@ impl World {
             min_insync_replicas: MIN_INSYNC,
             has_elr: !partition.elr.is_empty(),
             has_others: true,
+            short_of_space: BTreeSet::new(),
         }
     }
 

@@ -16,6 +16,7 @@ fn view(partition_epoch: i32, isr: &[i32]) -> PartitionView {
         min_insync_replicas: 2,
         has_elr: false,
         has_others: true,
+        short_of_space: BTreeSet::new(),
     }
 }
 
@@ -201,6 +202,27 @@ fn who_is_silent_while_nothing_is_written_stays() {
     let mut rig = Rig::new(&[1, 2, 3]);
     rig.report(0, 2, 10).expect("a replica");
     rig.tick(LAG_MS + 1);
+    assert_eq!(rig.proposed(), Some(vec![1, 2]));
+}
+
+#[test]
+fn who_is_short_of_space_is_waited_for_a_quarter_as_long() {
+    let mut rig = Rig::new(&[1, 2, 3]);
+    let short = PartitionView {
+        short_of_space: BTreeSet::from([broker(2), broker(3)]),
+        ..view(0, &[1, 2, 3])
+    };
+    rig.leader.on_view(short, &mut rig.effects);
+    for id in [2, 3] {
+        rig.report(0, id, 10).expect("a replica");
+    }
+    rig.tick(60_000);
+    assert_eq!(rig.proposed(), None, "both have all there is");
+    rig.write(11);
+    rig.report(60_100, 2, 11).expect("a replica");
+    rig.tick(60_000 + LAG_MS / 4);
+    assert_eq!(rig.proposed(), None);
+    rig.tick(60_001 + LAG_MS / 4);
     assert_eq!(rig.proposed(), Some(vec![1, 2]));
 }
 

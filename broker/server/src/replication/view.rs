@@ -23,5 +23,9 @@ pub fn view_of(
         min_insync_replicas: partition.enough_in_sync(min),
         has_elr: !partition.elr.is_empty(),
         has_others: partition.replica_brokers().count() > 1,
+        short_of_space: partition
+            .replica_brokers()
+            .filter(|id| !image.has_space(*id, partition))
+            .collect(),
     }
 }
