@@ -226,6 +226,7 @@ pub async fn run(
             tokio::select! {
                 () = stop => {}
                 reason = offline::follow(&broker) => drop(failed.send(reason)),
+                reason = broker.metadata.quorum().failed() => drop(failed.send(reason)),
             }
             readiness.send_replace(Readiness::NotReady("stopping".into()));
             if together.end_heartbeats().await {

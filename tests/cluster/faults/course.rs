@@ -122,12 +122,16 @@ pub fn take(
         let verified = verifying.join().expect("the verifier does not panic");
         let read = check::read_all(&bootstrap, TOPIC);
         let misread = readers.finish(read.as_ref().unwrap_or(&Logs::new()));
-        for reading in reading {
-            reading.join().expect("no reader panics")?;
-        }
+        let read_along: Result<Vec<()>, Failed> = reading
+            .into_iter()
+            .map(|reading| reading.join().expect("no reader panics"))
+            .collect();
+        // What went wrong first, before what came of it.
+        let happened = outcome?;
+        read_along?;
         Ok(Course {
             idle,
-            happened: outcome?,
+            happened,
             history: history?,
             verified: verified?,
             moves,

@@ -146,19 +146,20 @@ impl Ground {
 
     /// A broker's disk, from 0, is full from now on.
     pub fn fill(&self, at: usize) -> Result<(), Failed> {
-        let free = rustix::fs::statvfs(self.disks[at].path())?;
         let filler = fs::File::create(self.filler(at))?;
-        let bytes = free.f_bavail * free.f_frsize;
         let flags = rustix::fs::FallocateFlags::empty();
         // The broker may take some of it meanwhile.
-        let filled = (0..FILL_ATTEMPTS).any(|attempt| {
-            let less = bytes.saturating_sub(attempt * FILL_STEP_BYTES);
-            rustix::fs::fallocate(&filler, flags, 0, less).is_ok()
-        });
-        match filled {
-            true => Ok(()),
-            false => Err("the disk cannot be filled".into()),
+        let mut outcome = Ok(());
+        for attempt in 0..FILL_ATTEMPTS {
+            let free = rustix::fs::fstatvfs(&filler)?;
+            let bytes = free.f_bavail * free.f_frsize;
+            let less = bytes.saturating_sub(attempt * FILL_STEP_BYTES).max(1);
+            outcome = rustix::fs::fallocate(&filler, flags, 0, less);
+            if outcome.is_ok() {
+                break;
+            }
         }
+        Ok(outcome?)
     }
 
     /// It is full no more.

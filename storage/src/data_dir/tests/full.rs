@@ -62,6 +62,26 @@ fn what_was_acknowledged_reaches_the_segments_of_a_full_disk() {
 }
 
 #[test]
+fn a_side_file_is_replaced_on_a_full_disk_too() {
+    let node = node();
+    let running = node.start();
+    complete(&running.dir);
+    running.dir.write_side_file("vote", b"1").expect("space");
+    node.disk.set_free(0);
+    let replaced = running.dir.write_side_file("vote", b"2");
+    replaced.expect("the reserve is enough");
+    assert_eq!(running.dir.space_state(), SpaceState::Low);
+    node.disk.set_free(0);
+    let error = running.dir.write_side_file("vote", b"3");
+    assert!(is_disk_full(&error.expect_err("no space")));
+    assert!(running.dir.fault().is_none(), "nothing has failed");
+    let read = running.dir.read_side_file("vote").expect("it is whole");
+    assert_eq!(read.as_deref(), Some(&b"2"[..]));
+    node.disk.set_free(JOURNAL);
+    running.dir.write_side_file("vote", b"3").expect("space");
+}
+
+#[test]
 fn without_a_reserve_it_waits_in_the_journal() {
     let node = node();
     let mut running = node.start();

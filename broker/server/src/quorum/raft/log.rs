@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::storage::{LogFlushed, RaftLogStorage};
@@ -19,7 +20,7 @@ use protocol::model::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicIdParti
 use serde::{Deserialize, Serialize};
 use storage::data_dir::DataDir;
 use storage::journal::{JournalFault, NobodyWaits};
-use storage::log::{Durability, Log, LogConfig, LogListener, TailRead};
+use storage::log::{Durability, Log, LogConfig, LogListener, TailRead, is_disk_full};
 
 use super::entry::{decode, encode};
 use super::types::{Entry, LogId, RaftTypes, StorageError, Vote};
@@ -30,6 +31,9 @@ pub const METADATA_TOPIC: &str = "__cluster_metadata";
 
 const STATE_FILE: &str = "raft-state";
 const STATE_VERSION: u8 = 1;
+
+/// Between two attempts on a disk that is full.
+const SPACE_LOOK: Duration = Duration::from_millis(100);
 
 /// Bytes read at once while loading.
 const LOAD_BYTES: usize = 1 << 20;
@@ -406,7 +410,7 @@ impl RaftLogStorage<RaftTypes> for RaftLog {
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         self.shared.state.lock().hard.vote = Some(*vote);
         let log = self.clone();
-        blocking(move || log.write_state())
+        when_there_is_space(move || log.write_state())
             .await
             .map_err(|error| StorageIOError::write_vote(&error).into())
     }
@@ -456,9 +460,21 @@ impl RaftLogStorage<RaftTypes> for RaftLog {
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
         let log = self.clone();
-        blocking(move || log.purge_through(log_id))
+        when_there_is_space(move || log.purge_through(log_id))
             .await
             .map_err(|error| StorageIOError::write_logs(&error).into())
+    }
+}
+
+/// As [`blocking`], and again for as long as the disk is full: Raft ends with an error of its storage, and this voter would be none before its next start.
+pub(super) async fn when_there_is_space<T: Send + 'static>(
+    work: impl Fn() -> io::Result<T> + Clone + Send + 'static,
+) -> io::Result<T> {
+    loop {
+        match blocking(work.clone()).await {
+            Err(error) if is_disk_full(&error) => tokio::time::sleep(SPACE_LOOK).await,
+            outcome => return outcome,
+        }
     }
 }
 

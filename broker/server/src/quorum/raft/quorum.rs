@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use broker_controller::{ApiError, DirectoryId, MetadataRecord};
-use openraft::error::ClientWriteError;
+use openraft::error::{ClientWriteError, Fatal};
 use openraft::{ChangeMembers, Config, Raft, SnapshotPolicy};
 use parking_lot::Mutex;
 use protocol::ErrorCode;
@@ -435,6 +435,28 @@ impl RaftQuorum {
     pub fn start_succeeding(self: &Arc<Self>) {
         let succession = succeed(Arc::clone(self));
         self.tasks.lock().push(tokio::spawn(succession));
+    }
+
+    /// Ends when it cannot go on, since its storage has failed, with the reason.
+    pub async fn failed(&self) -> String {
+        let mut metrics = match self.raft.get() {
+            Some(raft) => raft.metrics(),
+            None => return std::future::pending().await,
+        };
+        let has_failed = |state: &Result<(), Fatal<VoterId>>| match state {
+            Ok(()) | Err(Fatal::Stopped) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        let failed = metrics.wait_for(|it| has_failed(&it.running_state).is_some());
+        let failed = failed
+            .await
+            .ok()
+            .and_then(|it| has_failed(&it.running_state));
+        match failed {
+            Some(reason) => format!("the metadata quorum cannot go on: {reason}"),
+            // It has stopped.
+            None => std::future::pending().await,
+        }
     }
 
     /// Takes part no longer: nothing is appended or applied after this.

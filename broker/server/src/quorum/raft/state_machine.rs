@@ -8,7 +8,7 @@ use openraft::storage::RaftStateMachine;
 use openraft::{OptionalSend, RaftSnapshotBuilder, StorageIOError};
 use storage::data_dir::DataDir;
 
-use super::log::{RaftLog, blocking};
+use super::log::{RaftLog, blocking, when_there_is_space};
 use super::snapshot::{SnapshotFile, SnapshotState};
 use super::types::{
     Entry, EntryOutcome, LogId, MetadataEntry, Payload, RaftTypes, Snapshot, SnapshotMeta,
@@ -154,7 +154,7 @@ impl RaftStateMachine<RaftTypes> for StateMachine {
             |error: io::Error| StorageIOError::read_snapshot(Some(meta.signature()), &error);
         let state = SnapshotState::decode(&bytes).map_err(failed)?;
         let (file, last) = (Arc::clone(&self.file), meta.last_log_id);
-        blocking(move || file.write(last, &bytes))
+        when_there_is_space(move || file.write(last, &bytes))
             .await
             .map_err(|error| StorageIOError::write_snapshot(Some(meta.signature()), &error))?;
         self.applied = meta.last_log_id;
@@ -193,7 +193,7 @@ impl RaftSnapshotBuilder<RaftTypes> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
         let (file, state) = (Arc::clone(&self.file), self.state.clone());
         let meta = state.meta();
-        let built = blocking(move || {
+        let built = when_there_is_space(move || {
             let bytes = state.encode()?;
             file.write(state.last, &bytes)?;
             Ok(bytes)

@@ -1,11 +1,15 @@
 //! What a voter must not forget, and the bytes of its entries.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use openraft::CommittedLeaderId;
 use openraft::storage::RaftLogStorage;
 
 use super::super::entry::{decode, encode};
-use super::super::log::RaftLog;
+use super::super::log::{RaftLog, when_there_is_space};
 use super::super::types::{Entry, LogId, MetadataEntry, Payload, Vote, VoterId};
 use crate::testing::small_data_dir;
 
@@ -42,6 +46,20 @@ async fn a_vote_outlives_a_restart_and_a_log_that_lost_it_is_refused() {
     assert!(refused.contains("raft-state is damaged"), "{refused}");
     std::fs::write(&state, good).expect("a good disk");
     open(false).expect("a log and its vote");
+}
+
+#[tokio::test]
+async fn what_finds_the_disk_full_is_tried_until_there_is_space() {
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&attempts);
+    let written = when_there_is_space(move || match counted.fetch_add(1, Ordering::SeqCst) {
+        0..3 => Err(io::ErrorKind::StorageFull.into()),
+        3 => Ok("written"),
+        _ => unreachable!("it was written"),
+    });
+    assert_eq!(written.await.expect("there was space at last"), "written");
+    let failed = when_there_is_space(|| io::Result::<()>::Err(io::ErrorKind::Other.into()));
+    failed.await.expect_err("that is another failure");
 }
 
 fn entry(payload: Payload) -> Entry {
