@@ -106,7 +106,10 @@ fn faults(engine: &str, network: Option<Network>) -> Result<(), Failed> {
     let may_wipe = seed.is_multiple_of(2) || course::only().as_deref() == Some("wipe");
     let mut ground = Ground::find(network, may_wipe)?;
     let mut cluster = ground.start(&config)?;
-    let name = format!("faults-{engine}");
+    let name = match course::only() {
+        Some(only) => format!("faults-{engine}-{}", only.replace(' ', "-")),
+        None => format!("faults-{engine}"),
+    };
     let outcome = run(&mut ground, &mut cluster, &name, seconds, seed);
     outcome.map_err(|error| {
         let message = error.message().unwrap_or_default();
