@@ -47,6 +47,7 @@ const HAND_OVER_MAX: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(50);
 /// A controller that did not look for so long cannot tell who was silent.
 const STANDSTILL: Duration = Duration::from_millis(500);
+
 /// [`SESSION`] in milliseconds.
 pub const SESSION_MS: i64 = 1_500;
 

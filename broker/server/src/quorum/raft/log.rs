@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -68,6 +69,7 @@ struct Shared {
     log: Arc<Log>,
     now_ms: fn() -> i64,
     state: Mutex<State>,
+    is_stopping: AtomicBool,
 }
 
 #[derive(Default)]
@@ -192,6 +194,7 @@ impl RaftLog {
                 first_offset,
                 waiting: VecDeque::new(),
             }),
+            is_stopping: AtomicBool::new(false),
         });
         log.set_listener(Arc::new(Progress(Arc::downgrade(&shared))));
         Ok(RaftLog { shared })
@@ -224,6 +227,27 @@ impl RaftLog {
             let offset = state.offset_of(position).plus(1);
             self.shared.log.set_high_watermark(offset);
         }
+    }
+
+    /// Does what blocks on the disk, and again for as long as that is full and this is not to stop: Raft ends with an error of its storage, and this voter would be none before its next
+    /// start.
+    pub(super) async fn when_there_is_space<T: Send + 'static>(
+        &self,
+        work: impl Fn() -> io::Result<T> + Clone + Send + 'static,
+    ) -> io::Result<T> {
+        loop {
+            let outcome = blocking(work.clone()).await;
+            let is_full = outcome.as_ref().is_err_and(is_disk_full);
+            if !is_full || self.shared.is_stopping.load(Ordering::Relaxed) {
+                return outcome;
+            }
+            tokio::time::sleep(SPACE_LOOK).await;
+        }
+    }
+
+    /// Has nobody wait for space any more.
+    pub(super) fn stop(&self) {
+        self.shared.is_stopping.store(true, Ordering::Relaxed);
     }
 
     fn write_state(&self) -> Result<(), io::Error> {
@@ -410,7 +434,7 @@ impl RaftLogStorage<RaftTypes> for RaftLog {
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         self.shared.state.lock().hard.vote = Some(*vote);
         let log = self.clone();
-        when_there_is_space(move || log.write_state())
+        self.when_there_is_space(move || log.write_state())
             .await
             .map_err(|error| StorageIOError::write_vote(&error).into())
     }
@@ -460,21 +484,9 @@ impl RaftLogStorage<RaftTypes> for RaftLog {
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
         let log = self.clone();
-        when_there_is_space(move || log.purge_through(log_id))
+        self.when_there_is_space(move || log.purge_through(log_id))
             .await
             .map_err(|error| StorageIOError::write_logs(&error).into())
-    }
-}
-
-/// As [`blocking`], and again for as long as the disk is full: Raft ends with an error of its storage, and this voter would be none before its next start.
-pub(super) async fn when_there_is_space<T: Send + 'static>(
-    work: impl Fn() -> io::Result<T> + Clone + Send + 'static,
-) -> io::Result<T> {
-    loop {
-        match blocking(work.clone()).await {
-            Err(error) if is_disk_full(&error) => tokio::time::sleep(SPACE_LOOK).await,
-            outcome => return outcome,
-        }
     }
 }
 

@@ -461,7 +461,10 @@ impl RaftQuorum {
 
     /// Takes part no longer: nothing is appended or applied after this.
     pub async fn stop(&self) {
-        self.log.lock().take();
+        let log = self.log.lock().take();
+        if let Some(log) = log {
+            log.stop();
+        }
         let tasks = std::mem::take(&mut *self.tasks.lock());
         for task in tasks {
             task.abort();

@@ -8,7 +8,7 @@ use openraft::storage::RaftStateMachine;
 use openraft::{OptionalSend, RaftSnapshotBuilder, StorageIOError};
 use storage::data_dir::DataDir;
 
-use super::log::{RaftLog, blocking, when_there_is_space};
+use super::log::{RaftLog, blocking};
 use super::snapshot::{SnapshotFile, SnapshotState};
 use super::types::{
     Entry, EntryOutcome, LogId, MetadataEntry, Payload, RaftTypes, Snapshot, SnapshotMeta,
@@ -136,6 +136,7 @@ impl RaftStateMachine<RaftTypes> for StateMachine {
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
         SnapshotBuilder {
             file: Arc::clone(&self.file),
+            log: self.log.clone(),
             state: self.state(),
         }
     }
@@ -154,7 +155,10 @@ impl RaftStateMachine<RaftTypes> for StateMachine {
             |error: io::Error| StorageIOError::read_snapshot(Some(meta.signature()), &error);
         let state = SnapshotState::decode(&bytes).map_err(failed)?;
         let (file, last) = (Arc::clone(&self.file), meta.last_log_id);
-        when_there_is_space(move || file.write(last, &bytes))
+        let written = self
+            .log
+            .when_there_is_space(move || file.write(last, &bytes));
+        written
             .await
             .map_err(|error| StorageIOError::write_snapshot(Some(meta.signature()), &error))?;
         self.applied = meta.last_log_id;
@@ -186,6 +190,7 @@ impl RaftStateMachine<RaftTypes> for StateMachine {
 /// Writes the snapshot of one moment.
 pub struct SnapshotBuilder {
     file: Arc<SnapshotFile>,
+    log: RaftLog,
     state: SnapshotState,
 }
 
@@ -193,7 +198,7 @@ impl RaftSnapshotBuilder<RaftTypes> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
         let (file, state) = (Arc::clone(&self.file), self.state.clone());
         let meta = state.meta();
-        let built = when_there_is_space(move || {
+        let built = self.log.when_there_is_space(move || {
             let bytes = state.encode()?;
             file.write(state.last, &bytes)?;
             Ok(bytes)

@@ -21,7 +21,6 @@ const SILENCE: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(50);
 /// After so many, it is left to the election timeout.
 const TRIES: usize = 5;
-
 /// Between two looks at whether this one votes by now.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -30,10 +29,7 @@ pub(super) async fn succeed(quorum: Arc<RaftQuorum>) {
     loop {
         let changed = quorum.controller_changed();
         let leader = quorum.leader().filter(|_| quorum.votes());
-        let Some((id, peer)) = leader
-            .zip(quorum.leader_peer())
-            .map(|((id, _), peer)| (id, peer))
-        else {
+        let Some(((id, _), peer)) = leader.zip(quorum.leader_peer()) else {
             let _ = timeout(LOOK, changed).await;
             continue;
         };

@@ -9,7 +9,7 @@ use openraft::CommittedLeaderId;
 use openraft::storage::RaftLogStorage;
 
 use super::super::entry::{decode, encode};
-use super::super::log::{RaftLog, when_there_is_space};
+use super::super::log::RaftLog;
 use super::super::types::{Entry, LogId, MetadataEntry, Payload, Vote, VoterId};
 use crate::testing::small_data_dir;
 
@@ -50,16 +50,26 @@ async fn a_vote_outlives_a_restart_and_a_log_that_lost_it_is_refused() {
 
 #[tokio::test]
 async fn what_finds_the_disk_full_is_tried_until_there_is_space() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (data_dir, workers) = small_data_dir(directory.path());
+    let log = RaftLog::open(&data_dir, true, || 0).expect("an empty directory");
+    let full = || io::Result::<&str>::Err(io::ErrorKind::StorageFull.into());
     let attempts = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&attempts);
-    let written = when_there_is_space(move || match counted.fetch_add(1, Ordering::SeqCst) {
-        0..3 => Err(io::ErrorKind::StorageFull.into()),
+    let written = log.when_there_is_space(move || match counted.fetch_add(1, Ordering::SeqCst) {
+        0..3 => full(),
         3 => Ok("written"),
         _ => unreachable!("it was written"),
     });
     assert_eq!(written.await.expect("there was space at last"), "written");
-    let failed = when_there_is_space(|| io::Result::<()>::Err(io::ErrorKind::Other.into()));
-    failed.await.expect_err("that is another failure");
+    let failed = || io::Result::<()>::Err(io::ErrorKind::Other.into());
+    let failed = log.when_there_is_space(failed).await;
+    failed.expect_err("that is another failure");
+    log.stop();
+    let refused = log.when_there_is_space(full).await;
+    refused.expect_err("nobody waits any more");
+    drop(log);
+    workers.stop().expect("a last checkpoint");
 }
 
 fn entry(payload: Payload) -> Entry {
