@@ -25,7 +25,7 @@ pub async fn report_space(
 ) {
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last_told = None;
+    let mut last_error = None;
     loop {
         tick.tick().await;
         let Some(report) = news(life, &metadata.image(), &short_of_space()) else {
@@ -37,19 +37,19 @@ pub async fn report_space(
                 tracing::info!(
                     "the controller knows that there is space: this broker may lead again"
                 );
-                last_told = None;
+                last_error = None;
             }
             Ok(Ok(())) => {
                 tracing::warn!(
                     directories,
                     "the controller knows what is short of space: others that have space lead what is there"
                 );
-                last_told = None;
+                last_error = None;
             }
             Ok(Err(error)) | Err(error) => {
-                if last_told.as_ref() != Some(&error) {
+                if last_error.as_ref() != Some(&error) {
                     tracing::warn!(%error, "the controller does not know what is short of space");
-                    last_told = Some(error);
+                    last_error = Some(error);
                 }
             }
         }

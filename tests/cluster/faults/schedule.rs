@@ -139,14 +139,10 @@ impl Fault {
     /// Whether it can happen to the broker `at`, from 0, while another lasts that is about the one before.
     pub fn may_join(self, other: Fault, at: usize, count: usize) -> bool {
         let before = (at + count - 1) % count;
-        let is_about_all =
-            !self.cuts(at, count).is_empty() && !other.cuts(before, count).is_empty();
+        let both_cut = !self.cuts(at, count).is_empty() && !other.cuts(before, count).is_empty();
         // A process that waits for its disk cannot be killed.
         let kills_waiting = other == Fault::Hang && self.kills(at, count).contains(&before);
-        !matches!(self, Fault::Wipe | Fault::Slow)
-            && self != other
-            && !is_about_all
-            && !kills_waiting
+        !matches!(self, Fault::Wipe | Fault::Slow) && self != other && !both_cut && !kills_waiting
     }
 
     /// Which brokers are killed, from 0, if it is about `at`.

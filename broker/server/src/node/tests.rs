@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use broker_controller::decide::{
     AlterConfigs, BootstrapCluster, FEATURES, FenceBroker, RegisterBroker, ReplacedConfigs,
-    UnfenceBroker, UnregisterBroker,
+    ReportSpace, UnfenceBroker, UnregisterBroker,
 };
 use broker_controller::record::Listener;
 use broker_controller::{
@@ -509,9 +509,17 @@ async fn what_is_short_of_space_is_told_in_this_life_until_it_is_known() {
             short_of_space,
         ))
     };
-    // What another life says counts for nothing.
-    let former = report(&nodes, BrokerEpoch::new(epoch.get() - 1));
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // What another life says counts for nothing: it knows so itself, and the controller does.
+    let other_life = BrokerEpoch::new(epoch.get() - 1);
+    let former = report(&nodes, other_life);
+    let late = ReportSpace {
+        broker_id: id,
+        broker_epoch: other_life,
+        short_of_space: vec![directory],
+    };
+    let refused = nodes.running[&id].metadata.submit(&late).await;
+    let refused = refused.expect("a controller").expect_err("of another life");
+    assert_eq!(refused.code, ErrorCode::StaleBrokerEpoch);
     assert_eq!(seen(&nodes).short_of_space, []);
     let telling = report(&nodes, epoch);
     let known = |nodes: &Nodes, directories: &[DirectoryId]| {
