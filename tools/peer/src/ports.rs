@@ -7,9 +7,11 @@
 
 use std::{
     fs::File,
-    net::{Ipv4Addr, TcpListener},
+    net::Ipv4Addr,
     sync::atomic::{AtomicU16, Ordering},
 };
+
+use tokio::net::TcpSocket;
 
 use crate::{PeerError, jars::home};
 
@@ -61,9 +63,18 @@ impl Port {
 }
 
 fn is_free(port: u16) -> bool {
-    // Both, since a listener on every address blocks ours, but not the other way round.
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
-        && TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
+    // Both, since a listener on every address blocks ours, but not the other way round. Neither
+    // listens: a process that another thread is starting has our sockets too until its program
+    // begins, and only one that listens would keep the port from who claimed it.
+    [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED]
+        .into_iter()
+        .all(|address| {
+            let bound = TcpSocket::new_v4().and_then(|socket| {
+                socket.set_reuseaddr(true)?;
+                socket.bind((address, port).into())
+            });
+            bound.is_ok()
+        })
 }
 
 #[cfg(test)]
