@@ -63,7 +63,7 @@ func alter(ctx context.Context, options *lines.Options) error {
 		{Name: "create partitions", Do: func() error { return admin.createPartitions(ctx) }},
 		{Name: "alter configs", Do: func() error { return admin.alterConfigs(ctx) }},
 		{Name: "incremental alter configs", Do: func() error { return admin.incrementalAlterConfigs(ctx) }},
-		{Name: "delete records", Do: admin.deleteRecords},
+		{Name: "delete records", Do: func() error { return admin.deleteRecords(ctx) }},
 	})
 }
 
@@ -261,7 +261,7 @@ func (a *topicAdmin) incrementalAlterConfigs(ctx context.Context) error {
 	)
 }
 
-func (a *topicAdmin) deleteRecords() error {
+func (a *topicAdmin) deleteRecords(ctx context.Context) error {
 	config, err := producerConfig(&lines.Options{Codec: "none", Acks: "all"})
 	if err != nil {
 		return err
@@ -278,7 +278,12 @@ func (a *topicAdmin) deleteRecords() error {
 	defer producer.Close()
 	for i := range 10 {
 		message := &sarama.ProducerMessage{Topic: a.topic, Partition: 1, Value: sarama.StringEncoder(strconv.Itoa(i)), Timestamp: time.Now()}
-		if _, _, err := producer.SendMessage(message); err != nil {
+		_, _, err := producer.SendMessage(message)
+		// The log may be told a moment after who describes its settings that it is not compacted any more.
+		for errors.Is(err, sarama.ErrInvalidRecord) && i == 0 && ctx.Err() == nil {
+			_, _, err = producer.SendMessage(message)
+		}
+		if err != nil {
 			return err
 		}
 	}
