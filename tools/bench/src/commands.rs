@@ -1,28 +1,34 @@
-//! What the commands do, and the tables they print.
+//! The other commands: each measures one thing, mostly of Holdfast and Apache Kafka in turn.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bench::BenchError;
 use bench::commits::{self, CommitLoad};
 use bench::compaction::{self, CompactionLoad};
-use bench::compare::{Round, Running, Target, median, ratio};
-use bench::page_cache::PageCache;
+use bench::ratio::{median, ratio};
 use bench::rebalance::{self, Protocol, Rebalances};
+use bench::report::table::table;
+use bench::saved::{Series, TargetRounds};
 use bench::startup::{self, Before};
-use bench::summary::Summary;
+use bench::stub::{Behaviour, Stub};
+use bench::targets::{Running, TargetKind};
+use bench::workload::Workload;
 
-use crate::Load;
-
-/// Loads one cluster.
-pub fn run(bootstrap: &str, pids: &[u32], load: &Load) -> Result<(), BenchError> {
-    let topic = format!("bench-{}", std::process::id());
-    let round = load.round(bootstrap, pids, &topic)?;
-    print_one("produce", &round.produce);
-    if let Some(consume) = &round.consume {
-        print_one("consume", consume);
+/// Serves until it is interrupted.
+pub fn null_server(listen: &str, delay: Duration) -> Result<(), BenchError> {
+    let behaviour = Behaviour {
+        delay,
+        ..Behaviour::default()
+    };
+    let failed = |source| BenchError::Io {
+        doing: "listen",
+        source,
+    };
+    let stub = Stub::start(listen, behaviour).map_err(failed)?;
+    println!("{}", stub.address());
+    loop {
+        std::thread::park();
     }
-    load.save(&BTreeMap::from([("target", vec![round])]))
 }
 
 /// Starts Holdfast again and again.
@@ -50,98 +56,42 @@ pub fn start(before: &Before, rounds: usize) -> Result<(), BenchError> {
     Ok(())
 }
 
-fn print_one(what: &str, summary: &Summary) {
-    println!("{what}");
-    for (name, value) in summary.figures() {
-        if let Some(value) = value {
-            println!("  {name:<24} {value:>12.3}");
-        }
-    }
-}
-
-/// Loads both brokers in turn.
-pub fn compare(
-    (rounds, warm_up_rounds): (usize, usize),
-    nodes: usize,
-    full_page_cache: bool,
-    load: &Load,
-) -> Result<(), BenchError> {
-    let mut page_cache = full_page_cache.then(PageCache::measure).transpose()?;
-    let mut brokers = Vec::new();
-    for target in [Target::Holdfast, Target::Apache] {
-        // A topic of several has three replicas, of which two must have a record before it is acknowledged, as by default with ours.
-        let settings: &[_] = match (nodes, target) {
-            (1, _) | (_, Target::Holdfast) => &[],
-            (_, Target::Apache) => &[
-                ("default.replication.factor", "3"),
-                ("min.insync.replicas", "2"),
-            ],
-        };
-        brokers.push(Running::start_with(target, nodes, settings)?);
-    }
-    let names = ["holdfast", "apache"];
-    let mut results: BTreeMap<&str, Vec<Round>> = BTreeMap::new();
-    for number in 0..warm_up_rounds + rounds {
-        for (name, broker) in names.iter().zip(&brokers) {
-            if let Some(page_cache) = &mut page_cache {
-                page_cache.fill()?;
-            }
-            let topic = format!("bench-{number}");
-            let round = load.round(&broker.bootstrap(), &broker.pids(), &topic)?;
-            let is_counted = number >= warm_up_rounds;
-            let word = if is_counted { "round" } else { "warm-up" };
-            let produce = &round.produce;
-            eprintln!(
-                "{word} {number} {name}: {:.0} records/s, p99 {:.2} ms, {:.2} CPU s/GB",
-                produce.records_per_second,
-                produce.p99_ms.unwrap_or_default(),
-                produce.cpu_seconds_per_gb.unwrap_or_default()
-            );
-            if is_counted {
-                results.entry(name).or_default().push(round);
-            }
-        }
-    }
-    print_table("produce", &results, |round| Some(&round.produce));
-    if load.read_back {
-        print_table("consume", &results, |round| round.consume.as_ref());
-    }
-    load.save(&results)
-}
-
 /// Has groups commit to both in turn.
 pub fn compare_commits(
     rounds: usize,
     warm_up_rounds: usize,
     load: &CommitLoad,
 ) -> Result<(), BenchError> {
-    let targets = [("holdfast", Target::Holdfast), ("apache", Target::Apache)];
-    let mut results: BTreeMap<&str, Vec<Round>> = BTreeMap::new();
     let mut brokers = Vec::new();
-    for (name, target) in targets {
-        brokers.push((name, Running::start(target)?));
+    for kind in [TargetKind::Holdfast, TargetKind::Apache] {
+        let done = TargetRounds {
+            name: kind.name().to_owned(),
+            rounds: Vec::new(),
+        };
+        brokers.push((Running::start(kind)?, done));
     }
     for number in 0..warm_up_rounds + rounds {
-        for (name, broker) in &brokers {
+        for (broker, done) in &mut brokers {
             let topic = format!("bench-{number}");
-            let produce = commits::round(&broker.bootstrap(), &broker.pids(), &topic, load)?;
+            let round = commits::round(&broker.bootstrap(), &broker.pids(), &topic, load)?;
             let is_counted = number >= warm_up_rounds;
             let word = if is_counted { "round" } else { "warm-up" };
+            let p99 = round.produce.latency.as_ref().map_or(0.0, |it| it.at(0.99));
             eprintln!(
-                "{word} {number} {name}: {:.0} commits/s, p99 {:.2} ms",
-                produce.records_per_second,
-                produce.p99_ms.unwrap_or_default()
+                "{word} {number} {}: {:.0} commits/s, p99 {p99:.2} ms",
+                done.name, round.produce.records_per_second
             );
             if is_counted {
-                let consume = None;
-                results
-                    .entry(name)
-                    .or_default()
-                    .push(Round { produce, consume });
+                done.rounds.push(round);
             }
         }
     }
-    print_table("commits", &results, |round| Some(&round.produce));
+    let workload = Workload {
+        name: "commits".to_owned(),
+        ..Workload::default()
+    };
+    let targets = brokers.into_iter().map(|(_, done)| done).collect();
+    print!("{}", table(&Series { workload, targets }));
     Ok(())
 }
 
@@ -160,7 +110,7 @@ pub fn compare_rebalances(
     members: &[usize],
     protocols: &[Protocol],
 ) -> Result<(), BenchError> {
-    let brokers = [Target::Holdfast, Target::Apache]
+    let brokers = [TargetKind::Holdfast, TargetKind::Apache]
         .map(|target| Running::start_with(target, 1, &rebalance::SETTINGS));
     let [holdfast, apache] = brokers;
     let brokers = [("holdfast", holdfast?), ("apache", apache?)];
@@ -196,7 +146,10 @@ pub fn compare_rebalances(
 /// Has both compact the same log in turn.
 pub fn compare_compactions(rounds: usize, load: &CompactionLoad) -> Result<(), BenchError> {
     let mut brokers = Vec::new();
-    for (name, target) in [("holdfast", Target::Holdfast), ("apache", Target::Apache)] {
+    for (name, target) in [
+        ("holdfast", TargetKind::Holdfast),
+        ("apache", TargetKind::Apache),
+    ] {
         brokers.push((name, Running::start_with(target, 1, &compaction::SETTINGS)?));
     }
     let mut seen: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
@@ -219,7 +172,10 @@ pub fn compare_compactions(rounds: usize, load: &CompactionLoad) -> Result<(), B
 
 /// Has a crowd gather at the one and then at the other.
 pub fn compare_crowds(members: usize, partitions: i32) -> Result<(), BenchError> {
-    for (name, target) in [("holdfast", Target::Holdfast), ("apache", Target::Apache)] {
+    for (name, target) in [
+        ("holdfast", TargetKind::Holdfast),
+        ("apache", TargetKind::Apache),
+    ] {
         let broker = Running::start_with(target, 1, &rebalance::SETTINGS)?;
         let report = rebalance::crowd(&broker.bootstrap(), "crowd", members, partitions)?;
         println!("{name}");
@@ -245,33 +201,15 @@ pub fn compare_crowds(members: usize, partitions: i32) -> Result<(), BenchError>
     Ok(())
 }
 
-/// Medians of both, and the ratio of rounds that ran side by side, with the least and the greatest.
-fn print_table(
-    what: &str,
-    results: &BTreeMap<&str, Vec<Round>>,
-    summary: fn(&Round) -> Option<&Summary>,
-) {
-    println!(
-        "{what:<28} {:>14} {:>14}   ratio (least - greatest)",
-        "holdfast", "apache"
-    );
-    let figures = Summary::default().figures();
-    for (at, (figure, _)) in figures.iter().enumerate() {
-        let values = |name: &str| -> Vec<f64> {
-            let rounds = results.get(name).into_iter().flatten();
-            rounds
-                .filter_map(|round| summary(round)?.figures()[at].1)
-                .collect()
-        };
-        let (ours, theirs) = (values("holdfast"), values("apache"));
-        print_row(figure, &ours, &theirs);
-    }
-}
-
 fn print_row(figure: &str, ours: &[f64], theirs: &[f64]) {
     let (Some(our), Some(their)) = (median(ours), median(theirs)) else {
         return;
     };
-    let (middle, least, greatest) = ratio(ours, theirs).unwrap_or_default();
-    println!("{figure:<28} {our:>14.3} {their:>14.3}   {middle:.3} ({least:.3} - {greatest:.3})");
+    let Some(ratio) = ratio(ours, theirs) else {
+        return;
+    };
+    println!(
+        "{figure:<28} {our:>14.3} {their:>14.3}   {:.3} ({:.3} - {:.3})",
+        ratio.median, ratio.least, ratio.greatest
+    );
 }

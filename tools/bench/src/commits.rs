@@ -5,20 +5,17 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use client::{ClientError, Connection, Topic};
-use hdrhistogram::Histogram;
 
 use crate::BenchError;
-use crate::compare::metered;
-use crate::summary::Summary;
+use crate::latency::Latency;
+use crate::measure::metered;
+use crate::round::{Client, Costs, Flow, Round};
 use crate::topic;
 
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Much longer than a coordinator takes to be there.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const ASK_INTERVAL: Duration = Duration::from_millis(50);
-/// Latencies in microseconds, to a minute, to three digits.
-const LATENCY_MAX: u64 = 60_000_000;
-const DIGITS: u8 = 3;
 
 /// The load.
 #[derive(Clone, Copy, Debug)]
@@ -33,41 +30,32 @@ pub struct CommitLoad {
 
 /// What one run did.
 struct Committed {
-    /// Microseconds of each commit.
-    latencies: Histogram<u64>,
+    latencies: Latency,
     elapsed: Duration,
 }
 
-/// Commits to a topic of its own for a while. A record, in the summary, is a commit.
+/// Commits to a topic of its own for a while. A record, in the round, is a commit.
 pub fn round(
     bootstrap: &str,
     pids: &[u32],
     name: &str,
     load: &CommitLoad,
-) -> Result<Summary, BenchError> {
+) -> Result<Round, BenchError> {
     let topic = topic::create(bootstrap, name, load.partitions, &[])?;
     let mut groups = Vec::with_capacity(load.groups);
     for number in 0..load.groups {
         groups.push(Group::begin(bootstrap, format!("{name}-{number}"), &topic)?);
     }
-    let (committed, costs) = metered(pids, || run(groups, &topic, load.duration))?;
+    let (committed, used) = metered(pids, || run(groups, &topic, load.duration))?;
     topic::delete(bootstrap, name)?;
-    let commits = committed.latencies.len();
-    let ms = |quantile| Some(committed.latencies.value_at_quantile(quantile) as f64 / 1e3);
-    let broker = costs.broker.map(|(before, after)| {
-        let micros = (after.cpu_seconds - before.cpu_seconds) * 1e6 / commits.max(1) as f64;
-        (micros, after.resident_bytes_max as f64 / 1e6)
-    });
-    Ok(Summary {
-        records_per_second: commits as f64 / committed.elapsed.as_secs_f64(),
-        p50_ms: ms(0.5),
-        p99_ms: ms(0.99),
-        p999_ms: ms(0.999),
-        max_ms: Some(committed.latencies.max() as f64 / 1e3),
-        cpu_micros_per_record: broker.map(|(micros, _)| micros),
-        resident_mb: broker.map(|(_, megabytes)| megabytes),
-        client_cpu_seconds: costs.client_cpu_seconds,
-        ..Summary::default()
+    let commits = committed.latencies.count();
+    let seconds = committed.elapsed.as_secs_f64();
+    Ok(Round {
+        seconds,
+        produce: Flow::new(commits, 0, seconds, Some(committed.latencies)),
+        broker: Costs::new(&used, commits, 0),
+        client: Client::new(&used),
+        ..Round::default()
     })
 }
 
@@ -101,7 +89,7 @@ impl Group {
         &mut self,
         topic: &Topic,
         end: Instant,
-        latencies: &mut Histogram<u64>,
+        latencies: &mut Latency,
     ) -> Result<(), ClientError> {
         let mut offset = 0;
         loop {
@@ -113,14 +101,9 @@ impl Group {
             let offsets: BTreeMap<i32, i64> =
                 (0..topic.partitions).map(|it| (it, offset)).collect();
             self.connection.commit_offsets(&self.id, topic, &offsets)?;
-            let micros = u64::try_from(sent.elapsed().as_micros()).unwrap_or(LATENCY_MAX);
-            latencies.saturating_record(micros);
+            latencies.record(sent.elapsed());
         }
     }
-}
-
-fn latencies() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LATENCY_MAX, DIGITS).expect("sensible bounds")
 }
 
 fn run(groups: Vec<Group>, topic: &Topic, duration: Duration) -> Result<Committed, BenchError> {
@@ -131,7 +114,7 @@ fn run(groups: Vec<Group>, topic: &Topic, duration: Duration) -> Result<Committe
             .map(|mut group| {
                 let together = &together;
                 scope.spawn(move || {
-                    let mut latencies = latencies();
+                    let mut latencies = Latency::default();
                     together.wait();
                     let end = Instant::now() + duration;
                     let done = group.commit_until(topic, end, &mut latencies);
@@ -141,13 +124,12 @@ fn run(groups: Vec<Group>, topic: &Topic, duration: Duration) -> Result<Committe
             .collect();
         together.wait();
         let begun = Instant::now();
-        let mut all = latencies();
+        let mut all = Latency::default();
         for group in running {
             let latencies = group
                 .join()
                 .map_err(|_| BenchError::Unexpected("a committing thread panicked"))??;
-            all.add(&latencies)
-                .map_err(|_| BenchError::Unexpected("histograms of the same bounds add up"))?;
+            all.add(&latencies);
         }
         Ok(Committed {
             latencies: all,

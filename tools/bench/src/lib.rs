@@ -1,29 +1,42 @@
 //! A load generator for any cluster that speaks the Kafka protocol, and what it measures.
 //!
-//! - [`schedule`]: when each request is due, whatever the answers do (open loop).
-//! - [`produce`]: requests of batches that were built beforehand; latency counts from when a request was due.
-//! - [`consume`]: a topic read from start to end.
-//! - [`process`]: CPU time, memory and bytes written of a broker on this machine.
+//! - [`workload`]: what is done to a cluster, and when each request is due, whatever the answers do (open loop).
+//! - [`native`]: the load generator's own client.
+//! - [`measure`]: a round, from its topics to what it cost.
+//! - [`sequence`]: one workload after the other.
+//! - [`latency`], [`recorder`]: histograms, and a run cut into seconds.
+//! - [`round`], [`saved`], [`ratio`]: results; [`report`]: how they are shown.
+//! - [`process`], [`environment`]: what the system says of a broker, and of the machine.
+//! - [`stub`]: a server of known behaviour, to show that what is measured is true.
+//! - [`targets`]: brokers that are started here to be measured.
 //! - [`page_cache`]: filled before a round, as on a machine that has run for a while.
 //! - [`commits`]: groups that commit offsets.
 //! - [`rebalance`]: how long groups take until all is somebody's again.
 //! - [`compaction`]: how fast a log is compacted.
-//! - [`compare`]: several brokers in turn, medians and ratios.
 //! - [`startup`]: how long a start takes, with how much there is, after a clean stop or SIGKILL.
 
 pub mod commits;
 pub mod compaction;
-pub mod compare;
-pub mod consume;
+pub mod environment;
 mod error;
-mod link;
+pub mod interrupt;
+pub mod latency;
+pub mod measure;
+pub mod native;
 pub mod page_cache;
 pub mod process;
-pub mod produce;
+pub mod progress;
+pub mod ratio;
 pub mod rebalance;
-pub mod schedule;
+pub mod recorder;
+pub mod report;
+pub mod round;
+pub mod saved;
+pub mod sequence;
 pub mod startup;
-pub mod summary;
+pub mod stub;
+pub mod targets;
 pub mod topic;
+pub mod workload;
 
 pub use error::BenchError;

@@ -1,8 +1,9 @@
 //! `holdfast-bench`: measures a cluster that speaks the Kafka protocol.
 
 mod commands;
+mod load_args;
+mod load_commands;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,12 +11,14 @@ use std::time::Duration;
 use bench::BenchError;
 use bench::commits::CommitLoad;
 use bench::compaction::CompactionLoad;
-use bench::compare::{Round, round};
-use bench::produce::ProduceLoad;
+use bench::interrupt;
 use bench::rebalance::Protocol;
-use bench::schedule::Arrivals;
 use bench::startup::Before;
+use bench::workload::quantity::Span;
 use clap::{Args, Parser, Subcommand};
+
+use crate::load_args::{LoadArgs, pair};
+use crate::load_commands::{Cluster, Rounds};
 
 #[derive(Parser)]
 #[command(
@@ -30,16 +33,24 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Loads one cluster
+    /// Loads a cluster and says how fast it was
     Run {
-        /// HOST:PORT of a broker
-        #[arg(long)]
-        bootstrap: String,
+        /// HOST:PORT of a broker; several, separated by commas, are tried in turn [default: as an OMB driver has it]
+        #[arg(long, required_unless_present = "omb_driver")]
+        bootstrap: Option<String>,
         /// The brokers' processes, if they are on this machine: for their CPU time and memory
         #[arg(long, value_delimiter = ',')]
         pid: Vec<u32>,
+        /// A topic to write to, which stays; otherwise topics are made for the run and deleted after it
+        #[arg(long, conflicts_with = "topics")]
+        topic: Option<String>,
+        /// Rounds
+        #[arg(long, default_value_t = 1)]
+        rounds: usize,
         #[command(flatten)]
-        load: Load,
+        load: LoadArgs,
+        #[command(flatten)]
+        output: OutputArgs,
     },
     /// Starts Holdfast and Apache Kafka and loads them in turn
     Compare {
@@ -56,7 +67,9 @@ enum Command {
         #[arg(long)]
         full_page_cache: bool,
         #[command(flatten)]
-        load: Load,
+        load: LoadArgs,
+        #[command(flatten)]
+        output: OutputArgs,
     },
     /// Starts Holdfast and Apache Kafka and has groups commit offsets to them in turn
     Commits {
@@ -112,6 +125,27 @@ enum Command {
         #[arg(long, default_value_t = 10_000)]
         partitions: i32,
     },
+    /// Shows saved runs: one as it was shown when it was made, or two and what is different
+    Report {
+        /// A run that --json wrote, and perhaps a later one to compare it with
+        #[arg(required = true, num_args = 1..=2)]
+        files: Vec<PathBuf>,
+        /// By how many percent a figure of the second may be worse; more is exit code 1
+        #[arg(long, default_value_t = 10.0)]
+        threshold: f64,
+        /// Writes the page of the last of them
+        #[arg(long)]
+        report: Option<PathBuf>,
+    },
+    /// Acknowledges what it is sent and keeps nothing: how fast this tool is by itself
+    NullServer {
+        /// HOST:PORT to listen on; port 0 is any
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: String,
+        /// How long after a request came it is answered
+        #[arg(long, default_value = "0")]
+        delay: Span,
+    },
     /// Starts Holdfast again and again, and says how long it takes until it answers
     Start {
         /// Starts
@@ -138,113 +172,15 @@ enum Command {
     },
 }
 
-/// The load.
+/// Where results go, beside the terminal.
 #[derive(Args, Clone)]
-struct Load {
-    /// Partitions of the topic, which is made for the run
-    #[arg(long, default_value_t = 6)]
-    partitions: i32,
-    /// Bytes of a record
-    #[arg(long, default_value_t = 1024)]
-    record_bytes: usize,
-    /// Records of a batch; a request is one batch
-    #[arg(long, default_value_t = 1)]
-    batch_records: usize,
-    /// Connections
-    #[arg(long, default_value_t = 2)]
-    producers: usize,
-    /// Records per second of all producers together, whatever the answers do; 0 is as fast as answers come
-    #[arg(long, default_value_t = 0.0)]
-    rate: f64,
-    /// Requests arrive independently of each other, not at equal distances
-    #[arg(long)]
-    poisson: bool,
-    /// Requests of a connection without an answer, at most
-    #[arg(long, default_value_t = 64)]
-    window: usize,
-    /// Acknowledgements: all, or 1
-    #[arg(long, default_value = "all", value_parser = acks)]
-    acks: i16,
-    /// Seconds before the measurement
-    #[arg(long, default_value_t = 5.0)]
-    warm_up: f64,
-    /// Seconds that are measured
-    #[arg(long, default_value_t = 20.0)]
-    duration: f64,
-    /// Goes on until so many gigabytes (10^9 bytes of values) are written
-    #[arg(long, default_value_t = 0.0)]
-    gigabytes: f64,
-    /// A setting of the topic, NAME=VALUE; may be repeated
-    #[arg(long = "topic-config", value_parser = pair)]
-    topic_configs: Vec<(String, String)>,
-    /// Reads everything back afterwards
-    #[arg(long)]
-    read_back: bool,
-    /// Writes the results as JSON
+struct OutputArgs {
+    /// Writes all that was measured as JSON
     #[arg(long)]
     json: Option<PathBuf>,
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err("expected NAME=VALUE".to_owned()),
-    }
-}
-
-/// Without acknowledgements there is nothing to measure.
-fn acks(text: &str) -> Result<i16, String> {
-    match text {
-        "all" | "-1" => Ok(-1),
-        "1" => Ok(1),
-        _ => Err("expected all or 1".to_owned()),
-    }
-}
-
-impl Load {
-    fn produce_load(&self) -> ProduceLoad {
-        let per_second = self.rate / self.batch_records as f64;
-        ProduceLoad {
-            record_bytes: self.record_bytes,
-            batch_records: self.batch_records.max(1),
-            producers: self.producers.max(1),
-            arrivals: match (self.rate > 0.0, self.poisson) {
-                (false, _) => Arrivals::Unlimited,
-                (true, false) => Arrivals::Fixed { per_second },
-                (true, true) => Arrivals::Poisson { per_second },
-            },
-            window: self.window.max(1),
-            acks: self.acks,
-            warm_up: Duration::from_secs_f64(self.warm_up),
-            duration: Duration::from_secs_f64(self.duration),
-            bytes_min: (self.gigabytes * 1e9) as u64,
-            seed: 1,
-        }
-    }
-
-    fn round(&self, bootstrap: &str, pids: &[u32], topic: &str) -> Result<Round, BenchError> {
-        round(
-            bootstrap,
-            pids,
-            topic,
-            self.partitions,
-            &self.topic_configs,
-            &self.produce_load(),
-            self.read_back,
-        )
-    }
-
-    fn save(&self, rounds: &BTreeMap<&str, Vec<Round>>) -> Result<(), BenchError> {
-        let Some(path) = &self.json else {
-            return Ok(());
-        };
-        let failed = |source| BenchError::Io {
-            doing: "write the results",
-            source,
-        };
-        let json = serde_json::to_string_pretty(rounds).map_err(|error| failed(error.into()))?;
-        std::fs::write(path, json + "\n").map_err(failed)
-    }
+    /// Writes a page with figures and plots, which opens in a browser without a network
+    #[arg(long)]
+    report: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -252,20 +188,32 @@ fn main() -> ExitCode {
         Command::Run {
             bootstrap,
             pid,
+            topic,
+            rounds,
             load,
-        } => commands::run(&bootstrap, &pid, &load),
+            output,
+        } => {
+            let cluster = Cluster {
+                bootstrap,
+                pids: pid,
+                topic,
+            };
+            load_commands::run(cluster, rounds.max(1), &load, &output)
+        }
         Command::Compare {
             rounds,
             warm_up_rounds,
             nodes,
             full_page_cache,
             load,
-        } => commands::compare(
-            (rounds, warm_up_rounds),
-            nodes.into(),
-            full_page_cache,
-            &load,
-        ),
+            output,
+        } => {
+            let rounds = Rounds {
+                counted: rounds.max(1),
+                warm_up: warm_up_rounds,
+            };
+            load_commands::compare(rounds, nodes.into(), full_page_cache, &load, &output)
+        }
         Command::Commits {
             rounds,
             warm_up_rounds,
@@ -302,6 +250,12 @@ fn main() -> ExitCode {
             members,
             partitions,
         } => commands::compare_crowds(members, partitions),
+        Command::Report {
+            files,
+            threshold,
+            report,
+        } => load_commands::report(&files, threshold / 100.0, report.as_deref()),
+        Command::NullServer { listen, delay } => commands::null_server(&listen, delay.0),
         Command::Start {
             rounds,
             partitions,
@@ -326,7 +280,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("holdfast-bench: {error}");
-            ExitCode::FAILURE
+            match error {
+                BenchError::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

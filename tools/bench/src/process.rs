@@ -1,5 +1,6 @@
 //! What the system says of a process: for a broker on this machine, and for the load generator itself.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -15,6 +16,8 @@ pub struct Usage {
     pub resident_bytes_max: u64,
     /// Bytes it caused to be written to devices.
     pub written_bytes: u64,
+    /// Switches to another thread, of its threads that are there.
+    pub switches: u64,
 }
 
 impl Usage {
@@ -30,6 +33,7 @@ impl Usage {
             cpu_seconds: ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
             resident_bytes_max: field(&read("status")?, "VmHWM:").unwrap_or(0) * 1024,
             written_bytes: field(&read("io")?, "write_bytes:").unwrap_or(0),
+            switches: switches(pid).map_err(BenchError::io("read a process's usage"))?,
         })
     }
 }
@@ -42,6 +46,7 @@ pub fn usage_of_all(pids: &[u32]) -> Result<Usage, BenchError> {
         sum.cpu_seconds += usage.cpu_seconds;
         sum.resident_bytes_max += usage.resident_bytes_max;
         sum.written_bytes += usage.written_bytes;
+        sum.switches += usage.switches;
     }
     Ok(sum)
 }
@@ -67,6 +72,21 @@ pub fn wait_until_idle(pids: &[u32], idle_share: f64, limit: Duration) -> Result
         }
     }
     Ok(false)
+}
+
+/// Of all threads: a process as a whole is told only those of its first.
+fn switches(pid: u32) -> io::Result<u64> {
+    let mut sum = 0;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        // It may have ended since.
+        let Ok(status) = std::fs::read_to_string(thread?.path().join("status")) else {
+            continue;
+        };
+        for name in ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"] {
+            sum += field(&status, name).unwrap_or(0);
+        }
+    }
+    Ok(sum)
 }
 
 /// User and system time, behind the name in parentheses, which may hold anything.
@@ -97,5 +117,6 @@ mod tests {
     fn the_own_process_has_used_something() {
         let usage = Usage::of(std::process::id()).unwrap();
         assert!(usage.resident_bytes_max > 100_000);
+        assert!(usage.switches > 0);
     }
 }

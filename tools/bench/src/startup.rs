@@ -9,9 +9,11 @@ use client::{Connection, OffsetSpec, Topic};
 use peer::{Cluster, Holdfast, HoldfastConfig};
 use serde::Serialize;
 
+use crate::interrupt::Interrupt;
+use crate::native::{self, Run, Starts};
 use crate::process::Usage;
-use crate::produce::{self, ProduceLoad};
-use crate::schedule::Arrivals;
+use crate::workload::Workload;
+use crate::workload::quantity::{Size, Span};
 use crate::{BenchError, topic};
 
 /// A start that takes longer is broken, not slow.
@@ -107,14 +109,15 @@ fn make_topics(bootstrap: &str, partitions: i32) -> Result<Vec<Topic>, BenchErro
         // Twice as many requests as partitions: two records in each of them.
         let rounds = u64::from(some.unsigned_abs());
         let record_bytes = 100;
-        let load = ProduceLoad {
-            bytes_min: rounds * 2 * record_bytes,
-            record_bytes: record_bytes as usize,
+        let load = Workload {
+            bytes: Size(rounds * 2 * record_bytes),
+            size: Size(record_bytes),
             batch_records: 1,
             producers: 1,
+            partitions: some,
             ..load()
         };
-        produce::run(bootstrap, &made, &load)?;
+        write(bootstrap, &made, &load)?;
         topics.push(made);
         left -= some;
     }
@@ -142,19 +145,27 @@ fn commit_offsets(
     Ok(groups)
 }
 
-fn load() -> ProduceLoad {
-    ProduceLoad {
-        record_bytes: 1_024,
+fn load() -> Workload {
+    Workload {
+        size: Size(1_024),
         batch_records: 60,
-        producers: 2,
-        arrivals: Arrivals::Unlimited,
-        window: 64,
-        acks: -1,
-        warm_up: Duration::ZERO,
-        duration: Duration::from_millis(1),
-        bytes_min: 0,
-        seed: 1,
+        warm_up: Span(Duration::ZERO),
+        duration: Span(Duration::from_millis(1)),
+        ..Workload::default()
     }
+}
+
+/// Until all is acknowledged.
+fn write(bootstrap: &str, topic: &Topic, load: &Workload) -> Result<(), BenchError> {
+    let measured = native::run(&Run {
+        bootstrap,
+        topics: std::slice::from_ref(topic),
+        starts: &Starts::new(),
+        workload: load,
+        on_interval: &|_| {},
+        interrupt: &Interrupt::default(),
+    })?;
+    measured.cause.map_or(Ok(()), Err)
 }
 
 fn load_and_end(
@@ -168,23 +179,25 @@ fn load_and_end(
     let loaded = topics.first().filter(|_| bytes > 0);
     if !before.kill {
         if let Some(topic) = loaded {
-            let load = ProduceLoad {
-                bytes_min: bytes,
+            let load = Workload {
+                bytes: Size(bytes),
+                partitions: topic.partitions,
                 ..load()
             };
-            produce::run(&bootstrap, topic, &load)?;
+            write(&bootstrap, topic, &load)?;
         }
         broker.stop()?;
         return Ok(());
     }
     std::thread::scope(|scope| {
         if let Some(topic) = loaded {
-            let load = ProduceLoad {
-                bytes_min: u64::MAX,
+            let load = Workload {
+                bytes: Size(u64::MAX),
+                partitions: topic.partitions,
                 ..load()
             };
             // It ends when the broker does, with an error that says so.
-            scope.spawn(move || produce::run(&bootstrap, topic, &load).err());
+            scope.spawn(move || write(&bootstrap, topic, &load).err());
             let begun = Instant::now();
             while Usage::of(pid)?.written_bytes < written_before + bytes {
                 if begun.elapsed() > LOAD_MAX {

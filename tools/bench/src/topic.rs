@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use client::{ClientError, Connection, OffsetSpec, Topic};
+use protocol::ErrorCode;
 use protocol::messages::ApiKey;
 
 use crate::BenchError;
@@ -22,20 +23,46 @@ pub fn create(
     partitions: i32,
     configs: &[(String, String)],
 ) -> Result<Topic, BenchError> {
+    begin(bootstrap, name, partitions, None, configs)?.finish(name, partitions)
+}
+
+/// A topic that is there, with some of its partitions.
+struct Begun {
+    connection: Connection,
+    created: i32,
+}
+
+fn begin(
+    bootstrap: &str,
+    name: &str,
+    partitions: i32,
+    replication_factor: Option<i16>,
+    configs: &[(String, String)],
+) -> Result<Begun, BenchError> {
     let mut connection = connect(bootstrap)?;
-    let mut created = partitions.min(PARTITIONS_PER_REQUEST_MAX);
-    connection.create_topic_with(name, created, configs)?;
-    while created < partitions {
-        created = partitions.min(created + PARTITIONS_PER_REQUEST_MAX);
-        connection.create_partitions(name, created)?;
-    }
-    let deadline = Instant::now() + CREATION_MAX;
-    loop {
-        match usable(&mut connection, name) {
-            Ok(topic) if topic.partitions == partitions => return Ok(topic),
-            Err(error) if Instant::now() >= deadline => return Err(error.into()),
-            // The protocol has no event for it.
-            _ => std::thread::sleep(LOOK_UP_INTERVAL),
+    let created = partitions.min(PARTITIONS_PER_REQUEST_MAX);
+    connection.create_replicated_topic(name, created, replication_factor, configs)?;
+    Ok(Begun {
+        connection,
+        created,
+    })
+}
+
+impl Begun {
+    fn finish(mut self, name: &str, partitions: i32) -> Result<Topic, BenchError> {
+        let connection = &mut self.connection;
+        while self.created < partitions {
+            self.created = partitions.min(self.created + PARTITIONS_PER_REQUEST_MAX);
+            connection.create_partitions(name, self.created)?;
+        }
+        let deadline = Instant::now() + CREATION_MAX;
+        loop {
+            match usable(connection, name) {
+                Ok(topic) if topic.partitions == partitions => return Ok(topic),
+                Err(error) if Instant::now() >= deadline => return Err(error.into()),
+                // The protocol has no event for it.
+                _ => std::thread::sleep(LOOK_UP_INTERVAL),
+            }
         }
     }
 }
@@ -48,6 +75,83 @@ pub fn set_config(bootstrap: &str, topic: &str, name: &str, value: &str) -> Resu
 /// Deletes a topic, so that the disk does not fill up from run to run.
 pub fn delete(bootstrap: &str, name: &str) -> Result<(), BenchError> {
     Ok(connect(bootstrap)?.delete_topic(name)?)
+}
+
+/// A topic that is there and is written to as it is; made, to stay, if it is not there.
+pub fn existing(bootstrap: &str, name: &str, partitions: i32) -> Result<Topic, BenchError> {
+    let known = connect(bootstrap)?.topic(name);
+    match known {
+        Ok(topic) if topic.partitions == partitions => Ok(topic),
+        Ok(topic) => Err(BenchError::OtherShape {
+            name: name.to_owned(),
+            found: topic.partitions,
+            wanted: partitions,
+        }),
+        Err(ClientError::Refused {
+            code: ErrorCode::UnknownTopicOrPartition,
+            ..
+        }) => create(bootstrap, name, partitions, &[]),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Topics of a run, which are deleted when it is over, however it ends.
+#[derive(Debug)]
+pub struct TemporaryTopics {
+    bootstrap: String,
+    names: Vec<String>,
+}
+
+impl TemporaryTopics {
+    /// None yet.
+    pub fn new(bootstrap: &str) -> TemporaryTopics {
+        TemporaryTopics {
+            bootstrap: bootstrap.to_owned(),
+            names: Vec::new(),
+        }
+    }
+
+    /// One more. A topic that was there before is an error, and stays.
+    pub fn create(
+        &mut self,
+        name: &str,
+        partitions: i32,
+        replication_factor: Option<i16>,
+        configs: &[(String, String)],
+    ) -> Result<Topic, BenchError> {
+        let made = begin(
+            &self.bootstrap,
+            name,
+            partitions,
+            replication_factor,
+            configs,
+        )?;
+        self.names.push(name.to_owned());
+        made.finish(name, partitions)
+    }
+}
+
+impl Drop for TemporaryTopics {
+    fn drop(&mut self) {
+        for name in &self.names {
+            if let Err(error) = delete(&self.bootstrap, name) {
+                eprintln!("holdfast-bench: topic {name} is left: {error}");
+            }
+        }
+    }
+}
+
+/// Where the partitions of a topic end.
+pub fn ends(bootstrap: &str, topic: &Topic) -> Result<BTreeMap<i32, i64>, BenchError> {
+    let mut ends = BTreeMap::new();
+    for (address, partitions) in leaders(bootstrap, &topic.name)? {
+        let mut leader = Connection::connect(&address, "holdfast-bench", SILENCE_MAX)?;
+        for partition in partitions {
+            let end = leader.list_offset(topic, partition, OffsetSpec::Latest)?;
+            ends.insert(partition, end.get());
+        }
+    }
+    Ok(ends)
 }
 
 /// Which partitions of a topic each broker leads, by the broker's address.
@@ -88,7 +192,23 @@ pub(crate) fn version(bootstrap: &str, api: ApiKey, max: i16) -> Result<i16, Ben
     Ok(connect(bootstrap)?.version(api)?.min(max))
 }
 
+/// To the first of the addresses that takes a connection and answers.
 fn connect(bootstrap: &str) -> Result<Connection, BenchError> {
-    let first = bootstrap.split(',').next().unwrap_or(bootstrap);
-    Ok(Connection::connect(first, "holdfast-bench", SILENCE_MAX)?)
+    let mut outcome = Err(BenchError::Unexpected("no address is given"));
+    for address in bootstrap
+        .split(',')
+        .map(str::trim)
+        .filter(|it| !it.is_empty())
+    {
+        outcome = Connection::connect(address, "holdfast-bench", SILENCE_MAX).map_err(|source| {
+            BenchError::Reach {
+                address: address.to_owned(),
+                source,
+            }
+        });
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }

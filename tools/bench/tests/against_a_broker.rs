@@ -2,61 +2,105 @@
 
 use std::time::Duration;
 
-use bench::produce::ProduceLoad;
-use bench::schedule::Arrivals;
+use bench::interrupt::Interrupt;
+use bench::measure::{self, Target, Topics};
+use bench::round::Round;
 use bench::startup::{self, Before};
-use bench::{consume, produce, topic};
+use bench::workload::keys::Keys;
+use bench::workload::quantity::{Rate, Size, Span};
+use bench::workload::{Compression, Workload};
 use peer::{Cluster, Holdfast, HoldfastConfig};
 
-fn load(arrivals: Arrivals) -> ProduceLoad {
-    ProduceLoad {
-        record_bytes: 100,
+fn load() -> Workload {
+    Workload {
+        size: Size(100),
         batch_records: 3,
-        producers: 2,
-        arrivals,
+        partitions: 4,
         window: 8,
-        acks: -1,
-        warm_up: Duration::from_millis(200),
-        duration: Duration::from_millis(800),
-        bytes_min: 0,
-        seed: 1,
+        read_back: true,
+        warm_up: Span(Duration::from_millis(200)),
+        duration: Span(Duration::from_millis(800)),
+        ..Workload::default()
     }
+}
+
+fn measured(broker: &Holdfast, workload: &Workload) -> Round {
+    let target = Target {
+        bootstrap: broker.bootstrap(),
+        pids: vec![broker.pid()],
+    };
+    let topics = Topics::Temporary("bench".to_owned());
+    measure::round(&target, workload, &topics, &|_| {}, &Interrupt::default()).unwrap()
+}
+
+fn read_back(round: &Round) -> u64 {
+    round.read_back.as_ref().unwrap().records
 }
 
 #[test]
 fn what_is_counted_is_what_is_there() {
     let broker = Holdfast::start(HoldfastConfig::default()).unwrap();
-    let bootstrap = broker.bootstrap();
 
-    let made = topic::create(&bootstrap, "fixed", 4, &[]).unwrap();
-    let rate = Arrivals::Fixed { per_second: 100.0 };
-    let produced = produce::run(&bootstrap, &made, &load(rate)).unwrap();
     // An open loop sends what is due, however slow the broker and this machine are.
-    assert_eq!((produced.requests, produced.records_in_all), (80, 300));
-    assert_eq!(produced.latencies.from_due.len(), 80);
-    let consumed = consume::run(&bootstrap, &made, produced.records_in_all).unwrap();
-    assert_eq!(consumed.records, 300);
+    let fixed = Workload {
+        rate: Rate(300.0),
+        consumer_groups: 1,
+        ..load()
+    };
+    let round = measured(&broker, &fixed);
+    assert_eq!(round.ended_by, None);
+    let latency = round.produce.latency.as_ref().unwrap();
+    assert_eq!((round.produce.records, latency.count()), (240, 80));
+    assert_eq!(round.end_to_end.as_ref().unwrap().count(), 240);
+    assert_eq!(read_back(&round), 300);
+    assert!(round.broker.unwrap().cpu_seconds >= 0.0);
 
-    let made = topic::create(&bootstrap, "unlimited", 4, &[]).unwrap();
-    let produced = produce::run(&bootstrap, &made, &load(Arrivals::Unlimited)).unwrap();
-    assert!(produced.requests > 0);
-    let consumed = consume::run(&bootstrap, &made, produced.records_in_all).unwrap();
-    assert_eq!(consumed.records, produced.records_in_all);
-    topic::delete(&bootstrap, "unlimited").unwrap();
+    let round = measured(&broker, &load());
+    assert!(round.produce.records > 0);
+    assert!(read_back(&round) >= round.produce.records);
 
     // As long as it takes to write so much.
-    let made = topic::create(&bootstrap, "large", 4, &[]).unwrap();
-    let load = ProduceLoad {
-        bytes_min: 50_000_000,
-        record_bytes: 1000,
+    let large = Workload {
+        bytes: Size(50_000_000),
+        size: Size(1000),
         batch_records: 100,
-        warm_up: Duration::ZERO,
-        duration: Duration::from_millis(1),
-        ..load(Arrivals::Unlimited)
+        warm_up: Span(Duration::ZERO),
+        duration: Span(Duration::from_millis(1)),
+        ..load()
     };
-    let produced = produce::run(&bootstrap, &made, &load).unwrap();
-    assert!(produced.bytes >= 50_000_000, "{produced:?}");
-    assert!(produced.elapsed > Duration::from_millis(1));
+    let round = measured(&broker, &large);
+    assert!(
+        round.produce.bytes >= 50_000_000,
+        "{:?}",
+        round.produce.bytes
+    );
+    assert!(round.seconds > 0.001);
+}
+
+#[test]
+fn brokers_take_every_kind_of_batch_and_of_topic() {
+    let broker = Holdfast::start(HoldfastConfig::default()).unwrap();
+    for compression in [
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+    ] {
+        let several = Workload {
+            topics: 3,
+            compression,
+            random_share: 0.2,
+            keys: Keys::Zipf {
+                count: 50,
+                exponent: 1.0,
+            },
+            rate: Rate(600.0),
+            ..load()
+        };
+        let round = measured(&broker, &several);
+        assert_eq!(round.ended_by, None, "{compression:?}");
+        assert_eq!(read_back(&round), 600, "{compression:?}");
+    }
 }
 
 #[test]

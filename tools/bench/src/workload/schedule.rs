@@ -19,6 +19,13 @@ pub enum Arrivals {
         /// Requests per second, on average.
         per_second: f64,
     },
+    /// Many at once, and then none until as many are due again.
+    Burst {
+        /// Requests per second, on average.
+        per_second: f64,
+        /// Requests of a burst.
+        at_once: u32,
+    },
     /// As fast as answers leave room: a closed loop, for throughput.
     Unlimited,
 }
@@ -60,6 +67,14 @@ impl Schedule {
                 let uniform: f64 = self.random.random_range(f64::EPSILON..1.0);
                 self.next + Duration::from_secs_f64(-uniform.ln() / per_second)
             }
+            Arrivals::Burst {
+                per_second,
+                at_once,
+            } => {
+                let at_once = u64::from(at_once.max(1));
+                let before = self.sent / at_once * at_once;
+                Duration::from_secs_f64(before as f64 / per_second)
+            }
             Arrivals::Unlimited => self.next,
         };
     }
@@ -93,6 +108,21 @@ mod tests {
         assert!((9_500..10_500).contains(&due.len()), "{}", due.len());
         assert_eq!(due, arrivals_within_ten_seconds(arrivals, 7));
         assert_ne!(due, arrivals_within_ten_seconds(arrivals, 8));
+    }
+
+    #[test]
+    fn bursts_come_at_once_and_keep_the_rate() {
+        let arrivals = Arrivals::Burst {
+            per_second: 200.0,
+            at_once: 50,
+        };
+        let due = arrivals_within_ten_seconds(arrivals, 1);
+        assert_eq!(due.len(), 2_000);
+        assert_eq!((due[0], due[49]), (Duration::ZERO, Duration::ZERO));
+        assert_eq!(
+            (due[50], due[99]),
+            (Duration::from_millis(250), Duration::from_millis(250))
+        );
     }
 
     #[test]

@@ -1,0 +1,12 @@
+//! What is shown of results.
+//!
+//! - [`table`]: for a terminal.
+//! - [`points`]: of many workloads, a line each.
+//! - [`diff`]: of two saved runs.
+//! - [`html`]: a page with plots ([`plot`]).
+
+pub mod diff;
+pub mod html;
+pub mod plot;
+pub mod points;
+pub mod table;

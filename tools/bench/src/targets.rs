@@ -1,0 +1,111 @@
+//! Brokers that are started here to be measured.
+
+use std::path::PathBuf;
+
+use peer::{ApacheKafka, ApacheKafkaConfig, Holdfast, HoldfastCluster, HoldfastConfig};
+use serde::Serialize;
+
+use crate::BenchError;
+use crate::measure::Target;
+
+/// A broker to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetKind {
+    /// Holdfast, with its defaults.
+    Holdfast,
+    /// Apache Kafka, with its defaults: it acknowledges from memory.
+    Apache,
+}
+
+impl TargetKind {
+    /// What it is called in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            TargetKind::Holdfast => "holdfast",
+            TargetKind::Apache => "apache",
+        }
+    }
+}
+
+/// A running broker.
+pub enum Running {
+    /// Holdfast.
+    Holdfast(Box<Holdfast>),
+    /// Several of them that are one cluster.
+    HoldfastCluster(HoldfastCluster),
+    /// Apache Kafka, one or several.
+    Apache(Box<ApacheKafka>),
+}
+
+impl Running {
+    /// Starts one broker with its defaults.
+    pub fn start(target: TargetKind) -> Result<Running, BenchError> {
+        Running::start_with(target, 1, &[])
+    }
+
+    /// Starts so many brokers with some settings.
+    pub fn start_with(
+        target: TargetKind,
+        nodes: usize,
+        settings: &[(&str, &str)],
+    ) -> Result<Running, BenchError> {
+        let settings = settings.iter().copied();
+        Ok(match target {
+            TargetKind::Holdfast => {
+                let config = settings.fold(HoldfastConfig::default(), |config, (name, value)| {
+                    config.set(name, value)
+                });
+                match nodes {
+                    1 => Running::Holdfast(Box::new(Holdfast::start(config)?)),
+                    _ => Running::HoldfastCluster(HoldfastCluster::start(nodes, &config)?),
+                }
+            }
+            TargetKind::Apache => {
+                let config = ApacheKafkaConfig {
+                    properties: settings
+                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                        .collect(),
+                    brokers: nodes,
+                    ..ApacheKafkaConfig::default()
+                };
+                Running::Apache(Box::new(ApacheKafka::start(config)?))
+            }
+        })
+    }
+
+    /// Where clients find it.
+    pub fn bootstrap(&self) -> String {
+        match self {
+            Running::Holdfast(broker) => peer::Cluster::bootstrap(broker.as_ref()),
+            Running::HoldfastCluster(cluster) => peer::Cluster::bootstrap(cluster),
+            Running::Apache(broker) => peer::Cluster::bootstrap(broker.as_ref()),
+        }
+    }
+
+    /// As it is measured.
+    pub fn target(&self) -> Target {
+        Target {
+            bootstrap: self.bootstrap(),
+            pids: self.pids(),
+        }
+    }
+
+    /// Where its data is; that of the first of several.
+    pub fn data_dir(&self) -> PathBuf {
+        match self {
+            Running::HoldfastCluster(cluster) => cluster.data_dir(0).to_owned(),
+            Running::Holdfast(broker) => broker.data_dir().to_owned(),
+            Running::Apache(broker) => broker.data_dir(0),
+        }
+    }
+
+    /// Its processes.
+    pub fn pids(&self) -> Vec<u32> {
+        match self {
+            Running::Holdfast(broker) => vec![broker.pid()],
+            Running::HoldfastCluster(cluster) => cluster.pids(),
+            Running::Apache(cluster) => cluster.pids(),
+        }
+    }
+}
