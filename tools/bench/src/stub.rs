@@ -60,8 +60,8 @@ pub struct Behaviour {
     pub stall: Option<(Duration, Duration)>,
     /// It keeps what it is given, for who fetches it.
     pub keeps: bool,
-    /// Produce requests are refused.
-    pub refuses: Option<ErrorCode>,
+    /// From so long after the first produce request on it refuses them.
+    pub refuses: Option<(Duration, ErrorCode)>,
 }
 
 /// A server that runs until it is dropped.
@@ -231,6 +231,9 @@ impl Server {
 
     fn produce(&self, request: ProduceRequest) -> ProduceResponse {
         let mut state = self.state.lock();
+        let first = *state.first_produce.get_or_insert_with(Instant::now);
+        let refuses = self.behaviour.refuses;
+        let refuses = refuses.filter(|(after, _)| first.elapsed() >= *after);
         let mut responses = Vec::new();
         for topic in request.topics {
             let TopicRef::Name(name) = &topic.topic else {
@@ -239,8 +242,8 @@ impl Server {
             let partitions = topic.partitions.into_iter().map(|sent| {
                 let answer = PartitionProduceResponse::default().with_index(sent.partition_index);
                 let partition = state.partition(name, sent.partition_index);
-                match (self.behaviour.refuses, partition, sent.records) {
-                    (Some(code), ..) => answer.with_error_code(code.code()),
+                match (refuses, partition, sent.records) {
+                    (Some((_, code)), ..) => answer.with_error_code(code.code()),
                     (None, Some(partition), Some(records)) => {
                         answer.with_base_offset(partition.append(records, self.behaviour.keeps))
                     }

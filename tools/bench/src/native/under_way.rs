@@ -91,6 +91,10 @@ impl<'a> UnderWay<'a> {
             for ended in producing.into_iter().filter_map(joined) {
                 measured.on_produced(&ended);
             }
+            // Connections that failed say nothing of how long they sent.
+            if self.course.is_stopped() {
+                measured.elapsed = measured.elapsed.max(self.course.start.elapsed());
+            }
             self.wait_for_readers();
             self.is_over.store(true, Ordering::Relaxed);
             // Nobody waits for fetches that bring nothing.
