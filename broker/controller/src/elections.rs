@@ -2,6 +2,9 @@
 
 use std::ops::AddAssign;
 
+use protocol::model::BrokerId;
+
+use crate::record::PartitionChangeRecord;
 use crate::{MetadataImage, MetadataRecord};
 
 /// Leaders elected, by why they could be. A partition's first leader, and none at all, is no election.
@@ -30,14 +33,22 @@ impl Elections {
             match before.leader {
                 Some(former) if former == leader => {}
                 _ if before.isr.contains(&leader) => elections.from_isr += 1,
-                // A reassignment is complete: the leader before has said that its successor is in sync.
-                _ if change.replicas.is_some() => elections.from_isr += 1,
+                Some(former) if has_proposed(former, change) => elections.from_isr += 1,
                 _ if before.elr.contains(&leader) => elections.from_elr += 1,
                 _ => elections.unclean += 1,
             }
         }
         elections
     }
+}
+
+/// Whether the leader before has said in this very change that its successor is in sync: it stays in the ISR, or it goes with a reassignment that is complete. Who is
+/// elected from beyond is alone in the ISR, and the leader before keeps its replica.
+fn has_proposed(former: BrokerId, change: &PartitionChangeRecord) -> bool {
+    let stays = change.isr.iter().flatten().any(|id| *id == former);
+    let replicas = change.replicas.as_ref();
+    let goes = replicas.is_some_and(|it| it.iter().all(|replica| replica.broker_id != former));
+    stays || goes
 }
 
 impl AddAssign for Elections {

@@ -502,7 +502,7 @@ fn check_epochs(before: &MetadataImage, after: &MetadataImage) -> Result<(), Tes
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn whatever_is_asked_the_metadata_stays_sound(events in vec(event(), 1..60)) {
