@@ -231,7 +231,7 @@ impl DataDir {
             dirty_bytes += dirtiness.dirty_bytes;
             if dirtiness.uncovered_bytes > 0 && dirtiness.covered_ppm() > compaction.min_dirty_ppm {
                 // It may be long until the journal needs one.
-                self.checkpoint_wanted.store(true, Ordering::Release);
+                self.wish_checkpoint();
             }
             let is_due = dirtiness.is_overdue || dirtiness.ppm() > compaction.min_dirty_ppm;
             if dirtiness.dirty_bytes == 0 || !is_due {

@@ -511,7 +511,7 @@ impl DataDir {
         }
         if !left.is_empty() {
             // It may be long until the journal needs one.
-            self.checkpoint_wanted.store(true, Ordering::Release);
+            self.wish_checkpoint();
             self.garbage.lock().append(&mut left);
         }
         result

@@ -77,7 +77,7 @@ impl DataDir {
         status.has_looked.store(true, Ordering::Relaxed);
         if sum.segments > 0 {
             // Their files wait for it.
-            self.checkpoint_wanted.store(true, Ordering::Release);
+            self.wish_checkpoint();
         }
         sum
     }
@@ -104,6 +104,11 @@ impl DataDir {
         left.dedup();
         self.environment.condemned.put_back(left);
         result
+    }
+
+    /// There is a reason for a checkpoint, however empty the journal.
+    pub(super) fn wish_checkpoint(&self) {
+        self.checkpoint_wanted.store(true, Ordering::Release);
     }
 
     /// Whether somebody waits for a checkpoint; asked once.

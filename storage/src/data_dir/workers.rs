@@ -1,4 +1,6 @@
-//! The threads of a data directory: the journal's writer, write-behind, and checkpoints.
+//! The threads of a data directory: the journal's writer, write-behind, checkpoints, and what grows.
+//!
+//! A journal file takes as long to make as the disk takes to write it, and a writer that has none left waits for a checkpoint: the two do not wait for each other.
 
 use std::io;
 use std::sync::Arc;
@@ -97,12 +99,14 @@ impl Workers {
         });
         let behind = Arc::clone(&shared);
         let checkpoints = Arc::clone(&shared);
+        let growth = Arc::clone(&shared);
         let retention = Arc::clone(&shared);
         let compaction = Arc::clone(&shared);
         let page_cache = Arc::clone(&shared);
         let others = vec![
             spawn("write-behind", move || write_behind(&behind))?,
             spawn("checkpoint", move || checkpoint(&checkpoints))?,
+            spawn("growth", move || grow(&growth))?,
             spawn("retention", move || retain(&retention))?,
             spawn("compaction", move || compact(&compaction))?,
             spawn("page-cache", move || write_page_cache(&page_cache))?,
@@ -175,22 +179,9 @@ fn checkpoint(shared: &Shared) {
     let data_dir = &shared.data_dir;
     // What a recovery replayed is moved to the segments soon, so that crashes in a row do not use up the files.
     let mut due = true;
-    let mut grow_in = 0;
     while !shared.wait() {
         if data_dir.fault().is_some() {
             return;
-        }
-        if grow_in > 0 {
-            grow_in -= 1;
-        } else {
-            match grow(data_dir) {
-                Ok(journal_grown) => due |= journal_grown,
-                Err(error) => {
-                    // Not fatal: the journal works with the files it has.
-                    tracing::warn!(%error, path = %data_dir.path.display(), "cannot make another journal file, or the reserve");
-                    grow_in = GROW_AGAIN_TICKS;
-                }
-            }
         }
         due |= data_dir.takes_checkpoint_wish();
         let usage = data_dir.journal_usage();
@@ -204,6 +195,34 @@ fn checkpoint(shared: &Shared) {
         }
         if let Err(error) = data_dir.remove_dropped() {
             tracing::warn!(%error, "cannot remove the files of a deleted partition");
+        }
+    }
+}
+
+/// Makes what is missing of the journal, and of the reserve once that is whole.
+fn grow(shared: &Shared) {
+    let data_dir = &shared.data_dir;
+    let mut again_in = 0;
+    while !shared.wait() {
+        if data_dir.fault().is_some() {
+            return;
+        }
+        if again_in > 0 {
+            again_in -= 1;
+            continue;
+        }
+        let grown = data_dir.grow_journal().and_then(|journal_grown| {
+            if journal_grown {
+                // It says how many files there are.
+                data_dir.wish_checkpoint();
+                return Ok(());
+            }
+            data_dir.grow_reserve().map(|_| ())
+        });
+        if let Err(error) = grown {
+            // Not fatal: the journal works with the files it has.
+            tracing::warn!(%error, path = %data_dir.path.display(), "cannot make another journal file, or the reserve");
+            again_in = GROW_AGAIN_TICKS;
         }
     }
 }
@@ -304,14 +323,4 @@ fn write_page_cache(shared: &Shared) {
             return;
         }
     }
-}
-
-/// Makes what is missing of the journal, and of the reserve once that is whole. True when there is a new journal file: a checkpoint says how
-/// many there are.
-fn grow(data_dir: &DataDir) -> io::Result<bool> {
-    let journal_grown = data_dir.grow_journal()?;
-    if !journal_grown {
-        data_dir.grow_reserve()?;
-    }
-    Ok(journal_grown)
 }

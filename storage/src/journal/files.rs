@@ -49,7 +49,7 @@ pub struct FreeFile {
 pub struct JournalUsage {
     /// Bytes in use of files that hold what is not checkpointed, the active one included.
     pub live: u64,
-    /// Bytes that can be used, those of files still to be made included.
+    /// Bytes that can be used by now. It grows with the files that are made.
     pub capacity: u64,
 }
 
@@ -98,7 +98,7 @@ pub struct JournalFiles {
 }
 
 impl JournalFiles {
-    /// The set over what a scan (or a format) found.
+    /// The set over what a scan (or a format) found. It grows to `files_max` times `file_bytes`, whatever the sizes of the files that there are.
     pub fn new(
         io: Arc<dyn Io>,
         dir: &Path,
@@ -108,13 +108,17 @@ impl JournalFiles {
         free: Vec<FreeFile>,
         reopen: Option<FreeFile>,
     ) -> JournalFiles {
-        let files_made = live.len() + free.len() + usize::from(reopen.is_some());
-        let files_made = u32::try_from(files_made).unwrap_or(u32::MAX);
+        let made = live.iter().map(|file| file.capacity);
+        let made = made.chain(free.iter().chain(&reopen).map(|file| file.capacity));
+        let made: Vec<u64> = made.map(|bytes| bytes.max(file_bytes)).collect();
+        let files_made = u32::try_from(made.len()).unwrap_or(u32::MAX);
+        let unmade_bytes = (u64::from(files_max) * file_bytes).saturating_sub(made.iter().sum());
+        let unmade = u32::try_from(unmade_bytes / file_bytes.max(1)).unwrap_or(u32::MAX);
         JournalFiles {
             io,
             dir: dir.to_owned(),
             file_bytes,
-            files_max: files_max.max(files_made),
+            files_max: files_made.saturating_add(unmade),
             active_end: AtomicU64::new(0),
             stalled: AtomicBool::new(false),
             waits: AtomicBool::new(false),
@@ -242,22 +246,16 @@ impl JournalFiles {
     /// How full the journal is: what the writer may use, which is all but the spare file.
     pub fn usage(&self) -> JournalUsage {
         let inner = self.inner.lock();
-        let unmade = u64::from(self.files_max.saturating_sub(inner.files_made));
         let whole: u64 = inner.live.iter().map(|file| file.capacity).sum();
         let active = inner.live.back().map_or(0, |file| file.capacity);
-        let free: u64 = inner
-            .free
-            .iter()
-            .map(|file| file.capacity.max(self.file_bytes))
-            .sum();
-        let spare = if self.files_max >= FILES_FOR_A_SPARE {
-            self.file_bytes
-        } else {
-            0
+        let free: u64 = inner.free.iter().map(|file| file.capacity).sum();
+        let spare = match inner.files_made >= FILES_FOR_A_SPARE {
+            true => self.file_bytes,
+            false => 0,
         };
         JournalUsage {
             live: whole - active + self.active_end.load(Ordering::Relaxed).min(active),
-            capacity: (whole + free + unmade * self.file_bytes).saturating_sub(spare),
+            capacity: whole + free.saturating_sub(spare),
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) const JOURNAL: &[Definition] = &[
     Definition::new(
         "journal.files",
         Int,
-        Some("4"),
+        Some("16"),
         "Files of the journal, used in turn.",
     )
     .between(2, 64)
@@ -28,7 +28,7 @@ pub(super) const JOURNAL: &[Definition] = &[
     Definition::new(
         "journal.file.bytes",
         Long,
-        Some("268435456"),
+        Some("67108864"),
         "The size of a journal file. Recovery reads at most the journal, and the last files hold \
          what is not in segments yet. On a small disk files are made smaller, so that the journal \
          takes at most a twentieth of it.",

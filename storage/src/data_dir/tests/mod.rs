@@ -3,6 +3,7 @@
 mod checkpoint_bytes;
 mod failing;
 mod full;
+mod growth;
 mod identity;
 mod life;
 mod retention_clock;

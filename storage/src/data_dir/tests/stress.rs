@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use protocol::model::{BrokerId, Offset, PartitionIndex, TopicId, TopicIdPartition, Uuid};
 
-use crate::data_dir::{DataDir, Identity, Workers};
+use crate::data_dir::{DataDir, DataDirConfig, Identity, Workers};
 use crate::fixture::{NoObserver, append, node, read_all, read_from, values};
-use crate::io::{EngineChoice, open_engine};
+use crate::io::{EngineChoice, Io, open_engine};
 use crate::log::{Durability, Log, LogConfig};
 
 const APPENDERS: usize = 3;
@@ -32,6 +32,15 @@ fn open(engine: EngineChoice, path: &std::path::Path) -> (Arc<DataDir>, Workers)
     bounds.tail_bytes_max = 512 << 10;
     bounds.write_behind_ms = 50;
     bounds.open_files_max = 30;
+    open_on(io, path, bounds)
+}
+
+/// A directory on a real file system, with its threads.
+pub(super) fn open_on(
+    io: Arc<dyn Io>,
+    path: &std::path::Path,
+    mut bounds: DataDirConfig,
+) -> (Arc<DataDir>, Workers) {
     bounds.writer.salt = Arc::new(|| *Uuid::new_v4().as_bytes());
     let identity = Identity {
         cluster_id: None,
@@ -59,7 +68,7 @@ fn now_ms() -> i64 {
     START.get_or_init(Instant::now).elapsed().as_millis() as i64
 }
 
-fn partition(number: u128) -> TopicIdPartition {
+pub(super) fn partition(number: u128) -> TopicIdPartition {
     TopicIdPartition {
         topic_id: TopicId::new(Uuid::from_u128(number + 1)).expect("an id"),
         partition: PartitionIndex::new(0),
@@ -84,7 +93,7 @@ fn check(log: &Log, from: Offset) -> usize {
     found.len()
 }
 
-fn wait_durable(log: &Log, end: Offset) {
+pub(super) fn wait_durable(log: &Log, end: Offset) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while log.offsets().durable_end < end {
         assert!(
