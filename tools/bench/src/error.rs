@@ -55,6 +55,14 @@ pub enum BenchError {
     /// A broker does not answer.
     #[error("the broker has not answered for {} s", .0.as_secs())]
     Silent(Duration),
+    /// librdkafka gives up.
+    #[error("{doing}: {reason}")]
+    Librdkafka {
+        /// What was attempted.
+        doing: &'static str,
+        /// What it says.
+        reason: String,
+    },
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {

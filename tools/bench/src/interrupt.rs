@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::BenchError;
-use crate::native::Course;
+use crate::course::Course;
 
 /// Answers are waited for so long.
 const GRACE: Duration = Duration::from_secs(2);

@@ -1,7 +1,8 @@
 //! A load generator for any cluster that speaks the Kafka protocol, and what it measures.
 //!
 //! - [`workload`]: what is done to a cluster, and when each request is due, whatever the answers do (open loop).
-//! - [`native`]: the load generator's own client.
+//! - [`native`]: the load generator's own client; [`librdkafka`]: the same load through librdkafka.
+//! - [`ledger`]: which records were acknowledged, and which were read.
 //! - [`measure`]: a round, from its topics to what it cost.
 //! - [`sequence`]: one workload after the other.
 //! - [`latency`], [`recorder`]: histograms, and a run cut into seconds.
@@ -15,12 +16,16 @@
 //! - [`compaction`]: how fast a log is compacted.
 //! - [`startup`]: how long a start takes, with how much there is, after a clean stop or SIGKILL.
 
+mod busy;
 pub mod commits;
 pub mod compaction;
+mod course;
 pub mod environment;
 mod error;
 pub mod interrupt;
 pub mod latency;
+pub mod ledger;
+pub mod librdkafka;
 pub mod measure;
 pub mod native;
 pub mod page_cache;

@@ -7,7 +7,7 @@ use bench::workload::keys::Keys;
 use bench::workload::omb::Omb;
 use bench::workload::quantity::{Rate, Size, Span};
 use bench::workload::sweep::{Axis, Sweep, Swept};
-use bench::workload::{Acks, ArrivalPattern, Compression, Workload};
+use bench::workload::{Acks, ArrivalPattern, Client, Compression, Workload};
 use clap::Args;
 
 /// The load.
@@ -92,6 +92,18 @@ pub struct LoadArgs {
     /// Goes on until so many bytes of values are written (6.5GB) [default: 0]
     #[arg(long)]
     bytes: Option<Size>,
+    /// Who speaks with the cluster [default: native]
+    #[arg(long)]
+    client: Option<Client>,
+    /// With librdkafka: how long a record waits for others in its batch [default: 5ms]
+    #[arg(long)]
+    linger: Option<Span>,
+    /// With librdkafka: bytes of a batch, at most [default: 1MB]
+    #[arg(long)]
+    batch_bytes: Option<Size>,
+    /// A setting of librdkafka, NAME=VALUE; may be repeated
+    #[arg(long = "client-config", value_parser = pair)]
+    client_configs: Vec<(String, String)>,
     /// Of arrivals, keys and values [default: 1]
     #[arg(long)]
     seed: Option<u64>,
@@ -210,6 +222,10 @@ impl LoadArgs {
         set(&mut workload.warm_up, given.warm_up);
         set(&mut workload.duration, given.duration);
         set(&mut workload.bytes, given.bytes);
+        set(&mut workload.client, given.client);
+        set(&mut workload.linger, given.linger);
+        set(&mut workload.batch_bytes, given.batch_bytes);
+        workload.client_configs.extend(given.client_configs);
         set(&mut workload.seed, given.seed);
     }
 }

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use client::Topic;
 
-use crate::BenchError;
 use crate::interrupt::Interrupt;
 use crate::native::{self, Run, Starts, read_back};
 use crate::process::{self, Usage};
 use crate::recorder::Interval;
 use crate::round::{Round, Used};
 use crate::topic::{self, TemporaryTopics};
-use crate::workload::Workload;
+use crate::workload::{Client, Workload};
+use crate::{BenchError, librdkafka};
 
 /// A broker gets this long to finish what it left for later.
 const IDLE_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -57,7 +57,10 @@ pub fn round(
         on_interval,
         interrupt,
     };
-    let (measured, used) = metered(&target.pids, || native::run(&run))?;
+    let (measured, used) = metered(&target.pids, || match workload.client {
+        Client::Native => native::run(&run),
+        Client::Librdkafka => librdkafka::run(&run),
+    })?;
     let (records, is_whole) = (measured.records_in_all, measured.cause.is_none());
     let round = Round::of_run(measured, workload, used);
     if !workload.read_back || !is_whole {

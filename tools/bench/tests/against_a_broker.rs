@@ -8,7 +8,7 @@ use bench::round::Round;
 use bench::startup::{self, Before};
 use bench::workload::keys::Keys;
 use bench::workload::quantity::{Rate, Size, Span};
-use bench::workload::{Compression, Workload};
+use bench::workload::{Client, Compression, Workload};
 use peer::{Cluster, Holdfast, HoldfastConfig};
 
 fn load() -> Workload {
@@ -124,4 +124,21 @@ fn starts_are_measured_after_a_stop_and_after_a_kill() {
             assert!(partition_answers.is_none_or(|ms| start.first_answer_ms <= ms));
         }
     }
+}
+
+#[test]
+fn librdkafka_counts_what_is_there() {
+    let broker = Holdfast::start(HoldfastConfig::default()).unwrap();
+    let through_librdkafka = Workload {
+        client: Client::Librdkafka,
+        rate: Rate(500.0),
+        consumer_groups: 2,
+        keys: Keys::Uniform { count: 10 },
+        ..load()
+    };
+    let round = measured(&broker, &through_librdkafka);
+    assert_eq!(round.ended_by, None);
+    assert_eq!((round.produce.records, read_back(&round)), (400, 500));
+    assert_eq!(round.end_to_end.unwrap().count(), 2 * 400);
+    assert_eq!(round.fetch.unwrap().records, 2 * 500);
 }

@@ -45,7 +45,16 @@ pub enum ClientError {
 
 impl ClientError {
     pub(crate) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> ClientError {
-        move |source| ClientError::Io { doing, source }
+        move |source| {
+            // That a read waited for as long as it may is "Resource temporarily unavailable" in the system's words.
+            let source = match source.kind() {
+                io::ErrorKind::WouldBlock => {
+                    io::Error::new(io::ErrorKind::TimedOut, "the broker is silent")
+                }
+                _ => source,
+            };
+            ClientError::Io { doing, source }
+        }
     }
 
     /// Whether the same request may well succeed a little later.

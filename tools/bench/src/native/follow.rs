@@ -14,11 +14,11 @@ use protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use protocol::messages::{ApiKey, FetchRequest, FetchResponse, TopicName};
 use protocol::wire::{decode_body, encode_request_frame};
 
-use super::busy::{Busy, thread_cpu};
-use super::course::Course;
 use super::end_to_end::{At, Group};
 use super::link::{self, Receiver, Sender};
 use crate::BenchError;
+use crate::busy::{Busy, thread_cpu};
+use crate::course::Course;
 use crate::latency::Latency;
 
 const PARTITION_BYTES_MAX: i32 = 1 << 20;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use protocol::wire::{FRAME_SIZE_BYTES, frame_size, split_frame};
 
-use super::course::Course;
 use crate::BenchError;
+use crate::course::Course;
 
 /// No answer may take longer.
 const SILENCE_MAX: Duration = Duration::from_secs(60);

@@ -6,13 +6,9 @@
 //! - [`produce`]: connections that send on schedule and wait for acknowledgements.
 //! - [`follow`]: consumers that read meanwhile.
 //! - [`end_to_end`]: when each batch was due, and when a consumer had it.
-//! - [`course`]: begin, end, and what ended it before.
-//! - [`busy`]: whether the load generator was the limit.
 //! - [`read_back`]: a topic read from its start.
 
 mod batches;
-mod busy;
-mod course;
 mod end_to_end;
 mod follow;
 mod leaders;
@@ -27,11 +23,11 @@ use std::time::Duration;
 use client::Topic;
 use protocol::messages::ApiKey;
 
-pub(crate) use self::course::Course;
 pub use self::end_to_end::At;
 use self::end_to_end::Group;
 pub use self::follow::Starts;
 use self::under_way::UnderWay;
+use crate::course::Course;
 use crate::interrupt::Interrupt;
 use crate::latency::Latency;
 use crate::recorder::{Counted, Interval, Recorder, measured_by_all};

@@ -14,12 +14,12 @@ use protocol::wire::decode_body;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::busy::{Busy, thread_cpu};
-use super::course::Course;
 use super::end_to_end::{At, Batch, Group};
 use super::leaders::Connection;
 use super::link::{self, Receiver, Sender};
 use crate::BenchError;
+use crate::busy::{Busy, thread_cpu};
+use crate::course::Course;
 use crate::latency::Latency;
 use crate::recorder::{Answer, Recorder};
 use crate::workload::Workload;

@@ -8,10 +8,10 @@ use client::Topic;
 use parking_lot::Mutex;
 use protocol::messages::ApiKey;
 
-use super::course::Course;
 use super::end_to_end::At;
 use super::follow::{Follower, Starts};
 use super::{FETCH_VERSION_MAX, leaders};
+use crate::course::Course;
 use crate::interrupt::Interrupt;
 use crate::{BenchError, topic};
 

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::course::Course;
 use super::end_to_end::Group;
 use super::follow::{Followed, Follower};
 use super::leaders::{Connection, Leader};
 use super::produce::{Ended, Producer};
 use super::{CaughtUp, Measured, Run};
 use crate::BenchError;
+use crate::course::Course;
 use crate::recorder::{Interval, Recorder, Timeline};
 
 /// How often what was measured is looked at.

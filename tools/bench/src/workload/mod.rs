@@ -72,6 +72,14 @@ pub struct Workload {
     pub duration: Span,
     /// Bytes of values that are written while it is measured, at least.
     pub bytes: Size,
+    /// Who speaks with the cluster.
+    pub client: Client,
+    /// With librdkafka: how long a record waits for others in its batch.
+    pub linger: Span,
+    /// With librdkafka: bytes of a batch, at most.
+    pub batch_bytes: Size,
+    /// Settings of librdkafka by their names, which count before all others.
+    pub client_configs: BTreeMap<String, String>,
     /// Of arrivals, keys and values.
     pub seed: u64,
     /// What has other values in other runs. A run is of a single combination, and so has none.
@@ -104,10 +112,25 @@ impl Default for Workload {
             warm_up: Span(Duration::from_secs(5)),
             duration: Span(Duration::from_secs(20)),
             bytes: Size(0),
+            client: Client::Native,
+            linger: Span(Duration::from_millis(5)),
+            batch_bytes: Size(1_000_000),
+            client_configs: BTreeMap::new(),
             seed: 1,
             sweep: Sweep::default(),
         }
     }
+}
+
+/// Who speaks with the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Client {
+    /// This tool itself, with batches that were made beforehand
+    #[default]
+    Native,
+    /// librdkafka, record by record
+    Librdkafka,
 }
 
 /// How requests arrive at a rate.
@@ -193,6 +216,19 @@ impl fmt::Display for Acks {
             Acks::All => "all",
             Acks::Leader => "1",
         })
+    }
+}
+
+impl Compression {
+    /// As clients' settings have it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Compression::None => "none",
+            Compression::Gzip => "gzip",
+            Compression::Snappy => "snappy",
+            Compression::Lz4 => "lz4",
+            Compression::Zstd => "zstd",
+        }
     }
 }
 
