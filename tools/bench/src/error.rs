@@ -103,6 +103,9 @@ pub enum BenchError {
         /// How long nothing more came.
         waited: Duration,
     },
+    /// Records were acknowledged, and are not there after a fault.
+    #[error("{0} acknowledged records are lost")]
+    Lost(u64),
     /// Figures of a later run are worse than is borne.
     #[error("worse than is borne: {}", .0.join("; "))]
     Worse(Vec<String>),

@@ -22,6 +22,7 @@ pub mod compaction;
 mod course;
 pub mod environment;
 mod error;
+pub mod fault;
 pub mod interrupt;
 pub mod latency;
 pub mod ledger;

@@ -1,8 +1,10 @@
 //! A workload in flags: what is not given is as a file says, or as it is by default.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bench::BenchError;
+use bench::fault::{Fault, FaultKind};
 use bench::workload::keys::Keys;
 use bench::workload::omb::Omb;
 use bench::workload::quantity::{Rate, Size, Span};
@@ -104,6 +106,16 @@ pub struct LoadArgs {
     /// A setting of librdkafka, NAME=VALUE; may be repeated
     #[arg(long = "client-config", value_parser = pair)]
     client_configs: Vec<(String, String)>,
+    /// Something that happens meanwhile to the broker that leads the first partition, or to the first of --pid; the client is librdkafka then, with one group of
+    /// consumers if there would be none
+    #[arg(long)]
+    fault: Option<FaultKind>,
+    /// When, from the end of the warm-up on [default: 5s]
+    #[arg(long, requires = "fault")]
+    fault_at: Option<Span>,
+    /// Until the broker goes on, or is started again [default: 5s]
+    #[arg(long, requires = "fault")]
+    fault_for: Option<Span>,
     /// Of arrivals, keys and values [default: 1]
     #[arg(long)]
     seed: Option<u64>,
@@ -227,6 +239,16 @@ impl LoadArgs {
         set(&mut workload.batch_bytes, given.batch_bytes);
         workload.client_configs.extend(given.client_configs);
         set(&mut workload.seed, given.seed);
+        if let Some(kind) = given.fault {
+            let five_seconds = Span(Duration::from_secs(5));
+            workload.fault = Some(Fault {
+                kind,
+                at: given.fault_at.unwrap_or(five_seconds),
+                lasts: given.fault_for.unwrap_or(five_seconds),
+            });
+            workload.client = given.client.unwrap_or(Client::Librdkafka);
+            workload.consumer_groups = workload.consumer_groups.max(1);
+        }
     }
 }
 

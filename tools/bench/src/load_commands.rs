@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bench::BenchError;
 use bench::environment::Environment;
+use bench::fault::Brokers;
 use bench::interrupt::Interrupt;
 use bench::measure::{self, Target, Topics};
 use bench::page_cache::PageCache;
@@ -13,10 +14,11 @@ use bench::report::html::page;
 use bench::report::points;
 use bench::report::table::{headline, table};
 use bench::round::Round;
-use bench::saved::Saved;
+use bench::saved::{Saved, Series};
 use bench::sequence::Sequence;
 use bench::targets::{Running, TargetKind};
 use bench::workload::Workload;
+use parking_lot::Mutex;
 
 use crate::OutputArgs;
 use crate::load_args::LoadArgs;
@@ -74,7 +76,8 @@ pub fn run(
                 1 => label.clone(),
                 _ => format!("{label}, {number} of {rounds}"),
             };
-            let (round, goes_on) = one_round(&target, workload, &topics, label, &interrupt)?;
+            let by = (&target.pids as &dyn Brokers, &interrupt);
+            let (round, goes_on) = one_round(&target, workload, &topics, label, by)?;
             done[0].rounds.push(round);
             if !goes_on {
                 break;
@@ -154,11 +157,11 @@ fn one_round(
     workload: &Workload,
     topics: &Topics,
     label: String,
-    interrupt: &Interrupt,
+    by: (&dyn Brokers, &Interrupt),
 ) -> Result<(Round, bool), BenchError> {
     let progress = Progress::begin(label, workload);
     let on_interval = |interval: &_| progress.on_interval(interval);
-    let round = measure::round(target, workload, topics, &on_interval, interrupt)?;
+    let round = measure::round_with(target, workload, topics, &on_interval, by)?;
     let goes_on = round.ended_by.is_none();
     Ok((round, goes_on))
 }
@@ -181,8 +184,20 @@ fn finish(
     if let Some(path) = &output.report {
         write_page(&saved, path)?;
     }
+    let lost = lost(&saved.series);
     measured.series = saved.series;
-    measured.into_result()
+    match lost {
+        0 => measured.into_result(),
+        lost => Err(BenchError::Lost(lost)),
+    }
+}
+
+/// Records of all rounds that were lost in faults.
+fn lost(series: &[Series]) -> u64 {
+    let targets = series.iter().flat_map(|it| &it.targets);
+    let rounds = targets.flat_map(|it| &it.rounds);
+    let faults = rounds.filter_map(|round| round.fault.as_ref());
+    faults.map(|fault| fault.lost).sum()
 }
 
 /// One workload as a table of its figures, several as a line each.
@@ -260,8 +275,9 @@ pub fn compare(
                 }
                 let word = if is_counted { "round" } else { "warm-up" };
                 let label = format!("{point}: {word} {number} {name}");
-                let (target, shown) = (broker.target(), label.clone());
-                let (round, goes_on) = one_round(&target, workload, &topics, shown, &interrupt)?;
+                let (target, shown) = (broker.lock().target(), label.clone());
+                let by = (broker as &dyn Brokers, &interrupt);
+                let (round, goes_on) = one_round(&target, workload, &topics, shown, by)?;
                 print_round(&label, &round);
                 if is_counted || !goes_on {
                     done.rounds.push(round);
@@ -273,12 +289,12 @@ pub fn compare(
         }
         Ok(())
     });
-    let environment = Environment::look(&brokers[0].1.data_dir());
+    let environment = Environment::look(&brokers[0].1.lock().data_dir());
     drop(brokers);
     finish(measured, environment, output)
 }
 
-fn start_both(nodes: usize) -> Result<Vec<(&'static str, Running)>, BenchError> {
+fn start_both(nodes: usize) -> Result<Vec<(&'static str, Mutex<Running>)>, BenchError> {
     let kinds = [TargetKind::Holdfast, TargetKind::Apache].into_iter();
     let brokers = kinds.map(|kind| {
         // A topic of several has three replicas, of which two must have a record before it is acknowledged, as by default with ours.
@@ -289,7 +305,8 @@ fn start_both(nodes: usize) -> Result<Vec<(&'static str, Running)>, BenchError> 
                 ("min.insync.replicas", "2"),
             ],
         };
-        Ok((kind.name(), Running::start_with(kind, nodes, settings)?))
+        let running = Running::start_with(kind, nodes, settings)?;
+        Ok((kind.name(), Mutex::new(running)))
     });
     brokers.collect()
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use client::Topic;
 
+use crate::fault::Brokers;
 use crate::interrupt::Interrupt;
 use crate::native::{self, Run, Starts, read_back};
 use crate::process::{self, Usage};
@@ -44,6 +45,23 @@ pub fn round(
     on_interval: &(dyn Fn(&Interval) + Sync),
     interrupt: &Interrupt,
 ) -> Result<Round, BenchError> {
+    let by = (&target.pids as &dyn Brokers, interrupt);
+    round_with(target, workload, topics, on_interval, by)
+}
+
+/// The same, where it is known how to start brokers again.
+pub fn round_with(
+    target: &Target,
+    workload: &Workload,
+    topics: &Topics,
+    on_interval: &(dyn Fn(&Interval) + Sync),
+    (brokers, interrupt): (&dyn Brokers, &Interrupt),
+) -> Result<Round, BenchError> {
+    if workload.fault.is_some() && workload.client == Client::Native {
+        return Err(BenchError::Workload {
+            what: "a fault ends what the native client does: --client librdkafka".to_owned(),
+        });
+    }
     let Made {
         topics: made,
         starts,
@@ -56,6 +74,7 @@ pub fn round(
         workload,
         on_interval,
         interrupt,
+        brokers,
     };
     let (measured, used) = metered(&target.pids, || match workload.client {
         Client::Native => native::run(&run),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::FaultRound;
 use crate::latency::Latency;
 use crate::native::Measured;
 use crate::native::read_back::ReadBack;
@@ -48,7 +49,10 @@ pub struct Round {
     pub read_back_broker: Option<Costs>,
     /// The load generator itself.
     pub client: Client,
-    /// Second by second, warm-up included.
+    /// What a fault came to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultRound>,
+    /// Second by second, or tenth by tenth where there is a fault; warm-up included.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timeline: Vec<Interval>,
     /// What ended it before its time.
@@ -168,6 +172,7 @@ impl Round {
                 had_to_wait: measured.had_to_wait as f64 / requests as f64,
                 ..Client::new(&used)
             },
+            fault: measured.fault,
             timeline: measured.timeline,
             ended_by: measured.cause.map(|cause| cause.to_string()),
             ..Round::default()
@@ -217,6 +222,9 @@ impl Round {
         if let Some(backlog) = self.backlog {
             figures.push("backlog read after s", backlog.seconds);
         }
+        if let Some(fault) = &self.fault {
+            figures.fault(fault);
+        }
         figures.costs("", self.broker.as_ref());
         if let Some(read_back) = &self.read_back {
             figures.flow("read back ", read_back);
@@ -259,6 +267,17 @@ impl Figures {
         if let Some(latency) = latency.filter(|it| it.count() > 0) {
             self.push(format!("{of}p99 ms"), latency.at(0.99));
         }
+    }
+
+    fn fault(&mut self, fault: &FaultRound) {
+        if let Some(ms) = fault.first_error_ms {
+            self.push("fault to first error ms", ms);
+        }
+        self.push("fault gap ms", fault.gap_ms);
+        self.push("fault longest wait ms", fault.longest_wait_ms);
+        self.push("fault refused", fault.refused as f64);
+        self.push("fault duplicates", fault.duplicates as f64);
+        self.push("fault lost", fault.lost as f64);
     }
 
     fn costs(&mut self, of: &str, costs: Option<&Costs>) {

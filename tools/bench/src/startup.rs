@@ -164,6 +164,7 @@ fn write(bootstrap: &str, topic: &Topic, load: &Workload) -> Result<(), BenchErr
         workload: load,
         on_interval: &|_| {},
         interrupt: &Interrupt::default(),
+        brokers: &Vec::new(),
     })?;
     measured.cause.map_or(Ok(()), Err)
 }

@@ -28,6 +28,11 @@ impl TargetKind {
     }
 }
 
+/// Ids count from 1 on.
+fn at(id: i32) -> Option<usize> {
+    usize::try_from(id.checked_sub(1)?).ok()
+}
+
 /// A running broker.
 pub enum Running {
     /// Holdfast.
@@ -98,6 +103,24 @@ impl Running {
             Running::Holdfast(broker) => broker.data_dir().to_owned(),
             Running::Apache(broker) => broker.data_dir(0),
         }
+    }
+
+    /// The process of the broker of that id.
+    pub fn pid_of(&self, id: i32) -> Option<u32> {
+        self.pids().get(at(id)?).copied()
+    }
+
+    /// Starts the broker of that id again, and waits until it serves.
+    pub fn restart(&mut self, id: i32) -> Result<(), BenchError> {
+        let Some(at) = at(id) else {
+            return Err(BenchError::Unexpected("no broker has that id"));
+        };
+        match self {
+            Running::Holdfast(broker) => broker.restart(),
+            Running::HoldfastCluster(cluster) => cluster.node(at).restart(),
+            Running::Apache(cluster) => cluster.restart(at),
+        }?;
+        Ok(())
     }
 
     /// Its processes.

@@ -162,6 +162,14 @@ pub fn leaders(bootstrap: &str, name: &str) -> Result<Leaders, BenchError> {
     Ok(leaders_known_to(&mut connect(bootstrap)?, name)?)
 }
 
+/// The id of the broker that leads a topic's first partition.
+pub(crate) fn first_leader(bootstrap: &str, name: &str) -> Result<i32, BenchError> {
+    let metadata = connect(bootstrap)?.metadata(Some(&[name]))?;
+    let mut partitions = metadata.topics.iter().flat_map(|it| &it.partitions);
+    let leader = partitions.find_map(|it| it.leader.filter(|_| it.partition == 0));
+    leader.ok_or(BenchError::Unexpected("the first partition has no leader"))
+}
+
 fn leaders_known_to(connection: &mut Connection, name: &str) -> Result<Leaders, ClientError> {
     let metadata = connection.metadata(Some(&[name]))?;
     let mut leaders = Leaders::new();

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use bench::fault::{Brokers, Fault, FaultKind};
 use bench::interrupt::Interrupt;
 use bench::measure::{self, Target, Topics};
 use bench::round::Round;
 use bench::startup::{self, Before};
+use bench::targets::{Running, TargetKind};
 use bench::workload::keys::Keys;
 use bench::workload::quantity::{Rate, Size, Span};
 use bench::workload::{Client, Compression, Workload};
+use parking_lot::Mutex;
 use peer::{Cluster, Holdfast, HoldfastConfig};
 
 fn load() -> Workload {
@@ -141,4 +144,55 @@ fn librdkafka_counts_what_is_there() {
     assert_eq!((round.produce.records, read_back(&round)), (400, 500));
     assert_eq!(round.end_to_end.unwrap().count(), 2 * 400);
     assert_eq!(round.fetch.unwrap().records, 2 * 500);
+}
+
+#[test]
+fn a_leader_that_is_killed_is_missed_for_a_while_and_nothing_is_lost() {
+    let cluster = Mutex::new(Running::start_with(TargetKind::Holdfast, 3, &[]).unwrap());
+    let fault = Fault {
+        kind: FaultKind::Kill,
+        at: Span(Duration::from_secs(1)),
+        lasts: Span(Duration::from_secs(1)),
+    };
+    let workload = Workload {
+        client: Client::Librdkafka,
+        rate: Rate(300.0),
+        consumer_groups: 1,
+        read_back: false,
+        duration: Span(Duration::from_secs(6)),
+        fault: Some(fault),
+        ..load()
+    };
+    let target = cluster.lock().target();
+    let topics = Topics::Temporary("bench".to_owned());
+    let quiet = Interrupt::default();
+    let native = Workload {
+        client: Client::Native,
+        ..workload.clone()
+    };
+    let refused = measure::round(&target, &native, &topics, &|_| {}, &quiet).unwrap_err();
+    assert!(
+        refused.to_string().contains("--client librdkafka"),
+        "{refused}"
+    );
+
+    let by = (&cluster as &dyn Brokers, &quiet);
+    let round = measure::round_with(&target, &workload, &topics, &|_| {}, by).unwrap();
+    assert_eq!(round.ended_by, None);
+    assert_eq!(round.produce.records, 1_800);
+    let fault = round.fault.as_ref().unwrap();
+    assert_eq!(
+        (fault.lost, fault.duplicates, fault.refused),
+        (0, 0, 0),
+        "{fault:?}"
+    );
+    assert!(fault.what.contains("killed"), "{fault:?}");
+    assert!(
+        fault.gap_ms > 0.0 && fault.first_error_ms.is_some(),
+        "{fault:?}"
+    );
+    // It was started again while the load went on.
+    assert!(fault.over_at_seconds.unwrap() >= 2.2, "{fault:?}");
+    assert!(round.timeline.len() > 30, "tenths of a second");
+    assert_eq!(cluster.lock().pids().len(), 3);
 }

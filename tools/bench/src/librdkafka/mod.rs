@@ -18,15 +18,18 @@ use rdkafka::error::KafkaError;
 
 use self::consume::Consumer;
 use self::produce::{Ended, Producer, Shared};
-use crate::BenchError;
 use crate::course::Course;
+use crate::fault::{self, Watch};
 use crate::ledger::Ledger;
 use crate::native::{Fetched, Measured, Run};
 use crate::recorder::{Interval, Recorder, Timeline, measured_by_all};
 use crate::workload::Workload;
+use crate::{BenchError, topic};
 
 /// How often what was measured is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// The same where a fault is to be seen.
+const FAULT_INTERVAL: Duration = Duration::from_millis(100);
 /// How long nothing may come of what was acknowledged.
 const UNREAD_MAX: Duration = Duration::from_secs(10);
 /// How often it is asked whether all was read.
@@ -38,8 +41,10 @@ const LOOK: Duration = Duration::from_millis(20);
 pub fn run(run: &Run<'_>) -> Result<Measured, BenchError> {
     let workload = run.workload;
     record::check(workload)?;
+    let victim = workload.fault.map(|_| leader(run)).transpose()?;
     let course = Arc::new(Course::begin(workload.warm_up.0, workload.duration.0));
     run.interrupt.ends(&course);
+    let partitions = run.topics.iter().map(|it| it.partitions).sum::<i32>();
     let shared = Arc::new(Shared {
         recorders: (0..workload.producers)
             .map(|_| Recorder::default())
@@ -49,6 +54,10 @@ pub fn run(run: &Run<'_>) -> Result<Measured, BenchError> {
         measured_from: course.measured_from,
         bytes: workload.size.0,
         errors: Mutex::default(),
+        fault: workload
+            .fault
+            .map(|_| Watch::new(course.start, usize::try_from(partitions).unwrap_or(0))),
+        topics: run.topics.to_vec(),
     });
     let producers = (0..workload.producers)
         .map(|number| Producer::new(run, number, &shared))
@@ -63,6 +72,8 @@ pub fn run(run: &Run<'_>) -> Result<Measured, BenchError> {
     let is_over = AtomicBool::new(false);
     let mut measured = std::thread::scope(|scope| {
         let watching = scope.spawn(|| watch(run, &course, &shared));
+        let striking =
+            scope.spawn(|| unless_failed(strike(run, victim, &course, &shared), &course));
         let producing: Vec<_> = producers
             .iter()
             .map(|producer| scope.spawn(|| unless_failed(producer.run(&course), &course)))
@@ -78,6 +89,8 @@ pub fn run(run: &Run<'_>) -> Result<Measured, BenchError> {
                 on_produced(&mut measured, &ended);
             }
         }
+        // What was killed is back by then, or what it alone had would be missing.
+        let _ = striking.join();
         if !consumers.is_empty() {
             wait_for_readers(&course, &shared);
         }
@@ -95,8 +108,36 @@ pub fn run(run: &Run<'_>) -> Result<Measured, BenchError> {
     measured.produced = measured_by_all(&shared.recorders);
     measured.records_in_all = shared.recorders.iter().map(Recorder::records_in_all).sum();
     measured.end_to_end = measured_by_all(&recorders);
+    let (produced, sums) = (&measured.produced, shared.ledger.sums());
+    let fault = shared.fault.as_ref();
+    measured.fault = fault.and_then(|it| it.outcome(produced, &sums, course.end));
     measured.cause = course.take_cause();
     Ok(measured)
+}
+
+/// Who leads the first partition.
+fn leader(run: &Run<'_>) -> Result<i32, BenchError> {
+    topic::first_leader(run.bootstrap, &run.topics[0].name)
+}
+
+fn strike(
+    run: &Run<'_>,
+    victim: Option<i32>,
+    course: &Course,
+    shared: &Shared,
+) -> Result<(), BenchError> {
+    let fault = run.workload.fault.as_ref();
+    let Some(((fault, victim), watch)) = fault.zip(victim).zip(shared.fault.as_ref()) else {
+        return Ok(());
+    };
+    let sleep_until = |due| course.sleep_until(due);
+    fault::strike(
+        fault,
+        (victim, run.brokers),
+        watch,
+        course.measured_from,
+        sleep_until,
+    )
 }
 
 /// What producers and consumers have in common.
@@ -126,8 +167,12 @@ fn unless_failed<T>(outcome: Result<T, BenchError>, course: &Course) -> Option<T
 fn watch(run: &Run<'_>, course: &Course, shared: &Shared) -> Vec<Interval> {
     let mut timeline = Timeline::new(course.start);
     let mut last = course.start;
-    while !course.finishes_before(last + INTERVAL) {
-        last += INTERVAL;
+    let interval = match shared.fault {
+        Some(_) => FAULT_INTERVAL,
+        None => INTERVAL,
+    };
+    while !course.finishes_before(last + interval) {
+        last += interval;
         (run.on_interval)(timeline.cut(last, &shared.recorders));
     }
     if timeline.has_more(&shared.recorders) {
@@ -167,6 +212,10 @@ fn wait_for_readers(course: &Course, shared: &Shared) {
         }
         if unread < least {
             (least, since) = (unread, Instant::now());
+        }
+        if since.elapsed() > UNREAD_MAX && shared.fault.is_some() {
+            // What is missing is what was measured.
+            return;
         }
         if since.elapsed() > UNREAD_MAX {
             course.fail(BenchError::Unread {

@@ -8,17 +8,18 @@ use client::Topic;
 use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{RngCore, SeedableRng};
-use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
 };
+use rdkafka::{ClientContext, Message as _};
 
 use super::record::Stamp;
 use super::{config, failed};
 use crate::BenchError;
 use crate::busy::{Busy, thread_cpu};
 use crate::course::Course;
+use crate::fault::Watch;
 use crate::latency::Latency;
 use crate::ledger::Ledger;
 use crate::native::Run;
@@ -46,6 +47,18 @@ pub(super) struct Shared {
     /// Of a record's value.
     pub(super) bytes: u64,
     pub(super) errors: Mutex<Errors>,
+    /// Where a fault is to happen.
+    pub(super) fault: Option<Watch>,
+    pub(super) topics: Vec<Topic>,
+}
+
+impl Shared {
+    /// The number of a partition among those of all topics.
+    fn partition(&self, topic: &str, partition: i32) -> Option<usize> {
+        let at = self.topics.iter().position(|it| it.name == topic)?;
+        let before: i32 = self.topics[..at].iter().map(|it| it.partitions).sum();
+        usize::try_from(before + partition).ok()
+    }
 }
 
 /// Deliveries that failed.
@@ -67,18 +80,33 @@ pub(super) struct Sent {
     due: Instant,
 }
 
-impl ClientContext for Notes {}
+impl ClientContext for Notes {
+    fn error(&self, _: KafkaError, _: &str) {
+        if let Some(fault) = &self.shared.fault {
+            fault.on_error();
+        }
+    }
+}
 
 impl ProducerContext for Notes {
     type DeliveryOpaque = Box<Sent>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
         let answered = Instant::now();
-        if let Err((error, _)) = result {
-            let mut errors = self.shared.errors.lock();
-            errors.count += 1;
-            errors.first.get_or_insert_with(|| error.to_string());
-            return;
+        let message = match (result, &self.shared.fault) {
+            (Ok(message), _) => message,
+            (Err(_), Some(fault)) => return fault.on_refused(),
+            (Err((error, _)), None) => {
+                let mut errors = self.shared.errors.lock();
+                errors.count += 1;
+                errors.first.get_or_insert_with(|| error.to_string());
+                return;
+            }
+        };
+        if let Some(fault) = &self.shared.fault
+            && let Some(partition) = self.shared.partition(message.topic(), message.partition())
+        {
+            fault.on_acknowledged(partition, answered);
         }
         self.shared.ledger.on_acknowledged(self.number, sent.number);
         self.shared.recorders[self.number].on_answer(Answer {

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use crate::BenchError;
+use crate::fault::Fault;
 use crate::workload::{Client, Workload};
 
 /// No record is smaller.
@@ -46,6 +47,7 @@ impl Stamp {
 /// Says what cannot be done with this client.
 pub(super) fn check(workload: &Workload) -> Result<(), BenchError> {
     debug_assert_eq!(workload.client, Client::Librdkafka);
+    workload.fault.as_ref().map_or(Ok(()), Fault::check)?;
     match workload.size.0 < BYTES_MIN as u64 {
         true => Err(BenchError::Workload {
             what: format!("with librdkafka a record has at least {BYTES_MIN} bytes"),

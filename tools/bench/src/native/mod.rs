@@ -28,6 +28,7 @@ use self::end_to_end::Group;
 pub use self::follow::Starts;
 use self::under_way::UnderWay;
 use crate::course::Course;
+use crate::fault::{Brokers, FaultRound};
 use crate::interrupt::Interrupt;
 use crate::latency::Latency;
 use crate::recorder::{Counted, Interval, Recorder, measured_by_all};
@@ -52,6 +53,8 @@ pub struct Run<'a> {
     pub on_interval: &'a (dyn Fn(&Interval) + Sync),
     /// Ends it before its time.
     pub interrupt: &'a Interrupt,
+    /// To whom a fault happens, if there is to be one.
+    pub brokers: &'a dyn Brokers,
 }
 
 /// What a run gave, up to its end or to what ended it.
@@ -79,6 +82,8 @@ pub struct Measured {
     pub records_in_all: u64,
     /// The busiest thread's share of a CPU.
     pub busiest_thread: f64,
+    /// What a fault came to.
+    pub fault: Option<FaultRound>,
     /// What ended it before its time.
     pub cause: Option<BenchError>,
 }

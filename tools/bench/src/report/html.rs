@@ -123,6 +123,7 @@ fn plots(targets: &[TargetRounds]) -> Vec<Plot<'static>> {
                 })
             })
             .collect(),
+        shaded: faults(targets),
     };
     let records = Axis {
         label: "records/s",
@@ -138,8 +139,8 @@ fn plots(targets: &[TargetRounds]) -> Vec<Plot<'static>> {
         over_time("Records acknowledged", records, |it| {
             it.records as f64 / it.seconds.max(1e-9)
         }),
-        over_time("p99 of each second", MILLISECONDS, |it| it.p99_ms),
-        over_time("Longest of each second", MILLISECONDS, |it| it.max_ms),
+        over_time("p99 over time", MILLISECONDS, |it| it.p99_ms),
+        over_time("Longest over time", MILLISECONDS, |it| it.max_ms),
     ]
 }
 
@@ -167,7 +168,22 @@ fn percentiles(
         },
         y: MILLISECONDS,
         lines: lines.collect(),
+        shaded: Vec::new(),
     }
+}
+
+/// While a broker was gone, in the rounds that are drawn over time.
+fn faults(targets: &[TargetRounds]) -> Vec<(f64, f64)> {
+    let rounds = targets.iter().filter_map(|target| target.rounds.last());
+    let spans = rounds.filter_map(|round| {
+        let fault = round.fault.as_ref()?;
+        let end = round
+            .timeline
+            .last()
+            .map_or(fault.at_seconds, |it| it.at_seconds);
+        Some((fault.at_seconds, fault.over_at_seconds.unwrap_or(end)))
+    });
+    spans.collect()
 }
 
 /// Throughput against latency, a point for each workload: where a line turns upwards is what a target can bear.
@@ -199,6 +215,7 @@ fn knee(series: &[Series]) -> Plot<'static> {
         },
         y: MILLISECONDS,
         lines,
+        shaded: Vec::new(),
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Plot<'a> {
     pub y: Axis<'a>,
     /// What is drawn.
     pub lines: Vec<Line>,
+    /// From where to where something is shaded.
+    pub shaded: Vec<(f64, f64)>,
 }
 
 impl Scale {
@@ -168,6 +170,12 @@ impl Plot<'_> {
             .y_label_formatter(&|placed| y_scale.label(*placed))
             .y_labels(self.y.scale.labels(y))
             .draw()?;
+        let shaded = self.shaded.iter().filter_map(|(from, to)| {
+            let (from, to) = (x_scale.place(*from)?, x_scale.place(*to)?);
+            let corners = [(from.max(x.0), y.0), (to.min(x.1), y.1)];
+            Some(Rectangle::new(corners, BLACK.mix(0.08).filled()))
+        });
+        chart.draw_series(shaded)?;
         for ((name, points), colour) in lines.iter().zip(COLOURS.iter().cycle()) {
             let stroke = colour.stroke_width(2);
             if let [point] = points.as_slice() {
@@ -235,8 +243,16 @@ mod tests {
                 scale: Scale::Log,
             },
             lines: vec![line("one", 1.0), line("other <", 10.0)],
+            shaded: Vec::new(),
         };
         let svg = plot.svg().unwrap();
+        let shaded = Plot {
+            shaded: vec![(0.5, 0.9)],
+            ..plot.clone()
+        };
+        let rectangles = |svg: &str| svg.matches("<rect").count();
+        let with = shaded.svg().unwrap();
+        assert_eq!(rectangles(&with), rectangles(&svg) + 1);
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
         assert_eq!(svg.matches("<polyline").count(), 2 + 2 + axes(&svg));
         for text in ["latency", "percentile", "one", "other &lt;", "99%"] {
@@ -271,6 +287,7 @@ mod tests {
                 name: "it".to_owned(),
                 points: vec![(0.0, 0.0), (1.0, f64::NAN), (2.0, 5.0)],
             }],
+            shaded: Vec::new(),
         };
         assert!(plot.svg().is_some());
     }

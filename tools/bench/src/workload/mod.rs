@@ -19,6 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::BenchError;
+use crate::fault::Fault;
 use keys::Keys;
 use quantity::{Rate, Size, Span};
 use schedule::Arrivals;
@@ -80,6 +81,9 @@ pub struct Workload {
     pub batch_bytes: Size,
     /// Settings of librdkafka by their names, which count before all others.
     pub client_configs: BTreeMap<String, String>,
+    /// Something that happens to a broker meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
     /// Of arrivals, keys and values.
     pub seed: u64,
     /// What has other values in other runs. A run is of a single combination, and so has none.
@@ -116,6 +120,7 @@ impl Default for Workload {
             linger: Span(Duration::from_millis(5)),
             batch_bytes: Size(1_000_000),
             client_configs: BTreeMap::new(),
+            fault: None,
             seed: 1,
             sweep: Sweep::default(),
         }
