@@ -55,9 +55,10 @@ impl DirectoryConfigs<'_> {
             tracing::info!(
                 path = %path.display(),
                 disk_bytes,
+                journal_files = fitted.journal_files,
                 journal_file_bytes = fitted.journal_file_bytes,
                 configured,
-                "the journal's files are smaller than configured: the disk is small"
+                "the journal is smaller than configured: the disk is small"
             );
         }
         fitted
