@@ -41,6 +41,7 @@ pub mod saved;
 pub mod sequence;
 pub mod startup;
 pub mod stub;
+pub mod suite;
 pub mod targets;
 pub mod topic;
 pub mod workload;

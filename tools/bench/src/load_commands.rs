@@ -6,31 +6,20 @@ use bench::BenchError;
 use bench::environment::Environment;
 use bench::fault::Brokers;
 use bench::interrupt::Interrupt;
-use bench::measure::{self, Target, Topics};
+use bench::measure::{Target, Topics};
 use bench::page_cache::PageCache;
-use bench::progress::Progress;
 use bench::report::diff::diff;
 use bench::report::html::page;
 use bench::report::points;
 use bench::report::table::{headline, table};
-use bench::round::Round;
+use bench::report::verdicts;
 use bench::saved::{Saved, Series};
 use bench::sequence::Sequence;
-use bench::targets::{Running, TargetKind};
 use bench::workload::Workload;
-use parking_lot::Mutex;
 
 use crate::OutputArgs;
 use crate::load_args::LoadArgs;
-
-/// How often something is measured.
-#[derive(Clone, Copy)]
-pub struct Rounds {
-    /// What is shown.
-    pub counted: usize,
-    /// Before that.
-    pub warm_up: usize,
-}
+use crate::turns::{InTurn, Labels, Rounds, TopicNames, Turns, one_round, start_both};
 
 /// A cluster that is there.
 pub struct Cluster {
@@ -107,63 +96,12 @@ fn check_one_topic(workloads: &[Workload]) -> Result<(), BenchError> {
     }
 }
 
-/// How runs are called while they are under way.
-struct Labels {
-    begun: usize,
-    count: usize,
-}
-
-impl Labels {
-    fn of(workloads: &[Workload]) -> Labels {
-        Labels {
-            begun: 0,
-            count: workloads.len(),
-        }
-    }
-
-    fn next(&mut self, workload: &Workload) -> String {
-        self.begun += 1;
-        match self.count {
-            1 => workload.name.clone(),
-            count => format!("[{}/{count}] {}", self.begun, workload.name),
-        }
-    }
-}
-
-/// Topics of two tools at once, and of two rounds, have different names: one that was deleted may not be gone yet.
-#[derive(Default)]
-struct TopicNames {
-    given: usize,
-}
-
-impl TopicNames {
-    fn next(&mut self) -> Topics {
-        let number = self.given;
-        self.given += 1;
-        Topics::Temporary(format!("bench-{}-{number}", std::process::id()))
-    }
-}
-
-fn on_signals() -> Result<Interrupt, BenchError> {
+/// An interrupt that Ctrl-C and SIGTERM raise.
+pub fn on_signals() -> Result<Interrupt, BenchError> {
     Interrupt::on_signals().map_err(|source| BenchError::Io {
         doing: "wait for signals",
         source,
     })
-}
-
-/// Whether another may follow.
-fn one_round(
-    target: &Target,
-    workload: &Workload,
-    topics: &Topics,
-    label: String,
-    by: (&dyn Brokers, &Interrupt),
-) -> Result<(Round, bool), BenchError> {
-    let progress = Progress::begin(label, workload);
-    let on_interval = |interval: &_| progress.on_interval(interval);
-    let round = measure::round_with(target, workload, topics, &on_interval, by)?;
-    let goes_on = round.ended_by.is_none();
-    Ok((round, goes_on))
 }
 
 /// Shows and saves what there is, and says what ended it before its time.
@@ -177,6 +115,16 @@ fn finish(
     }
     let mut saved = Saved::begin(environment);
     saved.series = std::mem::take(&mut measured.series);
+    measured.series = write_and_show(saved, output)?;
+    let lost = lost(&measured.series);
+    match lost {
+        0 => measured.into_result(),
+        lost => Err(BenchError::Lost(lost)),
+    }
+}
+
+/// Prints a run, and writes it where it is wanted. Returns what was measured.
+pub fn write_and_show(saved: Saved, output: &OutputArgs) -> Result<Vec<Series>, BenchError> {
     show(&saved);
     if let Some(path) = &output.json {
         saved.write(path)?;
@@ -184,12 +132,7 @@ fn finish(
     if let Some(path) = &output.report {
         write_page(&saved, path)?;
     }
-    let lost = lost(&saved.series);
-    measured.series = saved.series;
-    match lost {
-        0 => measured.into_result(),
-        lost => Err(BenchError::Lost(lost)),
-    }
+    Ok(saved.series)
 }
 
 /// Records of all rounds that were lost in faults.
@@ -211,6 +154,9 @@ fn show(saved: &Saved) {
             }
         }
         several => print!("{}", points::table(several)),
+    }
+    if !saved.verdicts.is_empty() {
+        print!("\n{}", verdicts::table(&saved.verdicts));
     }
     if let Some(cause) = Sequence::ended_by(&saved.series) {
         println!("these results are partial: {cause}");
@@ -259,63 +205,18 @@ pub fn compare(
     let load = load.load()?;
     load.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let interrupt = on_signals()?;
-    let mut page_cache = full_page_cache.then(PageCache::measure).transpose()?;
+    let page_cache = full_page_cache.then(PageCache::measure).transpose()?;
     let brokers = start_both(nodes)?;
-    let names: Vec<String> = brokers.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let mut topics = TopicNames::default();
-    let mut labels = Labels::of(&load.workloads);
-    let measured = Sequence::run(&load.workloads, &names, &interrupt, |workload, done| {
-        let point = labels.next(workload);
-        for number in 0..rounds.warm_up + rounds.counted {
-            let is_counted = number >= rounds.warm_up;
-            let topics = topics.next();
-            for ((name, broker), done) in brokers.iter().zip(&mut *done) {
-                if let Some(page_cache) = &mut page_cache {
-                    page_cache.fill()?;
-                }
-                let word = if is_counted { "round" } else { "warm-up" };
-                let label = format!("{point}: {word} {number} {name}");
-                let (target, shown) = (broker.lock().target(), label.clone());
-                let by = (broker as &dyn Brokers, &interrupt);
-                let (round, goes_on) = one_round(&target, workload, &topics, shown, by)?;
-                print_round(&label, &round);
-                if is_counted || !goes_on {
-                    done.rounds.push(round);
-                }
-                if !goes_on {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    });
+    let targets = brokers.iter().map(InTurn::as_it_is).collect();
+    let mut turns = Turns {
+        targets,
+        rounds,
+        page_cache,
+        topics: TopicNames::default(),
+        interrupt: &interrupt,
+    };
+    let measured = turns.run(&load.workloads);
     let environment = Environment::look(&brokers[0].1.lock().data_dir());
     drop(brokers);
     finish(measured, environment, output)
-}
-
-fn start_both(nodes: usize) -> Result<Vec<(&'static str, Mutex<Running>)>, BenchError> {
-    let kinds = [TargetKind::Holdfast, TargetKind::Apache].into_iter();
-    let brokers = kinds.map(|kind| {
-        // A topic of several has three replicas, of which two must have a record before it is acknowledged, as by default with ours.
-        let settings: &[_] = match (nodes, kind) {
-            (1, _) | (_, TargetKind::Holdfast) => &[],
-            (_, TargetKind::Apache) => &[
-                ("default.replication.factor", "3"),
-                ("min.insync.replicas", "2"),
-            ],
-        };
-        let running = Running::start_with(kind, nodes, settings)?;
-        Ok((kind.name(), Mutex::new(running)))
-    });
-    brokers.collect()
-}
-
-fn print_round(label: &str, round: &Round) {
-    let p99 = round.produce.latency.as_ref().map_or(0.0, |it| it.at(0.99));
-    eprintln!(
-        "{label}: {:.0} records/s, p99 {p99:.2} ms, {:.2} CPU s/GB",
-        round.produce.records_per_second,
-        round.broker.unwrap_or_default().cpu_seconds_per_gb
-    );
 }

@@ -3,6 +3,8 @@
 mod commands;
 mod load_args;
 mod load_commands;
+mod suite_command;
+mod turns;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,11 +16,13 @@ use bench::compaction::CompactionLoad;
 use bench::interrupt;
 use bench::rebalance::Protocol;
 use bench::startup::Before;
+use bench::suite::Length;
 use bench::workload::quantity::Span;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::load_args::{LoadArgs, pair};
-use crate::load_commands::{Cluster, Rounds};
+use crate::load_commands::Cluster;
+use crate::turns::Rounds;
 
 #[derive(Parser)]
 #[command(
@@ -66,6 +70,12 @@ enum Command {
         /// Fills the page cache before each round, as it is on a machine that has run for a while
         #[arg(long)]
         full_page_cache: bool,
+        /// Measures all that is claimed of Holdfast instead of one load, in about an hour
+        #[arg(long)]
+        suite: Option<SuiteName>,
+        /// The same in about ten minutes: enough to see what is wrong
+        #[arg(long, requires = "suite")]
+        quick: bool,
         #[command(flatten)]
         load: LoadArgs,
         #[command(flatten)]
@@ -172,6 +182,13 @@ enum Command {
     },
 }
 
+/// Sets of measurements.
+#[derive(Clone, Copy, ValueEnum)]
+enum SuiteName {
+    /// Each claim, and what is wanted of it
+    Headline,
+}
+
 /// Where results go, beside the terminal.
 #[derive(Args, Clone)]
 struct OutputArgs {
@@ -201,12 +218,19 @@ fn main() -> ExitCode {
             load_commands::run(cluster, rounds.max(1), &load, &output)
         }
         Command::Compare {
+            suite: Some(SuiteName::Headline),
+            quick,
+            output,
+            ..
+        } => suite_command::run(if quick { Length::Quick } else { Length::Full }, &output),
+        Command::Compare {
             rounds,
             warm_up_rounds,
             nodes,
             full_page_cache,
             load,
             output,
+            ..
         } => {
             let rounds = Rounds {
                 counted: rounds.max(1),

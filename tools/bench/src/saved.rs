@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::BenchError;
 use crate::environment::Environment;
 use crate::round::Round;
+use crate::suite::verdict::{Single, Verdict};
 use crate::workload::Workload;
 
 /// Files of another format are refused, not misread.
@@ -33,6 +34,12 @@ pub struct Saved {
     pub environment: Environment,
     /// What was measured, one after the other.
     pub series: Vec<Series>,
+    /// What was measured once, outside of loads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub singles: Vec<Single>,
+    /// What came of what was wanted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<Verdict>,
 }
 
 /// One workload against one or several targets in turn.
@@ -65,6 +72,8 @@ impl Saved {
             began_at: since.map_or(0, |since| since.as_secs()),
             environment,
             series: Vec::new(),
+            singles: Vec::new(),
+            verdicts: Vec::new(),
         }
     }
 

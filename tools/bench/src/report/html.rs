@@ -4,6 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::plot::{Axis, Line, Plot, Scale};
 use super::table::{Cells, cells, headline};
+use super::verdicts;
 use crate::latency::Latency;
 use crate::round::Round;
 use crate::saved::{Saved, Series, TargetRounds};
@@ -28,8 +29,14 @@ pub fn page(saved: &Saved) -> String {
     page += "<title>holdfast-bench</title>\n";
     page += &format!("<style>{STYLE}</style>\n</head>\n<body>\n<h1>holdfast-bench</h1>\n");
     page += &origin(saved);
+    if !saved.verdicts.is_empty() {
+        page += "<h2>What is wanted, and what came of it</h2>\n";
+        page += &table(&verdicts::cells(&saved.verdicts));
+    }
     let knee = knee(&saved.series);
-    if let Some(plot) = knee.svg().filter(|_| saved.series.len() > 1) {
+    // Loads of a suite have nothing in common that a line could show.
+    let are_one_sweep = saved.series.len() > 1 && saved.verdicts.is_empty();
+    if let Some(plot) = knee.svg().filter(|_| are_one_sweep) {
         page += &format!("<h2>All workloads</h2>\n<figure>{plot}</figure>\n");
     }
     for series in &saved.series {

@@ -1,0 +1,225 @@
+//! What Holdfast claims, as measurements of one run: the loads, the figures, and what is wanted of each.
+//!
+//! - [`verdict`]: what came of them.
+
+pub mod verdict;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use self::verdict::{Against, Wanted, at_least, at_most};
+use crate::fault::{Fault, FaultKind};
+use crate::workload::quantity::{Rate, Size, Span};
+use crate::workload::{Client, Workload};
+
+/// How long it may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// An hour: each load is written for long enough to be beyond caches.
+    Full,
+    /// Ten minutes: enough to see what is wrong, and not to claim anything.
+    Quick,
+}
+
+/// Loads for clusters of one size, which are started for them.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Brokers of each cluster.
+    pub nodes: usize,
+    /// One after the other.
+    pub workloads: Vec<Workload>,
+    /// Whether Apache Kafka is measured once more with `flush.messages=1`, so that it too has records on the disk before it acknowledges them.
+    pub synced_too: bool,
+}
+
+/// Of the broker before any load: its memory, in MB.
+pub const IDLE_MEMORY: &str = "memory MB, idle";
+/// Milliseconds from the start of an empty broker to its first answer.
+pub const START: &str = "start ms";
+/// The same after SIGKILL under load.
+pub const START_AFTER_KILL: &str = "start after SIGKILL ms";
+
+const SMALL: &str = "100 B";
+const LARGE: &str = "1 KiB";
+const UNBATCHED: &str = "6,000 unbatched records/s";
+const PARTITIONS_6: &str = "2,000 records/s, 6 partitions";
+const PARTITIONS_1000: &str = "2,000 records/s, 1,000 partitions";
+const PARTITIONS_10: &str = "5,000 records/s, 10 partitions";
+const PARTITIONS_10000: &str = "5,000 records/s, 10,000 partitions";
+const THREE_SMALL: &str = "three nodes, 100 B";
+const THREE_LARGE: &str = "three nodes, 1 KiB";
+const KILLED: &str = "three nodes, a broker is killed";
+
+impl Length {
+    fn base(self) -> Workload {
+        let (warm_up, duration) = match self {
+            Length::Full => (20, 40),
+            Length::Quick => (3, 6),
+        };
+        Workload {
+            warm_up: Span(Duration::from_secs(warm_up)),
+            duration: Span(Duration::from_secs(duration)),
+            ..Workload::default()
+        }
+    }
+
+    /// As fast as answers come.
+    fn closed(self, name: &str, size: u64, batch_records: usize) -> Workload {
+        Workload {
+            name: name.to_owned(),
+            size: Size(size),
+            batch_records,
+            bytes: match self {
+                Length::Full => Size(6 << 30),
+                Length::Quick => Size(0),
+            },
+            ..self.base()
+        }
+    }
+
+    /// A record of 1 KiB in each request.
+    fn open(self, name: &str, rate: f64, partitions: i32) -> Workload {
+        Workload {
+            name: name.to_owned(),
+            rate: Rate(rate),
+            partitions,
+            ..self.base()
+        }
+    }
+
+    fn killed(self) -> Workload {
+        let fast = [
+            ("topic.metadata.refresh.interval.ms", "100"),
+            ("retry.backoff.ms", "20"),
+            ("reconnect.backoff.ms", "20"),
+            ("reconnect.backoff.max.ms", "100"),
+        ];
+        let fast = fast.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Workload {
+            client: Client::Librdkafka,
+            consumer_groups: 1,
+            client_configs: BTreeMap::from(fast),
+            warm_up: Span(Duration::from_secs(5)),
+            // As long as Apache Kafka takes, and more.
+            duration: Span(Duration::from_secs(30)),
+            fault: Some(Fault {
+                kind: FaultKind::Kill,
+                at: Span(Duration::from_secs(3)),
+                lasts: Span(Duration::from_secs(18)),
+            }),
+            ..self.open(KILLED, 1_000.0, 6)
+        }
+    }
+
+    /// How often each load is measured.
+    pub fn rounds(self) -> usize {
+        match self {
+            Length::Full => 2,
+            Length::Quick => 1,
+        }
+    }
+
+    /// The loads.
+    pub fn parts(self) -> Vec<Part> {
+        let read_back = |workload| Workload {
+            read_back: true,
+            ..workload
+        };
+        let mut many = vec![
+            self.open(PARTITIONS_6, 2_000.0, 6),
+            self.open(PARTITIONS_1000, 2_000.0, 1_000),
+        ];
+        if self == Length::Full {
+            many.push(self.open(PARTITIONS_10, 5_000.0, 10));
+            many.push(self.open(PARTITIONS_10000, 5_000.0, 10_000));
+        }
+        vec![
+            Part {
+                nodes: 1,
+                workloads: vec![
+                    read_back(self.closed(SMALL, 100, 600)),
+                    read_back(self.closed(LARGE, 1_024, 60)),
+                    self.open(UNBATCHED, 6_000.0, 6),
+                ],
+                synced_too: true,
+            },
+            Part {
+                nodes: 1,
+                workloads: many,
+                synced_too: false,
+            },
+            Part {
+                nodes: 3,
+                workloads: vec![
+                    self.closed(THREE_SMALL, 100, 600),
+                    self.closed(THREE_LARGE, 1_024, 60),
+                    self.killed(),
+                ],
+                synced_too: false,
+            },
+        ]
+    }
+}
+
+/// What is wanted of the figures.
+pub fn wanted() -> Vec<Wanted> {
+    use Against::{Apache, Nothing, Own};
+    let cpu = "broker CPU s/GB";
+    vec![
+        at_most(0.25, SMALL, cpu, Apache),
+        at_most(0.25, LARGE, cpu, Apache),
+        at_least(2.0, SMALL, "records/s", Apache),
+        at_least(2.0, LARGE, "records/s", Apache),
+        at_most(0.2, UNBATCHED, "broker CPU us/record", Apache),
+        at_most(0.2, UNBATCHED, "p99 ms", Apache),
+        at_most(1.5, PARTITIONS_1000, "p99 ms", Own(PARTITIONS_6)),
+        at_most(0.5, LARGE, "read back broker CPU s/GB", Apache),
+        at_least(4.0, THREE_SMALL, "records/s", Apache),
+        at_least(4.0, THREE_LARGE, "records/s", Apache),
+        at_most(1.0 / 6.0, THREE_LARGE, cpu, Apache),
+        at_most(300.0, KILLED, "fault gap ms", Nothing),
+        at_most(0.0, KILLED, "fault lost", Nothing),
+        at_most(0.1, PARTITIONS_10000, "p99 ms", Apache),
+        at_most(1.5, PARTITIONS_10000, "p99 ms", Own(PARTITIONS_10)),
+        at_most(100.0, LARGE, "broker memory MB", Nothing),
+        at_most(20.0, "", IDLE_MEMORY, Nothing),
+        at_most(50.0, "", START, Nothing),
+        at_most(1_000.0, "", START_AFTER_KILL, Nothing),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_is_measured() {
+        let names: Vec<String> = Length::Full
+            .parts()
+            .into_iter()
+            .flat_map(|part| part.workloads)
+            .map(|workload| workload.name)
+            .collect();
+        for wanted in wanted().iter().filter(|it| !it.load.is_empty()) {
+            assert!(names.iter().any(|it| it == wanted.load), "{}", wanted.load);
+            if let Against::Own(load) = wanted.against {
+                assert!(names.iter().any(|it| it == load), "{load}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_quick_one_takes_ten_minutes() {
+        let parts = Length::Quick.parts();
+        let seconds = parts.iter().map(|part| {
+            let targets = if part.synced_too { 3 } else { 2 };
+            let loads = part.workloads.iter();
+            let loads = loads.map(|it| (it.warm_up.0 + it.duration.0).as_secs_f64());
+            targets as f64 * loads.sum::<f64>()
+        });
+        assert!(
+            seconds.sum::<f64>() < 6.0 * 60.0,
+            "and the rest is for starts and for what brokers left for later"
+        );
+    }
+}
