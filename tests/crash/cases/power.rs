@@ -46,7 +46,12 @@ pub fn without_sync_records_are_lost() -> Result<(), Failed> {
             data_dir: Some(ground.data_dir()),
             ..HoldfastConfig::default()
         };
-        let mut holdfast = Holdfast::start(config.set("journal.unsafe.no.sync", "true"))?;
+        // A load stays within the first file: a start that misses a file which the checkpoint names is refused.
+        let config = config
+            .set("journal.unsafe.no.sync", "true")
+            .set("journal.files", "2")
+            .set("journal.initial.file.bytes", "67108864");
+        let mut holdfast = Holdfast::start(config)?;
         let outcome = cut_once(seed().wrapping_add(cut), &mut holdfast, &mut ground);
         match outcome {
             Err(failure) if failure.count("lost") > 0 => {

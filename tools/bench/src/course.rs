@@ -28,6 +28,35 @@ struct Ending {
     connections: Vec<TcpStream>,
 }
 
+/// How long nothing may come of what was acknowledged.
+pub(crate) const UNREAD_MAX: Duration = Duration::from_secs(10);
+
+/// For how long a number that should become less may stay as it is.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    least: u64,
+    since: Instant,
+    max: Duration,
+}
+
+impl Patience {
+    pub(crate) fn new(max: Duration) -> Patience {
+        Patience {
+            least: u64::MAX,
+            since: Instant::now(),
+            max,
+        }
+    }
+
+    /// Whether it has been so for too long.
+    pub(crate) fn is_over(&mut self, number: u64) -> bool {
+        if number < self.least {
+            (self.least, self.since) = (number, Instant::now());
+        }
+        self.since.elapsed() > self.max
+    }
+}
+
 impl Course {
     pub(crate) fn begin(warm_up: Duration, duration: Duration) -> Course {
         let start = Instant::now();

@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::course::Course;
 use crate::latency::Latency;
+
+/// How often what was measured is looked at.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 
 /// What was measured of requests, or of records.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -191,6 +195,27 @@ impl Timeline {
     pub fn into_intervals(self) -> Vec<Interval> {
         self.intervals
     }
+}
+
+/// Cuts a run into intervals until it is finished, and tells each of them.
+pub(crate) fn follow(
+    course: &Course,
+    recorders: &[Recorder],
+    interval: Duration,
+    mut on_interval: impl FnMut(&Interval),
+) -> Vec<Interval> {
+    let mut timeline = Timeline::new(course.start);
+    let mut last = course.start;
+    while !course.finishes_before(last + interval) {
+        last += interval;
+        on_interval(timeline.cut(last, recorders));
+    }
+    let now = Instant::now();
+    // When all was sent, consumers may still have read for a while. What is much shorter than the others has no rate.
+    if now > last + interval / 10 && timeline.has_more(recorders) {
+        on_interval(timeline.cut(now, recorders));
+    }
+    timeline.into_intervals()
 }
 
 #[cfg(test)]

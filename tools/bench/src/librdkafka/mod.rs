@@ -18,20 +18,16 @@ use rdkafka::error::KafkaError;
 
 use self::consume::Consumer;
 use self::produce::{Ended, Producer, Shared};
-use crate::course::Course;
+use crate::course::{Course, Patience, UNREAD_MAX};
 use crate::fault::{self, Watch};
 use crate::ledger::Ledger;
 use crate::native::{Fetched, Measured, Run};
-use crate::recorder::{Interval, Recorder, Timeline, measured_by_all};
+use crate::recorder::{self, INTERVAL, Interval, Recorder, measured_by_all};
 use crate::workload::Workload;
 use crate::{BenchError, topic};
 
-/// How often what was measured is looked at.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// The same where a fault is to be seen.
+/// How often what was measured is looked at where a fault is to be seen.
 const FAULT_INTERVAL: Duration = Duration::from_millis(100);
-/// How long nothing may come of what was acknowledged.
-const UNREAD_MAX: Duration = Duration::from_secs(10);
 /// How often it is asked whether all was read.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -165,20 +161,11 @@ fn unless_failed<T>(outcome: Result<T, BenchError>, course: &Course) -> Option<T
 }
 
 fn watch(run: &Run<'_>, course: &Course, shared: &Shared) -> Vec<Interval> {
-    let mut timeline = Timeline::new(course.start);
-    let mut last = course.start;
     let interval = match shared.fault {
         Some(_) => FAULT_INTERVAL,
         None => INTERVAL,
     };
-    while !course.finishes_before(last + interval) {
-        last += interval;
-        (run.on_interval)(timeline.cut(last, &shared.recorders));
-    }
-    if timeline.has_more(&shared.recorders) {
-        (run.on_interval)(timeline.cut(Instant::now(), &shared.recorders));
-    }
-    timeline.into_intervals()
+    recorder::follow(course, &shared.recorders, interval, run.on_interval)
 }
 
 fn wait_for_backlog<T>(
@@ -204,20 +191,17 @@ fn wait_for_backlog<T>(
 
 /// Until all that was acknowledged is read, or nothing comes any more.
 fn wait_for_readers(course: &Course, shared: &Shared) {
-    let (mut least, mut since) = (u64::MAX, Instant::now());
+    let mut patience = Patience::new(UNREAD_MAX);
     while course.sleep_until(Instant::now() + LOOK) {
         let unread = shared.ledger.sums().unread();
         if unread == 0 {
             return;
         }
-        if unread < least {
-            (least, since) = (unread, Instant::now());
-        }
-        if since.elapsed() > UNREAD_MAX && shared.fault.is_some() {
-            // What is missing is what was measured.
-            return;
-        }
-        if since.elapsed() > UNREAD_MAX {
+        if patience.is_over(unread) {
+            if shared.fault.is_some() {
+                // What is missing is what was measured.
+                return;
+            }
             course.fail(BenchError::Unread {
                 records: unread,
                 waited: UNREAD_MAX,

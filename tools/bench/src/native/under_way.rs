@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -12,15 +12,8 @@ use super::leaders::{Connection, Leader};
 use super::produce::{Ended, Producer};
 use super::{CaughtUp, Measured, Run};
 use crate::BenchError;
-use crate::course::Course;
-use crate::recorder::{Interval, Recorder, Timeline};
-
-/// How often what was measured is looked at.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// An interval at the end that is shorter says little.
-const INTERVAL_MIN: Duration = Duration::from_millis(100);
-/// How long nothing may come of what was acknowledged.
-const UNREAD_MAX: Duration = Duration::from_secs(10);
+use crate::course::{Course, Patience, UNREAD_MAX};
+use crate::recorder::{self, INTERVAL, Interval, Recorder};
 
 /// All that the threads of a run share.
 pub(crate) struct UnderWay<'a> {
@@ -145,19 +138,10 @@ impl<'a> UnderWay<'a> {
 
     /// Cuts the run into intervals.
     fn watch(&self) -> Vec<Interval> {
-        let mut timeline = Timeline::new(self.course.start);
-        let mut last = self.course.start;
-        while !self.course.finishes_before(last + INTERVAL) {
-            last += INTERVAL;
-            (self.run.on_interval)(timeline.cut(last, self.recorders));
+        recorder::follow(self.course, self.recorders, INTERVAL, |interval| {
+            (self.run.on_interval)(interval);
             self.moved.on_move();
-        }
-        let now = Instant::now();
-        // When all was sent, consumers may still have read for a while.
-        if now > last + INTERVAL_MIN && timeline.has_more(self.recorders) {
-            (self.run.on_interval)(timeline.cut(now, self.recorders));
-        }
-        timeline.into_intervals()
+        })
     }
 
     /// Returns how many records are there by then.
@@ -179,15 +163,8 @@ impl<'a> UnderWay<'a> {
         let unread = || self.groups.iter().map(Group::unseen).sum::<u64>();
         let is_done = || self.course.is_stopped() || unread() == 0;
         // Each interval that passes is a movement too: what is looked at is whether the number gets less.
-        let mut least = unread();
-        let mut since = Instant::now();
-        self.moved.wait(|| {
-            let now_unread = unread();
-            if now_unread < least {
-                (least, since) = (now_unread, Instant::now());
-            }
-            is_done() || since.elapsed() > UNREAD_MAX
-        });
+        let mut patience = Patience::new(UNREAD_MAX);
+        self.moved.wait(|| is_done() || patience.is_over(unread()));
         if !is_done() {
             self.course.fail(BenchError::Unread {
                 records: unread(),
