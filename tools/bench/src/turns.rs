@@ -142,6 +142,8 @@ impl Turns<'_> {
             if let Some(page_cache) = &mut self.page_cache {
                 page_cache.fill()?;
             }
+            // What the one before has left in the page cache is written in nobody's round.
+            rustix::fs::sync();
             let word = if is_counted { "round" } else { "warm-up" };
             let label = format!("{point}: {word} {number} {}", target.name);
             let mut workload = workload.clone();
