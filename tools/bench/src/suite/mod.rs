@@ -177,7 +177,7 @@ pub fn wanted() -> Vec<Wanted> {
         at_least(4.0, THREE_SMALL, "records/s", Apache),
         at_least(4.0, THREE_LARGE, "records/s", Apache),
         at_most(1.0 / 6.0, THREE_LARGE, cpu, Apache),
-        at_most(300.0, KILLED, "fault gap ms", Nothing),
+        at_most(300.0, KILLED, "fault longest wait ms", Nothing),
         at_most(0.0, KILLED, "fault lost", Nothing),
         at_most(0.1, PARTITIONS_10000, "p99 ms", Apache),
         at_most(1.5, PARTITIONS_10000, "p99 ms", Own(PARTITIONS_10)),
