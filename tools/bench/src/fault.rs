@@ -94,8 +94,9 @@ pub struct FaultRound {
     pub longest_wait_ms: f64,
     /// Records of which the client said that they are not there.
     pub refused: u64,
-    /// Records that were acknowledged and not read.
-    pub lost: u64,
+    /// Records that were acknowledged and not read; not known of a run that ended before consumers had read all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
     /// Records that were read more than once.
     pub duplicates: u64,
 }
@@ -157,12 +158,13 @@ impl Watch {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What came of it, at the end of a run in which nothing was due after `end`. `None` if nothing happened.
+    /// What came of it, at the end of a run in which nothing was due after `end`. `None` if nothing happened. One that is not whole was ended before
+    /// consumers could read all.
     pub(crate) fn outcome(
         &self,
         produced: &Counted,
         sums: &Sums,
-        end: Instant,
+        (end, is_whole): (Instant, bool),
     ) -> Option<FaultRound> {
         let (struck, what) = self.struck.get()?;
         let end = self.nanos(end);
@@ -181,7 +183,7 @@ impl Watch {
             gap_ms: gaps.max().unwrap_or(0) as f64 / 1e6,
             longest_wait_ms: produced.latency.max(),
             refused: self.refused.load(Ordering::Relaxed),
-            lost: sums.unread(),
+            lost: is_whole.then(|| sums.unread()),
             duplicates: sums.duplicates,
         })
     }
@@ -204,9 +206,7 @@ pub(crate) fn strike(
     if !sleep_until(at) {
         return Ok(());
     }
-    let pid = brokers.pid(id).ok_or_else(|| BenchError::Workload {
-        what: format!("nobody knows the process of broker {id}: --pid"),
-    })?;
+    let pid = pid_of(id, brokers)?;
     let what = format!("process {pid} was {}", fault.kind.name());
     // Before it happens, so that no error is too early.
     let _ = watch.struck.set((Instant::now(), what));
@@ -220,6 +220,13 @@ pub(crate) fn strike(
     }
     let _ = watch.over.set(Instant::now());
     Ok(())
+}
+
+/// The process to which it is to happen.
+pub(crate) fn pid_of(id: i32, brokers: &dyn Brokers) -> Result<u32, BenchError> {
+    brokers.pid(id).ok_or_else(|| BenchError::Workload {
+        what: format!("nobody knows the process of broker {id}: --pid"),
+    })
 }
 
 fn signal(pid: u32, signal: Signal) -> Result<(), BenchError> {
@@ -284,13 +291,13 @@ mod tests {
         watch.on_acknowledged(1, at(start, 2_400));
         watch.on_acknowledged(2, at(start, 2_050));
         let sums = Sums::default();
-        let outcome = watch.outcome(&Counted::default(), &sums, at(start, 2_500));
+        let outcome = watch.outcome(&Counted::default(), &sums, (at(start, 2_500), true));
         // From 990 on, the last of the second partition.
         assert_eq!(outcome.unwrap().gap_ms.round(), 1_410.0);
 
         watch.on_acknowledged(0, at(start, 9_000));
         watch.on_acknowledged(1, at(start, 9_000));
-        let outcome = watch.outcome(&Counted::default(), &sums, at(start, 20_000));
+        let outcome = watch.outcome(&Counted::default(), &sums, (at(start, 20_000), true));
         assert_eq!(
             outcome.unwrap().gap_ms.round(),
             17_950.0,
@@ -304,14 +311,24 @@ mod tests {
         let watch = Watch::new(start, 1);
         watch.on_error();
         let sums = Sums::default();
-        assert_eq!(watch.outcome(&Counted::default(), &sums, start), None);
+        assert_eq!(
+            watch.outcome(&Counted::default(), &sums, (start, true)),
+            None
+        );
         watch.struck.set((Instant::now(), String::new())).unwrap();
-        let before = watch.outcome(&Counted::default(), &sums, start).unwrap();
+        let before = watch
+            .outcome(&Counted::default(), &sums, (start, true))
+            .unwrap();
         assert_eq!(before.first_error_ms, None);
         watch.on_refused();
-        let after = watch.outcome(&Counted::default(), &sums, start).unwrap();
+        let after = watch
+            .outcome(&Counted::default(), &sums, (start, true))
+            .unwrap();
         assert!(after.first_error_ms.is_some());
-        assert_eq!(after.refused, 1);
+        assert_eq!((after.refused, after.lost), (1, Some(0)));
+        // What is not read yet when a run is interrupted is not lost.
+        let early = watch.outcome(&Counted::default(), &sums, (start, false));
+        assert_eq!(early.unwrap().lost, None);
     }
 
     /// Ends with the test, however that ends.
@@ -347,7 +364,7 @@ mod tests {
         let brokers = vec![sleeper.0.id()];
         strike(&fault, (1, &brokers), &watch, start, ends_early).unwrap();
         assert!(becomes(WaitOptions::CONTINUED).continued());
-        let outcome = watch.outcome(&Counted::default(), &Sums::default(), start);
+        let outcome = watch.outcome(&Counted::default(), &Sums::default(), (start, true));
         assert!(outcome.unwrap().over_at_seconds.is_some());
     }
 }

@@ -140,7 +140,7 @@ fn lost(series: &[Series]) -> u64 {
     let targets = series.iter().flat_map(|it| &it.targets);
     let rounds = targets.flat_map(|it| &it.rounds);
     let faults = rounds.filter_map(|round| round.fault.as_ref());
-    faults.map(|fault| fault.lost).sum()
+    faults.filter_map(|fault| fault.lost).sum()
 }
 
 /// One workload as a table of its figures, several as a line each.

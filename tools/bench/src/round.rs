@@ -277,7 +277,9 @@ impl Figures {
         self.push("fault longest wait ms", fault.longest_wait_ms);
         self.push("fault refused", fault.refused as f64);
         self.push("fault duplicates", fault.duplicates as f64);
-        self.push("fault lost", fault.lost as f64);
+        if let Some(lost) = fault.lost {
+            self.push("fault lost", lost as f64);
+        }
     }
 
     fn costs(&mut self, of: &str, costs: Option<&Costs>) {

@@ -183,7 +183,7 @@ fn a_leader_that_is_killed_is_missed_for_a_while_and_nothing_is_lost() {
     let fault = round.fault.as_ref().unwrap();
     assert_eq!(
         (fault.lost, fault.duplicates, fault.refused),
-        (0, 0, 0),
+        (Some(0), 0, 0),
         "{fault:?}"
     );
     assert!(fault.what.contains("killed"), "{fault:?}");

@@ -105,15 +105,19 @@ pub fn run(run: &Run<'_>) -> Result<Measured, BenchError> {
     measured.records_in_all = shared.recorders.iter().map(Recorder::records_in_all).sum();
     measured.end_to_end = measured_by_all(&recorders);
     let (produced, sums) = (&measured.produced, shared.ledger.sums());
+    let is_whole = !course.is_stopped();
     let fault = shared.fault.as_ref();
-    measured.fault = fault.and_then(|it| it.outcome(produced, &sums, course.end));
+    measured.fault = fault.and_then(|it| it.outcome(produced, &sums, (course.end, is_whole)));
     measured.cause = course.take_cause();
     Ok(measured)
 }
 
 /// Who leads the first partition.
 fn leader(run: &Run<'_>) -> Result<i32, BenchError> {
-    topic::first_leader(run.bootstrap, &run.topics[0].name)
+    let leader = topic::first_leader(run.bootstrap, &run.topics[0].name)?;
+    // Better said now than in the middle of the run.
+    fault::pid_of(leader, run.brokers)?;
+    Ok(leader)
 }
 
 fn strike(
