@@ -30,8 +30,8 @@ pub(super) const JOURNAL: &[Definition] = &[
         Long,
         Some("67108864"),
         "The size of a journal file. Recovery reads at most the journal, and the last files hold \
-         what is not in segments yet. On a small disk files are made smaller, so that the journal \
-         takes at most a twentieth of it.",
+         what is not in segments yet. On a small disk files are smaller and fewer, so that the \
+         journal takes at most a twentieth of it.",
     )
     .check(Check::MultipleOf(MIB, 16 << 30, 4096))
     .high()
