@@ -10,26 +10,8 @@ use bench::rebalance::{self, Protocol, Rebalances};
 use bench::report::table::table;
 use bench::saved::{Series, TargetRounds};
 use bench::startup::{self, Before};
-use bench::stub::{Behaviour, Stub};
 use bench::targets::{Running, TargetKind};
 use bench::workload::Workload;
-
-/// Serves until it is interrupted.
-pub fn null_server(listen: &str, delay: Duration) -> Result<(), BenchError> {
-    let behaviour = Behaviour {
-        delay,
-        ..Behaviour::default()
-    };
-    let failed = |source| BenchError::Io {
-        doing: "listen",
-        source,
-    };
-    let stub = Stub::start(listen, behaviour).map_err(failed)?;
-    println!("{}", stub.address());
-    loop {
-        std::thread::park();
-    }
-}
 
 /// Starts Holdfast again and again.
 pub fn start(before: &Before, rounds: usize) -> Result<(), BenchError> {

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::BenchError;
+use crate::journal::JournalTotals;
 use crate::ledger::Sums;
 use crate::recorder::Counted;
 use crate::workload::quantity::Span;
@@ -62,6 +63,11 @@ pub trait Brokers: Send + Sync {
 
     /// Starts it again after it has ended, and waits until it serves. False where it is not known how.
     fn restart(&self, id: i32) -> Result<bool, BenchError>;
+
+    /// What the journal of a single one has written; `None` where it is not known.
+    fn journal(&self) -> Option<JournalTotals> {
+        None
+    }
 }
 
 /// Processes that are there, of which the first is the one to which it happens, whichever it leads.
@@ -250,6 +256,10 @@ impl Brokers for Mutex<crate::targets::Running> {
 
     fn restart(&self, id: i32) -> Result<bool, BenchError> {
         self.lock().restart(id).map(|()| true)
+    }
+
+    fn journal(&self) -> Option<JournalTotals> {
+        self.lock().journal()
     }
 }
 

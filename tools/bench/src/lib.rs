@@ -9,6 +9,8 @@
 //! - [`round`], [`saved`], [`ratio`]: results; [`report`]: how they are shown.
 //! - [`process`], [`environment`]: what the system says of a broker, and of the machine.
 //! - [`stub`]: a server of known behaviour, to show that what is measured is true.
+//! - [`null_server`]: the same as a process of its own; [`sendfile`]: the least that reading a log costs; [`fio`]: what the device has for a journal.
+//! - [`journal`]: what Holdfast's journal wrote, by its metrics.
 //! - [`targets`]: brokers that are started here to be measured.
 //! - [`page_cache`]: filled before a round, as on a machine that has run for a while.
 //! - [`commits`]: groups that commit offsets.
@@ -23,12 +25,15 @@ mod course;
 pub mod environment;
 mod error;
 pub mod fault;
+pub mod fio;
 pub mod interrupt;
+pub mod journal;
 pub mod latency;
 pub mod ledger;
 pub mod librdkafka;
 pub mod measure;
 pub mod native;
+pub mod null_server;
 pub mod page_cache;
 pub mod process;
 pub mod progress;
@@ -38,6 +43,7 @@ pub mod recorder;
 pub mod report;
 pub mod round;
 pub mod saved;
+pub mod sendfile;
 pub mod sequence;
 pub mod startup;
 pub mod stub;

@@ -156,7 +156,7 @@ fn show(saved: &Saved) {
         several => print!("{}", points::table(several)),
     }
     if !saved.verdicts.is_empty() {
-        print!("\n{}", verdicts::table(&saved.verdicts));
+        print!("\n{}", verdicts::table(saved));
     }
     if let Some(cause) = Sequence::ended_by(&saved.series) {
         println!("these results are partial: {cause}");

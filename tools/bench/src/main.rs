@@ -3,6 +3,7 @@
 mod commands;
 mod load_args;
 mod load_commands;
+mod null_server_command;
 mod suite_command;
 mod turns;
 
@@ -17,11 +18,11 @@ use bench::interrupt;
 use bench::rebalance::Protocol;
 use bench::startup::Before;
 use bench::suite::Length;
-use bench::workload::quantity::Span;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::load_args::{LoadArgs, pair};
 use crate::load_commands::Cluster;
+use crate::null_server_command::NullServerArgs;
 use crate::turns::Rounds;
 
 #[derive(Parser)]
@@ -148,14 +149,7 @@ enum Command {
         report: Option<PathBuf>,
     },
     /// Acknowledges what it is sent and keeps nothing: how fast this tool is by itself
-    NullServer {
-        /// HOST:PORT to listen on; port 0 is any
-        #[arg(long, default_value = "127.0.0.1:0")]
-        listen: String,
-        /// How long after a request came it is answered
-        #[arg(long, default_value = "0")]
-        delay: Span,
-    },
+    NullServer(NullServerArgs),
     /// Starts Holdfast again and again, and says how long it takes until it answers
     Start {
         /// Starts
@@ -279,7 +273,7 @@ fn main() -> ExitCode {
             threshold,
             report,
         } => load_commands::report(&files, threshold / 100.0, report.as_deref()),
-        Command::NullServer { listen, delay } => commands::null_server(&listen, delay.0),
+        Command::NullServer(args) => null_server_command::run(&args),
         Command::Start {
             rounds,
             partitions,

@@ -6,6 +6,7 @@ use client::Topic;
 
 use crate::fault::Brokers;
 use crate::interrupt::Interrupt;
+use crate::journal::JournalRound;
 use crate::native::{self, Run, Starts, read_back};
 use crate::process::{self, Usage};
 use crate::recorder::Interval;
@@ -76,12 +77,24 @@ pub fn round_with(
         interrupt,
         brokers,
     };
-    let (measured, used) = metered(&target.pids, || match workload.client {
-        Client::Native => native::run(&run),
-        Client::Librdkafka => librdkafka::run(&run),
+    let ((measured, journal), used) = metered(&target.pids, || {
+        let (before, begin) = (brokers.journal(), Instant::now());
+        let measured = match workload.client {
+            Client::Native => native::run(&run),
+            Client::Librdkafka => librdkafka::run(&run),
+        }?;
+        // Seals and checkpoints that follow are no part of it.
+        let (seconds, after) = (begin.elapsed().as_secs_f64(), brokers.journal());
+        let journal = before.zip(after);
+        let journal =
+            journal.and_then(|(before, after)| JournalRound::between(before, after, seconds));
+        Ok((measured, journal))
     })?;
     let (records, is_whole) = (measured.records_in_all, measured.cause.is_none());
-    let round = Round::of_run(measured, workload, used);
+    let round = Round {
+        journal,
+        ..Round::of_run(measured, workload, used)
+    };
     if !workload.read_back || !is_whole {
         return Ok(round);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::FaultRound;
+use crate::journal::JournalRound;
 use crate::latency::Latency;
 use crate::native::Measured;
 use crate::native::read_back::ReadBack;
@@ -18,6 +19,9 @@ const BUSY_MAX: f64 = 0.9;
 const LATE_MS_MAX: f64 = 1.0;
 /// So late, as a part of what is measured, changes little.
 const LATE_SHARE_MAX: f64 = 0.1;
+
+/// What the journal wrote in a second of a run.
+pub const JOURNAL_RATE: &str = "journal MB/s";
 
 /// What one round measured. What was not measured is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,6 +51,9 @@ pub struct Round {
     /// What reading all of it cost them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_back_broker: Option<Costs>,
+    /// What the journal wrote, of a single Holdfast that was started here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalRound>,
     /// The load generator itself.
     pub client: Client,
     /// What a fault came to.
@@ -226,6 +233,9 @@ impl Round {
             figures.fault(fault);
         }
         figures.costs("", self.broker.as_ref());
+        if let Some(journal) = &self.journal {
+            figures.journal(journal);
+        }
         if let Some(read_back) = &self.read_back {
             figures.flow("read back ", read_back);
             figures.costs("read back ", self.read_back_broker.as_ref());
@@ -247,7 +257,10 @@ impl Figures {
     }
 
     fn flow(&mut self, of: &str, flow: &Flow) {
-        self.push(format!("{of}records/s"), flow.records_per_second);
+        // What is sent as bytes of a file has no records.
+        if flow.records > 0 || flow.bytes == 0 {
+            self.push(format!("{of}records/s"), flow.records_per_second);
+        }
         if flow.bytes > 0 {
             self.push(format!("{of}MB/s"), flow.bytes_per_second / 1e6);
         }
@@ -282,19 +295,29 @@ impl Figures {
         }
     }
 
+    fn journal(&mut self, journal: &JournalRound) {
+        let in_all = journal.written_bytes_per_second;
+        self.push(JOURNAL_RATE, journal.bytes_per_second / 1e6);
+        self.push("journal KB/commit", journal.commit_bytes / 1e3);
+        self.push("journal commits in flight", journal.in_flight);
+        self.push("written in all MB/s", in_all / 1e6);
+    }
+
     fn costs(&mut self, of: &str, costs: Option<&Costs>) {
         let Some(costs) = costs else { return };
         if costs.cpu_seconds_per_gb > 0.0 {
             self.push(format!("{of}broker CPU s/GB"), costs.cpu_seconds_per_gb);
         }
-        self.push(
-            format!("{of}broker CPU us/record"),
-            costs.cpu_micros_per_record,
-        );
-        self.push(
-            format!("{of}broker switches/record"),
-            costs.switches_per_record,
-        );
+        if costs.cpu_micros_per_record > 0.0 {
+            self.push(
+                format!("{of}broker CPU us/record"),
+                costs.cpu_micros_per_record,
+            );
+            self.push(
+                format!("{of}broker switches/record"),
+                costs.switches_per_record,
+            );
+        }
         if of.is_empty() {
             self.push("broker memory MB", costs.resident_mb);
             self.push("bytes written per byte", costs.written_per_byte);
@@ -337,25 +360,21 @@ impl Costs {
     /// Of brokers on this machine, for so many records and bytes of values.
     pub fn new(used: &Used, records: u64, bytes: u64) -> Option<Costs> {
         let (before, after) = used.broker?;
-        // Where there are no bytes, nothing is said of them.
-        let per_byte = |amount: f64| {
-            if bytes == 0 {
-                0.0
-            } else {
-                amount / bytes as f64
-            }
+        // Where there are no bytes or records, nothing is said of them.
+        let per = |amount: f64, count: u64| match count {
+            0 => 0.0,
+            count => amount / count as f64,
         };
-        let records = records.max(1) as f64;
         let cpu_seconds = after.cpu_seconds - before.cpu_seconds;
         let written = after.written_bytes.saturating_sub(before.written_bytes);
         let switches = after.switches.saturating_sub(before.switches);
         Some(Costs {
             cpu_seconds,
-            cpu_seconds_per_gb: per_byte(cpu_seconds * 1e9),
-            cpu_micros_per_record: cpu_seconds * 1e6 / records,
+            cpu_seconds_per_gb: per(cpu_seconds * 1e9, bytes),
+            cpu_micros_per_record: per(cpu_seconds * 1e6, records),
             resident_mb: after.resident_bytes_max as f64 / 1e6,
-            written_per_byte: per_byte(written as f64),
-            switches_per_record: switches as f64 / records,
+            written_per_byte: per(written as f64, bytes),
+            switches_per_record: per(switches as f64, records),
         })
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::BenchError;
 use crate::environment::Environment;
 use crate::round::Round;
-use crate::suite::verdict::{Single, Verdict};
+use crate::suite::verdict::{Single, Unmeasured, Verdict};
 use crate::workload::Workload;
 
 /// Files of another format are refused, not misread.
@@ -40,6 +40,9 @@ pub struct Saved {
     /// What came of what was wanted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub verdicts: Vec<Verdict>,
+    /// What was wanted and could not be measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmeasured: Vec<Unmeasured>,
 }
 
 /// One workload against one or several targets in turn.
@@ -74,6 +77,7 @@ impl Saved {
             series: Vec::new(),
             singles: Vec::new(),
             verdicts: Vec::new(),
+            unmeasured: Vec::new(),
         }
     }
 

@@ -35,6 +35,8 @@ impl Sequence {
             let rounds = || targets.iter().flat_map(|target| &target.rounds);
             let is_over = measured.is_err() || rounds().any(|round| round.ended_by.is_some());
             if rounds().next().is_some() {
+                // Not everybody has to be loaded with everything.
+                targets.retain(|target| !target.rounds.is_empty());
                 let workload = workload.clone();
                 sequence.series.push(Series { workload, targets });
             }

@@ -2,10 +2,21 @@
 //!
 //! It answers at once, after a known time, or not for a while, and keeps nothing or all it is given. So it shows two things: whether what this tool
 //! measures is true, and how fast the tool is when there is no broker behind the answers (`null-server`).
+//!
+//! - [`bare`]: connections of a server that does nothing else than acknowledge, or checksum and write before.
+//! - [`delayed`]: connections of one that answers later.
+//! - [`produced`]: produce requests, read where they lie.
+//! - [`file`](mod@file): what batches are written to.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Read, Write};
+mod bare;
+mod delayed;
+mod file;
+mod produced;
+
+use std::collections::BTreeMap;
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -33,11 +44,12 @@ use protocol::messages::{
 };
 use protocol::model::{Offset, Uuid};
 use protocol::wire::produce::{ProduceRequest, TopicRef};
-use protocol::wire::{RequestHeader, WireError, decode_request_body, encode_frame, split_frame};
+use protocol::wire::{RequestHeader, WireError, decode_request_body, encode_frame};
+
+use self::file::BatchFile;
 
 /// What a request may be at most.
 const REQUEST_BYTES_MAX: usize = 128 << 20;
-const READ_BYTES: usize = 256 << 10;
 const NODE: i32 = 1;
 
 /// The versions it speaks.
@@ -64,6 +76,19 @@ pub struct Behaviour {
     pub refuses: Option<(Duration, ErrorCode)>,
 }
 
+impl Behaviour {
+    /// Whether it only acknowledges.
+    fn is_bare(&self) -> bool {
+        let Behaviour {
+            delay,
+            stall,
+            keeps,
+            refuses,
+        } = self;
+        delay.is_zero() && stall.is_none() && !keeps && refuses.is_none()
+    }
+}
+
 /// A server that runs until it is dropped.
 #[derive(Debug)]
 pub struct Stub {
@@ -74,12 +99,27 @@ pub struct Stub {
 impl Stub {
     /// Begins to listen.
     pub fn start(address: &str, behaviour: Behaviour) -> io::Result<Stub> {
+        Stub::listen(address, behaviour, None)
+    }
+
+    /// The same; batches are checksummed, and appended to a file with plain buffered writes, before they are acknowledged. A batch that is damaged is refused
+    /// (CORRUPT_MESSAGE). The file begins anew with each topic that is made, and when it would be longer than 8 GiB.
+    pub fn start_writing(address: &str, path: &Path) -> io::Result<Stub> {
+        Stub::listen(
+            address,
+            Behaviour::default(),
+            Some(BatchFile::create(path)?),
+        )
+    }
+
+    fn listen(address: &str, behaviour: Behaviour, file: Option<BatchFile>) -> io::Result<Stub> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let is_over = Arc::new(AtomicBool::new(false));
         let server = Arc::new(Server {
             address,
             behaviour,
+            file,
             state: Mutex::default(),
             grown: Condvar::new(),
         });
@@ -93,7 +133,10 @@ impl Stub {
                 let server = Arc::clone(&server);
                 std::thread::spawn(move || {
                     // What a client does wrong ends its connection.
-                    let _ = server.serve(stream);
+                    let _ = match server.behaviour.is_bare() {
+                        true => bare::serve(&server, stream),
+                        false => delayed::serve(&server, stream),
+                    };
                 });
             }
         });
@@ -117,6 +160,8 @@ impl Drop for Stub {
 struct Server {
     address: SocketAddr,
     behaviour: Behaviour,
+    /// Where batches are written; only of a server that is bare otherwise.
+    file: Option<BatchFile>,
     state: Mutex<State>,
     /// There is more to fetch.
     grown: Condvar,
@@ -135,45 +180,7 @@ struct Partition {
     batches: Vec<(i64, Bytes)>,
 }
 
-/// Answers that are due later, in order.
-#[derive(Default)]
-struct Outgoing {
-    answers: Mutex<(VecDeque<(Instant, BytesMut)>, bool)>,
-    changed: Condvar,
-}
-
 impl Server {
-    fn serve(&self, stream: TcpStream) -> Result<(), Failure> {
-        stream.set_nodelay(true)?;
-        let mut reading = stream.try_clone()?;
-        let outgoing = Outgoing::default();
-        std::thread::scope(|scope| {
-            scope.spawn(|| outgoing.send(stream));
-            let served = self.read(&mut reading, &outgoing);
-            outgoing.answers.lock().1 = true;
-            outgoing.changed.notify_all();
-            served
-        })
-    }
-
-    fn read(&self, stream: &mut TcpStream, outgoing: &Outgoing) -> Result<(), Failure> {
-        let mut received = BytesMut::new();
-        loop {
-            while let Some(frame) = split_frame(&mut received, REQUEST_BYTES_MAX)? {
-                let (due, answer) = self.answer(frame)?;
-                outgoing.answers.lock().0.push_back((due, answer));
-                outgoing.changed.notify_all();
-            }
-            let at = received.len();
-            received.resize(at + READ_BYTES, 0);
-            let read = stream.read(&mut received[at..])?;
-            received.truncate(at + read);
-            if read == 0 {
-                return Ok(());
-            }
-        }
-    }
-
     fn answer(&self, mut frame: BytesMut) -> Result<(Instant, BytesMut), Failure> {
         let now = Instant::now();
         let header = RequestHeader::decode_mut(&mut frame)?;
@@ -317,7 +324,10 @@ impl Server {
             }
             let count = usize::try_from(topic.num_partitions).unwrap_or(1);
             state.topics.insert(name, vec![Partition::default(); count]);
-            answer
+            match self.file.as_ref().map(BatchFile::empty) {
+                Some(Err(_)) => answer.with_error_code(ErrorCode::KafkaStorageError.code()),
+                _ => answer,
+            }
         });
         let created = created.collect();
         CreateTopicsResponse::default().with_topics(created)
@@ -403,43 +413,21 @@ impl State {
 }
 
 impl Partition {
-    fn append(&mut self, mut records: BytesMut, keeps: bool) -> i64 {
+    /// So many records more. Returns the offset of the first.
+    fn advance(&mut self, count: i32) -> i64 {
         let base_offset = self.end;
-        let count = BatchHeader::parse(&records).map_or(0, |header| header.record_count);
         self.end += i64::from(count);
+        base_offset
+    }
+
+    fn append(&mut self, mut records: BytesMut, keeps: bool) -> i64 {
+        let count = BatchHeader::parse(&records).map_or(0, |header| header.record_count);
+        let base_offset = self.advance(count);
         if keeps {
             set_base_offset(&mut records, Offset::new(base_offset));
             self.batches.push((self.end, records.freeze()));
         }
         base_offset
-    }
-}
-
-impl Outgoing {
-    fn send(&self, mut stream: TcpStream) {
-        let mut answers = self.answers.lock();
-        loop {
-            let now = Instant::now();
-            let (queue, is_over) = &mut *answers;
-            match queue.front().map(|(due, _)| *due) {
-                Some(due) if due <= now => {
-                    let mut out = BytesMut::new();
-                    while let Some((_, answer)) = queue.pop_front_if(|(due, _)| *due <= now) {
-                        out.extend_from_slice(&answer);
-                    }
-                    let sent =
-                        parking_lot::MutexGuard::unlocked(&mut answers, || stream.write_all(&out));
-                    if sent.is_err() {
-                        return;
-                    }
-                }
-                Some(due) => {
-                    self.changed.wait_until(&mut answers, due);
-                }
-                None if *is_over => return,
-                None => self.changed.wait(&mut answers),
-            }
-        }
     }
 }
 

@@ -3,12 +3,18 @@
 use bench::BenchError;
 use bench::environment::Environment;
 use bench::interrupt::Interrupt;
+use bench::null_server::NullServer;
 use bench::process;
 use bench::saved::Saved;
 use bench::startup::{self, Before};
 use bench::suite::verdict::{Single, verdicts};
-use bench::suite::{IDLE_MEMORY, Length, Part, START, START_AFTER_KILL, wanted};
-use bench::targets::TargetKind;
+use bench::suite::{
+    BARE_LOOP, IDLE_MEMORY, Length, NULL_SERVER, Part, START, START_AFTER_KILL, device,
+    for_bare_loop, for_null_server, wanted,
+};
+use bench::targets::{Running, TargetKind};
+use bench::workload::Workload;
+use parking_lot::Mutex;
 
 use crate::OutputArgs;
 use crate::load_commands::{on_signals, write_and_show};
@@ -55,6 +61,7 @@ fn singles(saved: &mut Saved) -> Result<(), BenchError> {
                 figure: figure.to_owned(),
                 target: TargetKind::Holdfast.name().to_owned(),
                 value: start.first_answer_ms,
+                note: None,
             });
         }
     }
@@ -76,6 +83,7 @@ fn measure(
                 figure: IDLE_MEMORY.to_owned(),
                 target: (*name).to_owned(),
                 value: usage.resident_bytes_max as f64 / 1e6,
+                note: None,
             });
         }
     }
@@ -84,7 +92,18 @@ fn measure(
         targets.push(InTurn {
             name: "apache, flush.messages=1".to_owned(),
             broker: apache,
-            topic_configs: vec![("flush.messages".to_owned(), "1".to_owned())],
+            load: synced,
+        });
+    }
+    let null_servers = match part.bare_too {
+        true => start_null_servers()?,
+        false => Vec::new(),
+    };
+    for ((name, broker), load) in null_servers.iter().zip([for_null_server, for_bare_loop]) {
+        targets.push(InTurn {
+            name: (*name).to_owned(),
+            broker,
+            load,
         });
     }
     let mut turns = Turns {
@@ -100,5 +119,33 @@ fn measure(
     let measured = turns.run(&part.workloads);
     *topics = turns.topics;
     saved.series.extend(measured.series.iter().cloned());
+    if part.bare_too && !interrupt.is_raised() {
+        // Nothing is written beside it.
+        rustix::fs::sync();
+        device::measure(saved, &std::env::temp_dir());
+    }
     measured.into_result()
+}
+
+/// Apache Kafka has each batch on the disk before it acknowledges it.
+fn synced(workload: &Workload) -> Option<Workload> {
+    let mut workload = workload.clone();
+    let configs = &mut workload.topic_configs;
+    configs.insert("flush.messages".to_owned(), "1".to_owned());
+    Some(workload)
+}
+
+/// What does no more than it has to, as processes of their own.
+fn start_null_servers() -> Result<Vec<(&'static str, Mutex<Running>)>, BenchError> {
+    let program = std::env::current_exe().map_err(|source| BenchError::Io {
+        doing: "find this program",
+        source,
+    })?;
+    let acknowledges = NullServer::start(&program)?;
+    let writes = NullServer::start_writing(&program)?;
+    let running = |server| Mutex::new(Running::Null(Box::new(server)));
+    Ok(vec![
+        (NULL_SERVER, running(acknowledges)),
+        (BARE_LOOP, running(writes)),
+    ])
 }

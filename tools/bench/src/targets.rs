@@ -6,7 +6,10 @@ use peer::{ApacheKafka, ApacheKafkaConfig, Holdfast, HoldfastCluster, HoldfastCo
 use serde::Serialize;
 
 use crate::BenchError;
+use crate::journal::JournalTotals;
 use crate::measure::Target;
+use crate::null_server::NullServer;
+use crate::process;
 
 /// A broker to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +44,8 @@ pub enum Running {
     HoldfastCluster(HoldfastCluster),
     /// Apache Kafka, one or several.
     Apache(Box<ApacheKafka>),
+    /// None, but what they are held against.
+    Null(Box<NullServer>),
 }
 
 impl Running {
@@ -85,6 +90,7 @@ impl Running {
             Running::Holdfast(broker) => peer::Cluster::bootstrap(broker.as_ref()),
             Running::HoldfastCluster(cluster) => peer::Cluster::bootstrap(cluster),
             Running::Apache(broker) => peer::Cluster::bootstrap(broker.as_ref()),
+            Running::Null(server) => server.address().to_owned(),
         }
     }
 
@@ -102,6 +108,7 @@ impl Running {
             Running::HoldfastCluster(cluster) => cluster.data_dir(0).to_owned(),
             Running::Holdfast(broker) => broker.data_dir().to_owned(),
             Running::Apache(broker) => broker.data_dir(0),
+            Running::Null(server) => server.directory().to_owned(),
         }
     }
 
@@ -119,6 +126,9 @@ impl Running {
             Running::Holdfast(broker) => broker.restart(),
             Running::HoldfastCluster(cluster) => cluster.node(at).restart(),
             Running::Apache(cluster) => cluster.restart(at),
+            Running::Null(_) => {
+                return Err(BenchError::Unexpected("a null server is started once"));
+            }
         }?;
         Ok(())
     }
@@ -129,6 +139,17 @@ impl Running {
             Running::Holdfast(broker) => vec![broker.pid()],
             Running::HoldfastCluster(cluster) => cluster.pids(),
             Running::Apache(cluster) => cluster.pids(),
+            Running::Null(server) => vec![server.pid()],
         }
+    }
+
+    /// What the journal of a single Holdfast has written; `None` of others, and while it does not say.
+    pub fn journal(&self) -> Option<JournalTotals> {
+        let Running::Holdfast(broker) = self else {
+            return None;
+        };
+        let page = broker.metrics().ok()?;
+        let usage = process::Usage::of(broker.pid()).ok()?;
+        JournalTotals::of_page(&page, usage.written_bytes)
     }
 }

@@ -83,8 +83,8 @@ pub struct InTurn<'a> {
     pub name: String,
     /// Who is loaded.
     pub broker: &'a Mutex<Running>,
-    /// Settings of the topics, before those of the workload.
-    pub topic_configs: Vec<(String, String)>,
+    /// With what it is loaded in the place of a load; `None` if it is left out.
+    pub load: fn(&Workload) -> Option<Workload>,
 }
 
 impl<'a> InTurn<'a> {
@@ -93,7 +93,7 @@ impl<'a> InTurn<'a> {
         InTurn {
             name: (*name).to_owned(),
             broker,
-            topic_configs: Vec::new(),
+            load: |workload| Some(workload.clone()),
         }
     }
 }
@@ -139,6 +139,9 @@ impl Turns<'_> {
     ) -> Result<bool, BenchError> {
         let is_counted = number >= self.rounds.warm_up;
         for (target, done) in self.targets.iter().zip(done) {
+            let Some(workload) = (target.load)(workload) else {
+                continue;
+            };
             if let Some(page_cache) = &mut self.page_cache {
                 page_cache.fill()?;
             }
@@ -146,15 +149,16 @@ impl Turns<'_> {
             rustix::fs::sync();
             let word = if is_counted { "round" } else { "warm-up" };
             let label = format!("{point}: {word} {number} {}", target.name);
-            let mut workload = workload.clone();
-            for (name, value) in &target.topic_configs {
-                let configs = &mut workload.topic_configs;
-                configs.entry(name.clone()).or_insert_with(|| value.clone());
-            }
             let (loaded, shown) = (target.broker.lock().target(), label.clone());
             let by = (target.broker as &dyn Brokers, self.interrupt);
             let topics = self.topics.next();
-            let (round, goes_on) = one_round(&loaded, &workload, &topics, shown, by)?;
+            let (mut round, goes_on) = one_round(&loaded, &workload, &topics, shown, by)?;
+            if let Running::Null(server) = &*target.broker.lock()
+                && goes_on
+                && let Some((read, used)) = server.read_back(self.interrupt)?
+            {
+                round = round.with_read_back(&read, used);
+            }
             print_round(&label, &round);
             if is_counted || !goes_on {
                 done.rounds.push(round);

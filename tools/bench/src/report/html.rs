@@ -31,7 +31,10 @@ pub fn page(saved: &Saved) -> String {
     page += &origin(saved);
     if !saved.verdicts.is_empty() {
         page += "<h2>What is wanted, and what came of it</h2>\n";
-        page += &table(&verdicts::cells(&saved.verdicts));
+        page += &table(&verdicts::cells(saved));
+        for note in verdicts::notes(saved) {
+            page += &format!("<p>{}</p>\n", escaped(&note));
+        }
     }
     let knee = knee(&saved.series);
     // Loads of a suite have nothing in common that a line could show.

@@ -1,14 +1,18 @@
 //! What Holdfast claims, as measurements of one run: the loads, the figures, and what is wanted of each.
 //!
-//! - [`verdict`]: what came of them.
+//! - [`wanted`]: what can be wanted of a figure; [`verdict`]: what came of it.
+//! - [`device`]: what the device would have had for the journal.
 
+pub mod device;
 pub mod verdict;
+pub mod wanted;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use self::verdict::{Against, Wanted, at_least, at_most};
+use self::wanted::{Against, Wanted, at_least, at_most};
 use crate::fault::{Fault, FaultKind};
+use crate::round::JOURNAL_RATE;
 use crate::workload::quantity::{Rate, Size, Span};
 use crate::workload::{Client, Workload};
 
@@ -30,7 +34,14 @@ pub struct Part {
     pub workloads: Vec<Workload>,
     /// Whether Apache Kafka is measured once more with `flush.messages=1`, so that it too has records on the disk before it acknowledges them.
     pub synced_too: bool,
+    /// Whether [`NULL_SERVER`] and [`BARE_LOOP`] are loaded in turn with the brokers, and the journal is compared with what `fio` writes.
+    pub bare_too: bool,
 }
+
+/// What only acknowledges: with it, the load generator is the limit.
+pub const NULL_SERVER: &str = "null server";
+/// What receives, checksums, writes and acknowledges; what it has written is read back by `sendfile(2)`.
+pub const BARE_LOOP: &str = "bare loop";
 
 /// Of the broker before any load: its memory, in MB.
 pub const IDLE_MEMORY: &str = "memory MB, idle";
@@ -142,11 +153,13 @@ impl Length {
                     self.open(UNBATCHED, 6_000.0, 6),
                 ],
                 synced_too: true,
+                bare_too: true,
             },
             Part {
                 nodes: 1,
                 workloads: many,
                 synced_too: false,
+                bare_too: false,
             },
             Part {
                 nodes: 3,
@@ -156,24 +169,48 @@ impl Length {
                     self.killed(),
                 ],
                 synced_too: false,
+                bare_too: false,
             },
         ]
     }
 }
 
+/// What [`NULL_SERVER`] is loaded with in the place of a load of the brokers: the same for as long as a quick run takes, since it has no caches that fill; `None` if it is not
+/// loaded with that.
+pub fn for_null_server(workload: &Workload) -> Option<Workload> {
+    let quick = Length::Quick.base();
+    [SMALL, LARGE]
+        .contains(&workload.name.as_str())
+        .then(|| Workload {
+            warm_up: quick.warm_up,
+            duration: quick.duration,
+            bytes: Size(0),
+            read_back: false,
+            ..workload.clone()
+        })
+}
+
+/// The same of [`BARE_LOOP`].
+pub fn for_bare_loop(workload: &Workload) -> Option<Workload> {
+    for_null_server(workload).filter(|it| it.name == LARGE)
+}
+
 /// What is wanted of the figures.
 pub fn wanted() -> Vec<Wanted> {
-    use Against::{Apache, Nothing, Own};
+    use Against::{Apache, Beside, Fio, Nothing, Own};
     let cpu = "broker CPU s/GB";
+    // The client is the limit where a null server gets at most a tenth more.
+    let of_null_server = 1.0 / 1.1;
     vec![
         at_most(0.25, SMALL, cpu, Apache),
-        at_most(0.25, LARGE, cpu, Apache),
-        at_least(2.0, SMALL, "records/s", Apache),
-        at_least(2.0, LARGE, "records/s", Apache),
+        at_most(0.25, LARGE, cpu, Apache).or_at_most(1.5, Beside(BARE_LOOP)),
+        at_least(2.0, SMALL, "records/s", Apache).or_at_least(of_null_server, Beside(NULL_SERVER)),
+        at_least(2.0, LARGE, "records/s", Apache).or_at_least(of_null_server, Beside(NULL_SERVER)),
         at_most(0.2, UNBATCHED, "broker CPU us/record", Apache),
         at_most(0.2, UNBATCHED, "p99 ms", Apache),
         at_most(1.5, PARTITIONS_1000, "p99 ms", Own(PARTITIONS_6)),
-        at_most(0.5, LARGE, "read back broker CPU s/GB", Apache),
+        at_most(0.5, LARGE, "read back broker CPU s/GB", Apache).or_at_most(1.3, Beside(BARE_LOOP)),
+        at_least(0.8, LARGE, JOURNAL_RATE, Fio),
         at_least(4.0, THREE_SMALL, "records/s", Apache),
         at_least(4.0, THREE_LARGE, "records/s", Apache),
         at_most(1.0 / 6.0, THREE_LARGE, cpu, Apache),
@@ -202,7 +239,7 @@ mod tests {
             .collect();
         for wanted in wanted().iter().filter(|it| !it.load.is_empty()) {
             assert!(names.iter().any(|it| it == wanted.load), "{}", wanted.load);
-            if let Against::Own(load) = wanted.against {
+            if let Against::Own(load) = wanted.comparison.against {
                 assert!(names.iter().any(|it| it == load), "{load}");
             }
         }
@@ -212,14 +249,43 @@ mod tests {
     fn the_quick_one_takes_ten_minutes() {
         let parts = Length::Quick.parts();
         let seconds = parts.iter().map(|part| {
-            let targets = if part.synced_too { 3 } else { 2 };
+            let brokers = if part.synced_too { 3.0 } else { 2.0 };
+            let seconds = |it: &Workload| (it.warm_up.0 + it.duration.0).as_secs_f64();
+            let bare = |it: &Workload| {
+                let both = [for_null_server(it), for_bare_loop(it)];
+                both.iter().flatten().map(seconds).sum::<f64>()
+            };
             let loads = part.workloads.iter();
-            let loads = loads.map(|it| (it.warm_up.0 + it.duration.0).as_secs_f64());
-            targets as f64 * loads.sum::<f64>()
+            let loads = loads.map(|it| match part.bare_too {
+                true => brokers * seconds(it) + bare(it),
+                false => brokers * seconds(it),
+            });
+            loads.sum::<f64>()
         });
         assert!(
             seconds.sum::<f64>() < 6.0 * 60.0,
             "and the rest is for starts and for what brokers left for later"
         );
+    }
+
+    #[test]
+    fn what_is_beside_the_brokers_gets_the_same_load_for_a_shorter_time() {
+        let parts = Length::Full.parts();
+        let loads = parts.iter().filter(|it| it.bare_too);
+        let loads: Vec<&Workload> = loads.flat_map(|it| &it.workloads).collect();
+        let names = |of: fn(&Workload) -> Option<Workload>| {
+            let loads = loads.iter().filter_map(|it| of(it));
+            loads.map(|it| it.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(for_null_server), [SMALL, LARGE]);
+        assert_eq!(names(for_bare_loop), [LARGE]);
+        for load in loads.iter().filter(|it| it.name == LARGE) {
+            let bare = for_bare_loop(load).unwrap();
+            assert_eq!(
+                (bare.size, bare.batch_records),
+                (load.size, load.batch_records)
+            );
+            assert!(bare.duration.0 < load.duration.0 && !bare.read_back);
+        }
     }
 }

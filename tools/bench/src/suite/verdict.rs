@@ -2,67 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::wanted::{Against, Bound, Comparison, Wanted};
 use crate::ratio::{median, ratio};
 use crate::round::figures_of_all;
 use crate::saved::{Saved, TargetRounds};
 use crate::targets::TargetKind;
 
-/// With what a figure is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Against {
-    /// The same of Apache Kafka.
-    Apache,
-    /// The same of Holdfast under another load.
-    Own(&'static str),
-    /// It stands for itself.
-    Nothing,
-}
-
-/// What is wanted of a figure.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Wanted {
-    /// The load's name; empty for what is measured once, without one.
-    pub load: &'static str,
-    /// The figure's.
-    pub figure: &'static str,
-    /// With what it is compared.
-    pub against: Against,
-    bound: Bound,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Bound {
-    AtMost(f64),
-    AtLeast(f64),
-}
-
-/// Less is better.
-pub(super) fn at_most(
-    bound: f64,
-    load: &'static str,
-    figure: &'static str,
-    against: Against,
-) -> Wanted {
-    Wanted {
-        load,
-        figure,
-        against,
-        bound: Bound::AtMost(bound),
-    }
-}
-
-/// More is better.
-pub(super) fn at_least(
-    bound: f64,
-    load: &'static str,
-    figure: &'static str,
-    against: Against,
-) -> Wanted {
-    Wanted {
-        bound: Bound::AtLeast(bound),
-        ..at_most(bound, load, figure, against)
-    }
-}
+/// What `fio` is called as the target of a [`Single`].
+pub const FIO: &str = "fio";
 
 /// Something that is measured once, outside of loads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,6 +20,18 @@ pub struct Single {
     pub target: String,
     /// How much.
     pub value: f64,
+    /// How it was measured, where that is not said elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Something that was wanted and could not be measured here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unmeasured {
+    /// The load and the figure.
+    pub what: String,
+    /// Why not.
+    pub why: String,
 }
 
 /// What came of it.
@@ -89,6 +48,25 @@ pub struct Verdict {
     pub value: f64,
     /// What is wanted of that.
     pub wanted: String,
+    /// What would do as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub or: Option<Alternative>,
+    /// Whether it is so, or what would do as well is.
+    pub reached: bool,
+    /// How what it is compared with was measured, where that is not said elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A second comparison of the same figure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alternative {
+    /// What it is compared with.
+    pub theirs: f64,
+    /// The ratio, of rounds side by side.
+    pub value: f64,
+    /// What is wanted of that.
+    pub wanted: String,
     /// Whether it is so.
     pub reached: bool,
 }
@@ -99,38 +77,99 @@ pub fn verdicts(saved: &Saved, wanted: &[Wanted]) -> Vec<Verdict> {
 }
 
 fn verdict(saved: &Saved, wanted: &Wanted) -> Option<Verdict> {
-    let (ours_name, apache) = (TargetKind::Holdfast.name(), TargetKind::Apache.name());
-    let ours = values(saved, wanted.load, ours_name, wanted.figure);
-    let theirs = match wanted.against {
-        Against::Apache => Some(values(saved, wanted.load, apache, wanted.figure)),
-        Against::Own(load) => Some(values(saved, load, ours_name, wanted.figure)),
-        Against::Nothing => None,
-    };
-    let value = match &theirs {
-        Some(theirs) => ratio(&ours, theirs)?.median,
-        None => median(&ours)?,
-    };
-    let (sign, bound, reached) = match wanted.bound {
-        Bound::AtMost(bound) => ("<=", bound, value <= bound),
-        Bound::AtLeast(bound) => (">=", bound, value >= bound),
-    };
-    let of = match wanted.against {
-        Against::Apache => " of Apache Kafka's".to_owned(),
-        Against::Own(load) => format!(" of that at {load}"),
-        Against::Nothing => String::new(),
-    };
+    let ours = values(
+        saved,
+        wanted.load,
+        TargetKind::Holdfast.name(),
+        wanted.figure,
+    );
+    let first = compare(saved, wanted, &ours, &wanted.comparison)?;
+    let or = wanted.or.as_ref();
+    let or = or.and_then(|or| Some((or, compare(saved, wanted, &ours, or)?)));
     let load = match wanted.load {
         "" => String::new(),
         load => format!("{load}: "),
     };
+    let what = format!("{load}{}{}", wanted.figure, of(wanted.comparison.against));
     Some(Verdict {
-        what: format!("{load}{}{of}", wanted.figure),
+        what: match &or {
+            Some((or, _)) => format!("{what}, or{}", of(or.against)),
+            None => what,
+        },
         ours: median(&ours)?,
+        theirs: first.theirs,
+        value: first.value,
+        wanted: first.wanted,
+        reached: first.reached || or.as_ref().is_some_and(|(_, or)| or.reached),
+        or: or.and_then(|(_, or)| {
+            Some(Alternative {
+                theirs: or.theirs?,
+                value: or.value,
+                wanted: or.wanted,
+                reached: or.reached,
+            })
+        }),
+        note: match wanted.comparison.against {
+            Against::Fio => by_fio(saved, wanted.figure).find_map(|it| it.note.clone()),
+            _ => None,
+        },
+    })
+}
+
+fn by_fio<'a>(saved: &'a Saved, figure: &'a str) -> impl Iterator<Item = &'a Single> {
+    let singles = saved.singles.iter();
+    singles.filter(move |it| it.target == FIO && it.figure == figure)
+}
+
+struct Compared {
+    theirs: Option<f64>,
+    value: f64,
+    wanted: String,
+    reached: bool,
+}
+
+/// `None` if there is nothing to compare with, or of.
+fn compare(
+    saved: &Saved,
+    wanted: &Wanted,
+    ours: &[f64],
+    comparison: &Comparison,
+) -> Option<Compared> {
+    let Wanted { load, figure, .. } = wanted;
+    let theirs = match comparison.against {
+        Against::Apache => Some(values(saved, load, TargetKind::Apache.name(), figure)),
+        Against::Own(load) => Some(values(saved, load, TargetKind::Holdfast.name(), figure)),
+        Against::Beside(target) => Some(values(saved, load, target, figure)),
+        Against::Fio => {
+            let once = by_fio(saved, figure).next()?;
+            Some(vec![once.value; ours.len()])
+        }
+        Against::Nothing => None,
+    };
+    let value = match &theirs {
+        Some(theirs) => ratio(ours, theirs)?.median,
+        None => median(ours)?,
+    };
+    let (sign, bound, reached) = match comparison.bound {
+        Bound::AtMost(bound) => ("<=", bound, value <= bound),
+        Bound::AtLeast(bound) => (">=", bound, value >= bound),
+    };
+    Some(Compared {
         theirs: theirs.and_then(|it| median(&it)),
         value,
         wanted: format!("{sign} {bound:.2}"),
         reached,
     })
+}
+
+fn of(against: Against) -> String {
+    match against {
+        Against::Apache => " of Apache Kafka's".to_owned(),
+        Against::Own(load) => format!(" of that at {load}"),
+        Against::Beside(target) => format!(" of the {target}'s"),
+        Against::Fio => " of what fio writes".to_owned(),
+        Against::Nothing => String::new(),
+    }
 }
 
 /// Of all rounds.
@@ -159,6 +198,7 @@ mod tests {
     use crate::environment::Environment;
     use crate::round::{Flow, Round};
     use crate::saved::Series;
+    use crate::suite::wanted::{at_least, at_most};
     use crate::workload::Workload;
 
     fn rounds(name: &str, rates: &[u64]) -> TargetRounds {
@@ -187,6 +227,7 @@ mod tests {
             figure: "start ms".to_owned(),
             target: "holdfast".to_owned(),
             value: 12.0,
+            note: None,
         });
         saved
     }
@@ -221,5 +262,69 @@ mod tests {
             at_most(1.0, "", "idle", Against::Nothing),
         ];
         assert_eq!(verdicts(&saved(), &wanted), []);
+    }
+
+    fn with_null_server(rates: &[u64]) -> Saved {
+        let mut saved = saved();
+        saved.series[0].targets.push(rounds("null server", rates));
+        saved
+    }
+
+    #[test]
+    fn either_of_two_comparisons_is_enough() {
+        let wanted = |ours| at_least(ours, "a", "records/s", Against::Apache);
+        // Holdfast has 400 and 900 in its rounds, Apache Kafka 200 and 300.
+        let cases = [
+            (2.0, [1_000, 2_000], true),
+            (2.1, [500, 1_000], true),
+            (2.1, [1_000, 2_000], false),
+        ];
+        for (of_apache, of_null_server, reached) in cases {
+            let null_server = Against::Beside("null server");
+            let wanted = wanted(of_apache).or_at_least(0.8, null_server);
+            let [verdict] = &verdicts(&with_null_server(&of_null_server), &[wanted])[..] else {
+                panic!("one is wanted");
+            };
+            assert_eq!(verdict.reached, reached, "{verdict:?}");
+            assert_eq!(
+                verdict.what,
+                "a: records/s of Apache Kafka's, or of the null server's"
+            );
+            assert_eq!((verdict.theirs, verdict.value), (Some(200.0), 2.0));
+            let or = verdict.or.as_ref().unwrap();
+            assert_eq!(or.theirs, of_null_server[0] as f64);
+            assert_eq!(or.wanted, ">= 0.80");
+            assert_eq!(or.reached, of_null_server[0] == 500);
+        }
+    }
+
+    #[test]
+    fn what_would_do_as_well_may_be_missing() {
+        let wanted = at_least(2.0, "a", "records/s", Against::Apache)
+            .or_at_most(1.5, Against::Beside("bare loop"));
+        let [verdict] = &verdicts(&saved(), &[wanted])[..] else {
+            panic!("one is wanted");
+        };
+        assert_eq!((verdict.reached, &verdict.or), (true, &None));
+        assert_eq!(verdict.what, "a: records/s of Apache Kafka's");
+    }
+
+    #[test]
+    fn what_fio_writes_once_is_compared_with_each_round() {
+        let mut saved = saved();
+        let wanted = [at_least(0.8, "a", "records/s", Against::Fio)];
+        assert_eq!(verdicts(&saved, &wanted), []);
+        saved.singles.push(Single {
+            figure: "records/s".to_owned(),
+            target: FIO.to_owned(),
+            value: 1_000.0,
+            note: Some("64 KiB".to_owned()),
+        });
+        let [verdict] = &verdicts(&saved, &wanted)[..] else {
+            panic!("one is wanted");
+        };
+        assert_eq!((verdict.value, verdict.reached), (0.4, false));
+        assert_eq!(verdict.what, "a: records/s of what fio writes");
+        assert_eq!(verdict.note.as_deref(), Some("64 KiB"));
     }
 }
