@@ -136,6 +136,7 @@ suite!(
     read_write_extend,
     vectored_writes_of_many_pieces,
     reads_without_blocking,
+    what_is_cached,
     locks,
     durable_writes_at_depth,
     queue_reads_across_the_end,
@@ -293,6 +294,42 @@ fn reads_without_blocking(env: &Env) {
             assert_eq!(&buf[..read], expected);
         }
     }
+}
+
+/// Linux has `cachestat` since 6.5.
+fn can_tell_what_is_cached() -> bool {
+    let system = rustix::system::uname();
+    let release = system.release().to_string_lossy();
+    let mut numbers = release
+        .split('.')
+        .map_while(|part| part.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(5))
+}
+
+fn what_is_cached(env: &Env) {
+    let file = env.open("file", CREATE);
+    let len = 5 * BLOCK as u64;
+    file.write_all_at(&[&pattern(4, 5 * BLOCK)], 0)
+        .expect("write");
+    let Some(fd) = file.as_fd() else {
+        return;
+    };
+    let can_tell = can_tell_what_is_cached();
+    assert_eq!(file.is_cached(0, len), can_tell);
+    assert_eq!(file.is_cached(1, len - 2), can_tell);
+    assert!(!file.is_cached(0, 0));
+    assert!(!file.is_cached(0, len + 1), "beyond the end");
+    assert!(!file.is_cached(u64::MAX, 1));
+    if env.dir.starts_with("/dev/shm") {
+        return;
+    }
+    file.sync().expect("sync");
+    let advice = rustix::fs::Advice::DontNeed;
+    rustix::fs::fadvise(fd, 0, None, advice).expect("advice");
+    assert!(!file.is_cached(0, len));
+    assert!(!file.is_cached(BLOCK as u64, 1));
+    file.read_at(&mut vec![0; 5 * BLOCK], 0).expect("read");
+    assert_eq!(file.is_cached(0, len), can_tell);
 }
 
 fn locks(env: &Env) {

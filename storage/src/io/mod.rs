@@ -124,6 +124,11 @@ pub trait IoFile: fmt::Debug + Send + Sync + 'static {
     /// Like [`IoFile::read_at`], but `Ok(None)` when the bytes are not in the page cache and
     /// reading would block.
     fn try_read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<Option<usize>>;
+    /// Whether every byte of the range is in the page cache, so that nothing of it can be read from the disk and be other than it was. False where the
+    /// system cannot tell.
+    fn is_cached(&self, _offset: u64, _len: u64) -> bool {
+        false
+    }
     /// Writes all the pieces, one behind the other, starting at `offset`.
     fn write_all_at(&self, pieces: &[&[u8]], offset: u64) -> io::Result<()>;
     /// Makes contents and length durable (`fdatasync`). A failure is final: after it nothing

@@ -332,6 +332,10 @@ impl IoFile for SimFile {
             .try_read(self.handle, &self.path, buf, offset)
     }
 
+    fn is_cached(&self, _offset: u64, _len: u64) -> bool {
+        self.disk.state.lock().is_cached(self.handle)
+    }
+
     fn write_all_at(&self, pieces: &[&[u8]], offset: u64) -> io::Result<()> {
         self.disk
             .state

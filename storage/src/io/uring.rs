@@ -6,6 +6,7 @@
 //!
 //! This folder holds all the `unsafe` of the project.
 
+mod cached;
 mod ring;
 mod slots;
 mod writeback;
@@ -13,5 +14,6 @@ mod writeback;
 #[cfg(test)]
 mod tests;
 
+pub(super) use cached::is_cached;
 pub(super) use ring::{RingQueue, probe};
 pub(super) use writeback::start_writeback;

@@ -19,6 +19,9 @@ pub const OFFSET_ENTRY: usize = 8;
 /// Bytes of a time index entry.
 pub const TIME_ENTRY: usize = 12;
 
+/// A search ends with a read of so many: one call for what would be eight.
+const ENTRIES_AT_ONCE: usize = 256;
+
 /// A line of the offset index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OffsetEntry {
@@ -90,6 +93,21 @@ pub fn find_offset(
         OFFSET_ENTRY,
         |bytes| OffsetEntry::decode(base, bytes),
         |entry| entry.offset <= target,
+    )
+}
+
+/// The last entry of a batch that starts at `position` at most, and whose offset is at most `target`.
+pub fn find_before(
+    file: &Arc<dyn IoFile>,
+    base: Offset,
+    position: u64,
+    target: Offset,
+) -> io::Result<Option<OffsetEntry>> {
+    search(
+        file,
+        OFFSET_ENTRY,
+        |bytes| OffsetEntry::decode(base, bytes),
+        |entry| entry.position <= position && entry.offset <= target,
     )
 }
 
@@ -213,22 +231,23 @@ fn search<E>(
 ) -> io::Result<Option<E>> {
     let entries = file.len()? / entry_len as u64;
     let mut buf = [0; TIME_ENTRY];
+    // All before `low` hold, and none from `high` on.
     let (mut low, mut high) = (0, entries);
-    let mut found = None;
-    while low < high {
+    while high - low > ENTRIES_AT_ONCE as u64 {
         let middle = low + (high - low) / 2;
         let buf = &mut buf[..entry_len];
-        if file.read_at(buf, middle * entry_len as u64)? < entry_len {
-            high = middle;
-            continue;
-        }
-        let entry = decode(buf);
-        if holds(&entry) {
-            found = Some(entry);
+        let is_there = file.read_at(buf, middle * entry_len as u64)? == entry_len;
+        if is_there && holds(&decode(buf)) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    Ok(found)
+    // What is left at once, with the one before it, which may be the last that holds.
+    let first = low.saturating_sub(1);
+    let mut buf = [0; (ENTRIES_AT_ONCE + 1) * TIME_ENTRY];
+    let len = usize::try_from(high - first).unwrap_or(0) * entry_len;
+    let read = file.read_at(&mut buf[..len], first * entry_len as u64)?;
+    let entries = buf[..read].chunks_exact(entry_len).map(decode);
+    Ok(entries.take_while(holds).last())
 }

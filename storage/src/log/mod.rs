@@ -30,6 +30,7 @@ pub use producers::{
 pub use read::{ReadError, TailRead, TimestampedOffset};
 pub use restore::{CheckpointedLog, ReplayError};
 pub use retention::{Retained, RetentionTime};
+pub use segment::Region;
 pub use tail::{BatchBytes, TailBatch};
 pub use truncate::TruncateError;
 
@@ -53,6 +54,7 @@ mod tail;
 #[cfg(test)]
 pub(crate) mod tests;
 mod truncate;
+mod trust;
 mod write_behind;
 
 use descriptors::Descriptors;

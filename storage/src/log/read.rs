@@ -1,6 +1,7 @@
 //! Reading: the tail from memory, everything else from files. Whatever comes from a file is verified before it is served.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use protocol::model::Offset;
 use super::disk::is_disk_full;
 use super::index::TimeEntry;
 use super::open::deleted;
-use super::segment::{Segment, SegmentError};
+use super::segment::{Region, Segment, SegmentError};
 use super::tail::{BatchBytes, TailBatch};
 use super::{Log, State, index};
 use crate::journal::BadBytes;
@@ -110,12 +111,29 @@ impl Log {
             if offset >= end {
                 return Ok(Vec::new());
             }
+            let mut verified = None;
             let read = match &snapshot.segment {
-                Some(segment) => self.read_segment(segment, offset, end, max_bytes).map(Some),
+                Some(segment) => {
+                    let read = self.read_segment(segment, offset, end, max_bytes);
+                    read.map(|(position, bytes)| {
+                        verified = Some(position..position + bytes.len() as u64);
+                        Some(if bytes.is_empty() {
+                            Vec::new()
+                        } else {
+                            vec![bytes]
+                        })
+                    })
+                }
                 None => self.read_journaled(snapshot.journaled.as_ref(), end),
             };
             let (dropped, cuts, is_swapping) = {
                 let state = self.state();
+                if let (Some(segment), Some(verified)) = (&snapshot.segment, verified)
+                    && state.cuts == snapshot.cuts
+                {
+                    // A cut that comes after this takes its part back.
+                    segment.trust(verified);
+                }
                 (state.dropped, state.cuts, state.is_swapping)
             };
             if dropped {
@@ -133,11 +151,38 @@ impl Log {
         }
     }
 
+    /// Where in a file the records from `offset` on lie that are below `end` and need not be verified again: whole batches, `bytes` at least and at most.
+    /// `None` when there is no such place, or it is not certain: then [`Log::read_files`] has the answer. Blocks on the disk.
+    ///
+    /// `end` must be such that nothing before it is truncated: what the region holds may be sent at any time later.
+    pub fn find_trusted(
+        &self,
+        offset: Offset,
+        end: Offset,
+        bytes: Range<u64>,
+    ) -> Result<Option<Region>, ReadError> {
+        self.ensure_segments_are_open()?;
+        let snapshot = self.snapshot(offset, end)?;
+        let Some(segment) = snapshot.segment.filter(|_| offset < snapshot.end) else {
+            return Ok(None);
+        };
+        let gap = |from, to| self.is_known_gap(from, to);
+        let (end, is_before_end) = (snapshot.end, snapshot.is_before_end);
+        let Ok(found) = segment.find_trusted(offset, end, is_before_end, bytes, &gap) else {
+            // Whoever reads says what is wrong.
+            return Ok(None);
+        };
+        let state = self.state();
+        let is_same = state.cuts == snapshot.cuts && !state.dropped && !state.is_swapping;
+        Ok(found.filter(|_| is_same))
+    }
+
     fn snapshot(&self, offset: Offset, end: Offset) -> Result<Snapshot, ReadError> {
         let state = self.state();
         let mut end = state.readable_end(offset, end)?;
         let in_segments = offset < state.offsets.written_end;
         let mut segment = None;
+        let mut is_before_end = false;
         if in_segments {
             // Beyond, a segment may hold what a truncation took back.
             end = end.min(state.offsets.written_end);
@@ -145,6 +190,10 @@ impl Log {
                 .segments
                 .partition_point(|segment| segment.base() <= offset);
             segment = at.checked_sub(1).map(|at| Arc::clone(&state.segments[at]));
+            is_before_end = state
+                .segments
+                .get(at)
+                .is_some_and(|next| next.base() <= end);
             if segment.is_none() {
                 let bad = BadBytes {
                     path: self.dir().to_owned(),
@@ -157,6 +206,7 @@ impl Log {
         let journaled = state.tail.from(offset).next().cloned();
         Ok(Snapshot {
             segment,
+            is_before_end,
             journaled,
             end,
             cuts: state.cuts,
@@ -355,10 +405,10 @@ impl Log {
         offset: Offset,
         end: Offset,
         max_bytes: usize,
-    ) -> Result<Vec<Bytes>, ReadError> {
+    ) -> Result<(u64, Bytes), ReadError> {
         let gap = |from, to| self.is_known_gap(from, to);
         let read = segment.read(offset, end, max_bytes, &gap);
-        let bytes = read.map_err(ReadError::from)?;
+        let read = read.map_err(ReadError::from)?;
         if segment.index_is_bad() {
             match self.rebuild_index_of(segment) {
                 // Records can be read without an index, slowly.
@@ -366,7 +416,7 @@ impl Log {
                 rebuilt => rebuilt?,
             }
         }
-        let Some(mut bytes) = bytes else {
+        let Some((position, mut bytes)) = read else {
             let bad = BadBytes {
                 path: segment.path("log"),
                 offset: segment.bytes(),
@@ -386,11 +436,7 @@ impl Log {
             }
             bytes.truncate(sound);
         }
-        Ok(if bytes.is_empty() {
-            Vec::new()
-        } else {
-            vec![bytes]
-        })
+        Ok((position, bytes))
     }
 
     /// How many bytes at the front are batches of the leader epoch the log knows for their offsets: the epoch lies outside the batch's
@@ -456,6 +502,8 @@ impl Log {
 struct Snapshot {
     /// The segment that holds the offset; none when the tail does.
     segment: Option<Arc<Segment>>,
+    /// Another segment follows it, before the end.
+    is_before_end: bool,
     journaled: Option<TailBatch>,
     end: Offset,
     cuts: u64,

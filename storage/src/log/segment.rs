@@ -1,6 +1,7 @@
 //! One segment: a `.log` of record batches with its two indexes, as Kafka's `LogSegment` lays them out.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use protocol::model::Offset;
 
 use super::descriptors::Descriptors;
 use super::index::{self, OffsetEntry, TimeEntry};
+use super::trust::Trust;
 use crate::io::IoFile;
 use crate::journal::{BadBytes, LogId};
 
@@ -35,6 +37,7 @@ pub struct Segment {
     times_are_checked: AtomicBool,
     /// The greatest timestamp, of a closed segment, once somebody looked it up.
     newest: Mutex<Option<Newest>>,
+    trust: Mutex<Trust>,
 }
 
 /// The greatest timestamp of a segment.
@@ -44,6 +47,17 @@ pub(super) struct Newest {
     pub(super) bytes: u64,
     /// In milliseconds; `None` when its records have no time.
     pub(super) timestamp: Option<i64>,
+}
+
+/// A part of a file.
+#[derive(Clone, Debug)]
+pub struct Region {
+    /// The file, open.
+    pub file: Arc<dyn IoFile>,
+    /// Its first byte.
+    pub offset: u64,
+    /// Its bytes.
+    pub len: u64,
 }
 
 /// Whether a log knows why `from..to` is missing between two batches: those records are known to be damaged.
@@ -102,6 +116,7 @@ impl Segment {
             index_is_bad: AtomicBool::new(false),
             times_are_checked: AtomicBool::new(false),
             newest: Mutex::new(None),
+            trust: Mutex::default(),
         }
     }
 
@@ -137,6 +152,7 @@ impl Segment {
     }
 
     pub(super) fn set_bytes(&self, bytes: u64) {
+        self.trust.lock().cut_to(bytes);
         self.bytes.store(bytes, Ordering::Release);
     }
 
@@ -187,16 +203,71 @@ impl Segment {
         })
     }
 
+    /// Notes that this process has written those bytes, or verified them.
+    pub(super) fn trust(&self, range: Range<u64>) {
+        self.trust.lock().add(range);
+    }
+
+    /// Where whole batches lie from the one that holds `offset` on that need not be verified again: `bytes` at least and at most, none that reaches
+    /// beyond `end`. `None` is no answer: [`Segment::read`] has one. With `is_before_end` the whole segment is.
+    pub(super) fn find_trusted(
+        &self,
+        offset: Offset,
+        end: Offset,
+        is_before_end: bool,
+        bytes: Range<u64>,
+        known_gap: KnownGap<'_>,
+    ) -> Result<Option<Region>, SegmentError> {
+        let Ok(index) = self.file("index") else {
+            return Ok(None);
+        };
+        let near = index::find_offset(&index, self.base, offset)?;
+        let start = near.map_or(0, |entry| entry.position);
+        let Some(trusted_end) = self.trust.lock().end_from(start) else {
+            return Ok(None);
+        };
+        let log = self.log()?;
+        let looked_at = bytes.end.saturating_add(FIND_BYTES as u64);
+        let looked_to = trusted_end.min(start.saturating_add(looked_at));
+        // Before anything is read, which would bring it back.
+        if !log.is_cached(start, looked_to - start) {
+            self.trust.lock().forget_before(looked_to);
+            return Ok(None);
+        }
+        if near.is_some_and(|entry| !self.is_true(entry).unwrap_or(false)) {
+            return Ok(None);
+        }
+        let Some((position, first)) = self.find_from(near, offset, known_gap)? else {
+            return Ok(None);
+        };
+        let stop = looked_to.min(position.saturating_add(bytes.end));
+        let stop = if is_before_end && stop == self.bytes() {
+            stop
+        } else {
+            match index::find_before(&index, self.base, stop, end)? {
+                Some(entry) if self.is_true(entry)? => entry.position,
+                _ => return Ok(None),
+            }
+        };
+        let len = stop.saturating_sub(position);
+        let is_enough = len >= bytes.start && len >= first.size_in_bytes as u64;
+        Ok(is_enough.then_some(Region {
+            file: log,
+            offset: position,
+            len,
+        }))
+    }
+
     /// Reads whole batches from the one that holds `offset` (or the first after it) on: at least one, more while they fit `max_bytes`, none
-    /// that reaches beyond `end`. Every batch is verified, and must follow the one before it unless the gap is known. `None`
-    /// when the segment ends before `offset`.
+    /// that reaches beyond `end`. Every batch is verified, and must follow the one before it unless the gap is known. They come with where they
+    /// lie. `None` when the segment ends before `offset`.
     pub fn read(
         &self,
         offset: Offset,
         end: Offset,
         max_bytes: usize,
         known_gap: KnownGap<'_>,
-    ) -> Result<Option<Bytes>, SegmentError> {
+    ) -> Result<Option<(u64, Bytes)>, SegmentError> {
         let Some((position, first)) = self.find(offset, known_gap)? else {
             return Ok(None);
         };
@@ -213,7 +284,7 @@ impl Segment {
         let kept =
             self.verified_prefix(buf.as_ref(), position, first.base_offset, end, known_gap)?;
         buf.truncate(if is_bounded { 0 } else { kept });
-        Ok(Some(buf.freeze()))
+        Ok(Some((position, buf.freeze())))
     }
 
     /// How many bytes at the front are whole, verified batches that end by `end`. Damage is an error only at the very front: what
@@ -281,7 +352,18 @@ impl Segment {
         offset: Offset,
         known_gap: KnownGap<'_>,
     ) -> Result<Option<(u64, BatchHeader)>, SegmentError> {
-        let (start, first) = match self.hint(offset)? {
+        let near = self.hint(offset)?;
+        self.find_from(near, offset, known_gap)
+    }
+
+    /// The same from a true entry of the index on.
+    fn find_from(
+        &self,
+        near: Option<OffsetEntry>,
+        offset: Offset,
+        known_gap: KnownGap<'_>,
+    ) -> Result<Option<(u64, BatchHeader)>, SegmentError> {
+        let (start, first) = match near {
             Some(entry) => (entry.position, None),
             None => (0, Some(self.base)),
         };

@@ -173,6 +173,7 @@ impl Log {
             disk.unsynced_records += u64::try_from(batch.header.record_count).unwrap_or(0);
         }
         active.segment.set_bytes(position);
+        active.segment.trust(start..position);
         disk.active = Some(active);
         self.written_to(disk, last.header.end_offset());
         disk.flush_indexes(&self.environment.dirty)?;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use broker_controller::MetadataImage;
 use broker_controller::record::Listener;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use protocol::ErrorCode;
 use protocol::codec::StrBytes;
 use protocol::messages::{ApiKey, FetchRequest};
@@ -26,10 +26,11 @@ use protocol::model::{BrokerId, LeaderEpoch, Offset, TopicId};
 use protocol::wire::WireError;
 use protocol::wire::fetch_response::{
     EpochEndOffset, FetchPartition, FetchResponse, FetchTopic, LeaderIdAndEpoch, NodeEndpoint,
-    Piece,
+    Piece, RecordBytes,
 };
 use protocol::wire::produce::TopicRef;
 use protocol::wire::versions::VersionRange;
+use storage::log::Region;
 use tokio::time::Instant;
 
 use super::fetch_sessions::{
@@ -44,7 +45,7 @@ use super::{Answer, Api, Call, Head, Response, decode};
 use crate::broker::Broker;
 use crate::clock::{monotonic_ms, wall_clock_ms};
 use crate::net::{Chunk, MemoryPermit, PeerBroker, ResponseBytes};
-use crate::partition::{FetchWait, PartitionRead, Reader};
+use crate::partition::{FetchWait, PartitionRead, Reader, Records};
 
 /// The handler.
 pub const API: Api = Api {
@@ -111,7 +112,7 @@ struct PartitionResult {
     preferred: Option<BrokerId>,
     /// The follower waits for the high watermark, and can know of a higher one.
     tells_high_watermark: bool,
-    records: Vec<Bytes>,
+    records: Vec<Records>,
     /// What is wanted lies in files.
     in_files: bool,
     /// The follower is out of sync, and catches up at a limited rate (KIP-73).
@@ -275,7 +276,7 @@ fn is_enough(wanted: &Wanted, results: &[PartitionResult]) -> bool {
     let bytes: usize = results
         .iter()
         .flat_map(|result| &result.records)
-        .map(Bytes::len)
+        .map(Records::size_in_bytes)
         .sum();
     bytes >= wanted.bytes_min
         || results.is_empty()
@@ -358,7 +359,7 @@ async fn read_files(
     let in_memory: usize = results
         .iter()
         .flat_map(|result| &result.records)
-        .map(Bytes::len)
+        .map(Records::size_in_bytes)
         .sum();
     let asked: usize = wishes.iter().map(|(at, _)| results[*at].bytes_max).sum();
     let left = wanted.bytes_max.saturating_sub(in_memory).min(asked);
@@ -369,7 +370,10 @@ async fn read_files(
         .await;
     let throttle = &broker.partitions.throttles().leader;
     let throttled = results.iter().filter(|it| it.is_throttled);
-    let throttled: usize = throttled.flat_map(|it| &it.records).map(Bytes::len).sum();
+    let throttled: usize = throttled
+        .flat_map(|it| &it.records)
+        .map(Records::size_in_bytes)
+        .sum();
     let allowed = wanted.follower.and_then(|_| throttle.left(monotonic_ms()));
     let mut room = Room {
         bytes: left.min(permit.bytes()),
@@ -400,7 +404,7 @@ async fn read_files(
     match outcome {
         Ok(results) => {
             let read = results.iter().flat_map(|result| &result.records);
-            let read: usize = read.map(Bytes::len).sum();
+            let read: usize = read.map(Records::bytes_in_memory).sum();
             permit.keep(read.saturating_sub(in_memory));
             (results, permit)
         }
@@ -530,12 +534,13 @@ impl PartitionResult {
     }
 
     /// Takes batches as far as they fit; the very first of an answer always does.
-    fn take(&mut self, batches: Vec<Bytes>, room: &mut Room) {
-        for batch in batches {
-            if batch.len() > room.bytes && !room.is_first {
+    fn take<R: Into<Records>>(&mut self, batches: Vec<R>, room: &mut Room) {
+        for batch in batches.into_iter().map(R::into) {
+            let bytes = batch.size_in_bytes();
+            if bytes > room.bytes && !room.is_first {
                 break;
             }
-            room.on_read(self, batch.len());
+            room.on_read(self, bytes);
             self.records.push(batch);
         }
     }
@@ -599,7 +604,7 @@ fn session_request(request: &FetchRequest, version: i16) -> SessionRequest {
 }
 
 fn refuse(head: &Head, code: ErrorCode) -> Response {
-    let response = FetchResponse::<Bytes> {
+    let response = FetchResponse::<Records> {
         throttle_time_ms: 0,
         error_code: code,
         session_id: 0,
@@ -617,6 +622,7 @@ fn respond(
     permit: Option<MemoryPermit>,
 ) -> Response {
     let news: Vec<PartitionNews> = results.iter().map(PartitionResult::news).collect();
+    count_fetched(broker, &results);
     if wanted.follower.is_some() {
         count_replicated(broker, &results);
     }
@@ -632,7 +638,7 @@ fn respond(
         listener: &wanted.listener,
         led: &broker.partitions,
     });
-    let mut topics: Vec<FetchTopic<Bytes>> = Vec::new();
+    let mut topics: Vec<FetchTopic<Records>> = Vec::new();
     let parts = wanted.plan.partitions.iter().zip(results).zip(told);
     for (((key, _), result), told) in parts {
         if !told {
@@ -674,11 +680,23 @@ fn respond(
     encode(head, response, error, permit)
 }
 
+/// Counts what is sent, by the way it takes.
+fn count_fetched(broker: &Broker, results: &[PartitionResult]) {
+    let (mut all, mut in_memory) = (0, 0);
+    for records in results.iter().flat_map(|result| &result.records) {
+        all += records.size_in_bytes();
+        in_memory += records.bytes_in_memory();
+    }
+    let counted = &broker.metrics.fetched;
+    counted.memory.add(in_memory as u64);
+    counted.page_cache.add((all - in_memory) as u64);
+}
+
 /// Counts what a follower is given.
 fn count_replicated(broker: &Broker, results: &[PartitionResult]) {
     let (mut all, mut throttled) = (0, 0);
     for result in results {
-        let bytes: usize = result.records.iter().map(Bytes::len).sum();
+        let bytes: usize = result.records.iter().map(Records::size_in_bytes).sum();
         all += bytes;
         throttled += if result.is_throttled { bytes } else { 0 };
     }
@@ -710,9 +728,9 @@ impl PartitionResult {
         }
     }
 
-    fn into_response(self, index: i32, wanted: &Wanted) -> FetchPartition<Bytes> {
+    fn into_response(self, index: i32, wanted: &Wanted) -> FetchPartition<Records> {
         if let (Some(source), Reader::Consumer) = (&self.source, wanted.reader) {
-            let bytes: usize = self.records.iter().map(Bytes::len).sum();
+            let bytes: usize = self.records.iter().map(Records::size_in_bytes).sum();
             source.metrics().bytes_out.add(bytes as u64);
         }
         FetchPartition {
@@ -732,7 +750,7 @@ impl PartitionResult {
 
 fn encode(
     head: &Head,
-    response: FetchResponse<Bytes>,
+    response: FetchResponse<Records>,
     error: ErrorCode,
     permit: Option<MemoryPermit>,
 ) -> Response {
@@ -743,7 +761,10 @@ fn encode(
     let chunks: Vec<Chunk> = pieces
         .into_iter()
         .map(|piece| match piece {
-            Piece::Wire(bytes) | Piece::Records(bytes) => Chunk::Bytes(bytes),
+            Piece::Wire(bytes) | Piece::Records(Records::Memory(bytes)) => Chunk::Bytes(bytes),
+            Piece::Records(Records::File(Region { file, offset, len })) => {
+                Chunk::File { file, offset, len }
+            }
         })
         .collect();
     let bytes = ResponseBytes::from(chunks);

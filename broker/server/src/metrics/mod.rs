@@ -14,6 +14,7 @@ mod api;
 mod atomics;
 mod cluster;
 mod exposition;
+mod fetched;
 mod groups;
 mod histogram;
 mod journal;
@@ -36,6 +37,7 @@ pub use api::{ApiMetrics, RequestMetrics};
 pub use atomics::{Counter, Gauge};
 pub use cluster::ClusterMetrics;
 pub use exposition::Exposition;
+pub use fetched::FetchMetrics;
 pub use groups::{GroupSample, GroupTotals, OffsetSample};
 pub use histogram::{BYTES_BOUNDS, COUNT_BOUNDS, Histogram, LATENCY_BOUNDS, Unit};
 pub use journal::JournalMetrics;
@@ -59,6 +61,8 @@ pub struct Metrics {
     pub network: NetworkMetrics,
     /// Records and bytes, by topic.
     pub topics: TopicsMetrics,
+    /// Records that were fetched.
+    pub fetched: FetchMetrics,
     /// Group commits.
     pub journal: Arc<JournalMetrics>,
     /// What it does as a leader, and as the controller.
@@ -87,6 +91,7 @@ impl Metrics {
             requests: RequestMetrics::new(apis),
             network: NetworkMetrics::default(),
             topics: TopicsMetrics::default(),
+            fetched: FetchMetrics::default(),
             journal: Arc::default(),
             cluster: Arc::default(),
             start: StartMetrics::default(),
@@ -113,6 +118,7 @@ impl Metrics {
         self.requests.expose(&mut out);
         self.network.expose(&mut out);
         self.topics.expose(&mut out);
+        self.fetched.expose(&mut out);
         self.journal.expose(&mut out);
         self.cluster.expose(&mut out);
         samples.expose(&mut out);

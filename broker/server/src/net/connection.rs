@@ -11,13 +11,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncRead;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::frame_reader::FrameReader;
 use super::log_limiter::LogLimiter;
 use super::memory_budget::Shortage;
 use super::output::Output;
+use super::send_file::SendFile;
 use super::{Close, CloseReason, ConnectionContext, MemoryBudget, NetConfig, Observer, Service};
 use ending::{Ending, Progress};
 use input::BudgetWait;
@@ -62,7 +63,7 @@ pub(super) struct Connection<S> {
     shortage: Option<Shortage>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
+impl<S: AsyncRead + SendFile + Send + Unpin> Connection<S> {
     pub(super) fn new(
         shared: Arc<Shared>,
         stream: S,

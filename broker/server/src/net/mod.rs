@@ -35,6 +35,7 @@ mod log_limiter;
 pub mod memory_budget;
 pub mod observer;
 mod output;
+mod send_file;
 pub mod server;
 pub mod service;
 

@@ -1,7 +1,7 @@
 //! Answers on their way to the socket.
 //!
-//! What is ready leaves in one vectored write. A piece of a file is copied twice, from the page
-//! cache to a buffer and from there to the socket; at most one piece per connection is in memory.
+//! What is ready leaves in one vectored write. A file leaves from the page cache, as it is. Where it is not in there, a piece of
+//! it is copied to a buffer, by a thread that may block, and from there to the socket; at most one piece per connection is in memory.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -13,13 +13,15 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use storage::io::IoFile;
-use tokio::io::AsyncWrite;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::send_file::SendFile;
 use super::{Chunk, MemoryPermit, ResponseBytes};
 
 /// How much of a file is read at once.
 pub(super) const FILE_PIECE_BYTES: usize = 256 * 1024;
+/// How much of a file is sent at once, so that a connection whose peer reads fast does not keep others waiting.
+const SENT_BYTES_MAX: u64 = 1 << 20;
 /// Buffers in one write. The kernel takes 1024 at most; beyond some dozens there is nothing to win.
 const SLICES_MAX: usize = 64;
 /// Buffers for pieces of files that one thread keeps for the next connection.
@@ -121,12 +123,17 @@ impl Output {
     }
 
     /// Writes once; returns the bytes the socket took. Not to be called when nothing waits.
-    pub(super) fn poll_write<S: AsyncWrite + Unpin>(
+    pub(super) fn poll_write<S: SendFile + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut S,
     ) -> Poll<Result<usize, OutputError>> {
-        self.stage_file(cx)?;
+        match self.find_sendable() {
+            // What stands before it leaves first.
+            Some(at) if at > 0 => {}
+            Some(_) => return self.poll_send_file(cx, stream),
+            None => self.stage_file(cx)?,
+        }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut count = 0;
         for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
@@ -153,6 +160,53 @@ impl Output {
             .map_err(OutputError::Socket)?;
         self.advance(taken);
         Poll::Ready(Ok(taken))
+    }
+
+    /// Where the first file in reach stands in the queue, if the part of it that is due is in the page cache.
+    fn find_sendable(&self) -> Option<usize> {
+        if !matches!(self.piece, Piece::None) {
+            return None;
+        }
+        let chunks = self.chunks.iter().take(SLICES_MAX);
+        let mut files = chunks.enumerate().filter_map(|(at, chunk)| match chunk {
+            Chunk::Bytes(_) => None,
+            Chunk::File { file, offset, len } => Some((at, file, *offset, *len)),
+        });
+        let (at, file, offset, len) = files.next()?;
+        let is_here = file.as_fd().is_some() && file.is_cached(offset, len.min(SENT_BYTES_MAX));
+        is_here.then_some(at)
+    }
+
+    /// Sends from the file at the front of the queue.
+    fn poll_send_file<S: SendFile>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+    ) -> Poll<Result<usize, OutputError>> {
+        let Some(Chunk::File { file, offset, len }) = self.chunks.front_mut() else {
+            unreachable!("a file is at the front");
+        };
+        let Some(fd) = file.as_fd() else {
+            unreachable!("it has a descriptor");
+        };
+        let wanted = usize::try_from((*len).min(SENT_BYTES_MAX)).unwrap_or(usize::MAX);
+        let sent = ready!(stream.poll_send_file(cx, fd, *offset, wanted));
+        let sent = sent.map_err(OutputError::Socket)?;
+        if sent == 0 {
+            return Poll::Ready(Err(OutputError::File {
+                path: file.path().display().to_string(),
+                offset: *offset,
+                len: wanted,
+                source: io::ErrorKind::UnexpectedEof.into(),
+            }));
+        }
+        *offset += sent as u64;
+        *len -= sent as u64;
+        self.written += sent as u64;
+        if *len == 0 {
+            self.chunks.pop_front();
+        }
+        Poll::Ready(Ok(sent))
     }
 
     /// Brings the next piece of the first file in reach to memory, or starts to.

@@ -133,7 +133,7 @@ pub struct ResponseBytes {
 pub enum Chunk {
     /// In memory.
     Bytes(Bytes),
-    /// In a file: from the page cache where it is there, else read by a blocking thread, in pieces
+    /// In a file: sent from the page cache where it is there, else read by a blocking thread, in pieces
     /// of 256 KiB. A file that ends early closes the connection.
     File {
         /// The file.

@@ -8,6 +8,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
@@ -23,8 +24,8 @@ use protocol::model::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
 use storage::data_dir::DataDir;
 use storage::journal::JournalFault;
 use storage::log::{
-    AppendError, Appended, Compaction, Hold, Log, LogListener, ProducerError, ReadError, Retention,
-    TailRead,
+    AppendError, Appended, Compaction, Hold, Log, LogListener, ProducerError, ReadError, Region,
+    Retention, TailRead,
 };
 
 use crate::config::{AcksFloor, TopicConfig};
@@ -39,12 +40,14 @@ mod delete_records;
 mod followers;
 mod incoming;
 mod record_workers;
+mod records;
 mod waiters;
 
 pub use append::{ProducedBatch, RecordRefusal, Refusal};
 pub use followers::{FollowerLag, InSyncFollower};
 pub use incoming::{Incoming, Looked};
 pub use record_workers::RecordWorkers;
+pub use records::Records;
 
 /// Where a partition stands, for answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -559,6 +562,17 @@ impl Partition {
         self.log
             .read_files(offset, end, max_bytes)
             .map_err(|error| read_code(&error))
+    }
+
+    /// Where committed batches from `offset` on lie that may be sent as they are; [`Log::find_trusted`] says which. Blocks on the disk.
+    pub fn find_trusted(
+        &self,
+        offset: Offset,
+        bytes: Range<u64>,
+    ) -> Result<Option<Region>, ErrorCode> {
+        let end = self.readable_end(Reader::Consumer)?;
+        let found = self.log.find_trusted(offset, end, bytes);
+        found.map_err(|error| read_code(&error))
     }
 
     /// Ends the partition's life here: waiters are answered with `code`.

@@ -14,7 +14,7 @@ use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::direct::DirectSupport;
-use crate::io::uring::start_writeback;
+use crate::io::uring::{is_cached, start_writeback};
 use crate::io::{AlignedBuf, BLOCK, IoFile, OpenOptions, append_zeros};
 
 /// The most bytes of one read or write call: a whole number of blocks below the kernel's own limit.
@@ -220,6 +220,10 @@ impl IoFile for DiskFile {
                 _ => Err(error),
             },
         }
+    }
+
+    fn is_cached(&self, offset: u64, len: u64) -> bool {
+        is_cached(self.buffered.as_fd(), offset, len)
     }
 
     fn write_all_at(&self, pieces: &[&[u8]], mut offset: u64) -> io::Result<()> {

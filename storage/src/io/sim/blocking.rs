@@ -78,7 +78,9 @@ impl State {
     ) -> io::Result<usize> {
         self.file(handle)?;
         self.fault(Kind::Read, path)?;
-        let bytes = self.file(handle)?.visible.slice(offset, buf.len());
+        let inode = self.file(handle)?;
+        inode.evicted = false;
+        let bytes = inode.visible.slice(offset, buf.len());
         buf[..bytes.len()].copy_from_slice(bytes);
         Ok(bytes.len())
     }
@@ -95,6 +97,12 @@ impl State {
             return Ok(None);
         }
         self.read(handle, path, buf, offset).map(Some)
+    }
+
+    /// The whole file, unless it has rotted and nobody has read it since, or reads are cold by chance.
+    pub(super) fn is_cached(&mut self, handle: Handle) -> bool {
+        let is_cold = self.rng.per_million(self.config.cold_reads_per_million);
+        !is_cold && self.file(handle).is_ok_and(|inode| !inode.evicted)
     }
 
     pub(super) fn write(

@@ -25,6 +25,8 @@ pub(super) struct Inode {
     pub(super) durable: Content,
     pub(super) visible: Content,
     pending: Vec<Change>,
+    /// It is on the medium only.
+    pub(super) evicted: bool,
     /// Open handles.
     pub(super) open: u64,
     /// The handle that holds the lock.

@@ -270,6 +270,7 @@ impl State {
         }
         inode.durable.flip(offset, mask);
         inode.visible.flip(offset, mask);
+        inode.evicted = true;
         Ok(())
     }
 

@@ -9,6 +9,7 @@ mod retention;
 mod segments;
 mod timestamps;
 mod truncation;
+mod trusted;
 
 use crate::fixture::{Node, Running, append_at, node};
 use crate::log::LogConfig;

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use super::super::frame_reader::FrameReader;
+use super::super::send_file::SendFile;
 use super::super::{Close, CloseReason};
 use super::Connection;
 
@@ -47,7 +48,7 @@ impl Progress {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
+impl<S: AsyncRead + SendFile + Send + Unpin> Connection<S> {
     /// Reads no more. What is pending may still be answered within `patience`.
     pub(super) fn end(&mut self, close: Close, patience: Duration) {
         let deadline = Instant::now() + patience;

@@ -7,11 +7,12 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
 use super::super::frame_reader::Step;
 use super::super::memory_budget::Purpose;
+use super::super::send_file::SendFile;
 use super::super::{Close, CloseReason, MemoryPermit, Reply};
 use super::Connection;
 use super::replies::{Pause, Pending, PendingReply};
@@ -40,7 +41,7 @@ enum WaitingFor {
     Any,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
+impl<S: AsyncRead + SendFile + Send + Unpin> Connection<S> {
     /// Reads once, and dispatches what came. Nothing is allocated while nothing comes.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         if !self.reader.is_mid_frame() && self.shared.budget.is_exhausted() {

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncRead;
 use tokio::time::Instant;
 
 use super::super::output::OutputError;
+use super::super::send_file::SendFile;
 use super::super::{Close, CloseReason, LaterReply, MemoryPermit, PausingReply, ResponseBytes};
 use super::Connection;
 
@@ -37,7 +38,7 @@ impl PendingReply {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection<S> {
+impl<S: AsyncRead + SendFile + Send + Unpin> Connection<S> {
     /// Waits for the end of the pause, if there is one, and takes the reply it was for.
     pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(pause) = &mut self.pause {

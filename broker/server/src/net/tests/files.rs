@@ -1,6 +1,8 @@
 //! Answers that are partly in files.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use storage::io::IoFile;
@@ -13,6 +15,8 @@ struct FakeFile {
     bytes: Vec<u8>,
     /// Of this many bytes at the beginning, `try_read_at` knows.
     cached: usize,
+    /// A descriptor, behind which lies something else, so that the client sees what was sent from there.
+    sendable: Option<File>,
 }
 
 impl IoFile for FakeFile {
@@ -37,6 +41,9 @@ impl IoFile for FakeFile {
             }
         }
     }
+    fn is_cached(&self, offset: u64, len: u64) -> bool {
+        offset + len <= self.cached as u64
+    }
     fn write_all_at(&self, _: &[&[u8]], _: u64) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -55,8 +62,8 @@ impl IoFile for FakeFile {
     fn is_direct(&self) -> bool {
         false
     }
-    fn as_fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-        None
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.sendable.as_ref().map(File::as_fd)
     }
     fn as_any(&self) -> &dyn std::any::Any {
         self
@@ -98,6 +105,7 @@ async fn file_chunks_come_from_the_cache_or_from_a_blocking_read() {
         let file = Arc::new(FakeFile {
             bytes: bytes.clone(),
             cached,
+            sendable: None,
         });
         let server = Running::start(NetConfig::default(), move |_, frame| match frame[0] {
             0 => Reply::Now(answer_with(&file, 1_200_000)),
@@ -122,6 +130,7 @@ async fn a_file_shorter_than_promised_closes_the_connection() {
         let file = Arc::new(FakeFile {
             bytes: contents(),
             cached,
+            sendable: None,
         });
         let server = Running::start(NetConfig::default(), move |_, _| {
             answer_with(&file, 1_400_001).into()
@@ -138,4 +147,62 @@ async fn a_file_shorter_than_promised_closes_the_connection() {
         let counts = server.finish().await;
         assert_eq!(counts.closed, [CloseReason::FileRead]);
     }
+}
+
+/// The contents of [`contents`], other way round.
+fn sendable() -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    let bytes: Vec<u8> = contents().into_iter().map(|byte| !byte).collect();
+    file.write_all(&bytes).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn what_is_in_the_page_cache_is_sent_from_there_and_the_rest_is_read() {
+    let bytes = contents();
+    let sent: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+    // The first piece is in the cache or not; of the second, what is sent at once is.
+    for (cached, first, second) in [
+        (0, &bytes, &bytes),
+        (17, &sent, &bytes),
+        (1_500_000, &sent, &sent),
+    ] {
+        let file = Arc::new(FakeFile {
+            bytes: bytes.clone(),
+            cached,
+            sendable: Some(sendable()),
+        });
+        let server = Running::start(NetConfig::default(), move |_, _| {
+            answer_with(&file, 1_200_000).into()
+        })
+        .await;
+        let expected = [b"head", &first[7..17], &second[100_000..1_300_000], b"tail"].concat();
+        let mut client = server.connect().await;
+        client
+            .send_raw(&[framed(&[0]), framed(&[0]), framed(&[0])].concat())
+            .await;
+        for _ in 0..3 {
+            assert!(client.receive().await == expected, "{cached} bytes cached");
+        }
+        server.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_sent_file_that_is_shorter_than_promised_closes_the_connection() {
+    let file = Arc::new(FakeFile {
+        bytes: contents(),
+        cached: usize::MAX,
+        sendable: Some(sendable()),
+    });
+    let server = Running::start(NetConfig::default(), move |_, _| {
+        answer_with(&file, 1_400_001).into()
+    })
+    .await;
+    let mut client = server.connect().await;
+    client.send(b"too much").await;
+    let received = client.rest().await;
+    assert_eq!(received.len(), 4 + 4 + 10 + 1_400_000);
+    let counts = server.finish().await;
+    assert_eq!(counts.closed, [CloseReason::FileRead]);
 }

@@ -1,12 +1,13 @@
 //! Consumers that read from a replica that follows (KIP-392): what it knows to be committed, and nothing beyond.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use protocol::ErrorCode;
 use protocol::model::{LeaderEpoch, Offset};
-use storage::log::{ReadError, TailRead};
+use storage::log::{ReadError, Region, TailRead};
 
 use super::{Followed, State, Stopped};
 use crate::metrics::TopicMetrics;
@@ -86,6 +87,17 @@ impl Followed {
         let end = self.readable_end()?;
         let read = self.log.read_files(offset, end, max_bytes);
         read.map_err(|error| self.failed(&error))
+    }
+
+    /// Where committed batches from `offset` on lie that may be sent as they are; [`storage::log::Log::find_trusted`] says which. Blocks on the disk.
+    pub fn find_trusted(
+        &self,
+        offset: Offset,
+        bytes: Range<u64>,
+    ) -> Result<Option<Region>, ErrorCode> {
+        let end = self.readable_end()?;
+        let found = self.log.find_trusted(offset, end, bytes);
+        found.map_err(|error| self.failed(&error))
     }
 
     /// What bounds a read: what is certainly committed. No truncation goes below.
