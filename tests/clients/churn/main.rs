@@ -150,7 +150,7 @@ fn churn(broker: &mut dyn Broker) -> Result<(), Failed> {
     });
     let crashes = outcome?;
     let looks = watched?;
-    read_the_rest(&address, &topic, &mut groups)?;
+    read_the_rest(&address, &topic, &mut groups, &history)?;
     let ends = ends(&address, &topic)?;
     let mut failures = Vec::new();
     for group in &mut groups {
@@ -204,7 +204,12 @@ fn disturb(
 }
 
 /// Lets all groups read to the end, with members that nobody disturbs.
-fn read_the_rest(address: &str, topic: &Topic, groups: &mut [Group]) -> Result<(), Failed> {
+fn read_the_rest(
+    address: &str,
+    topic: &Topic,
+    groups: &mut [Group],
+    history: &History,
+) -> Result<(), Failed> {
     for group in groups.iter_mut() {
         group.settle(address)?;
     }
@@ -213,6 +218,7 @@ fn read_the_rest(address: &str, topic: &Topic, groups: &mut [Group]) -> Result<(
     let mut connection = Connection::connect(address, "churn", SILENCE_MAX)?;
     loop {
         let mut behind = Vec::new();
+        let mut histories = String::new();
         for group in groups.iter() {
             let committed = match connection.committed_offsets(group.id(), topic) {
                 Ok(committed) => committed,
@@ -222,7 +228,10 @@ fn read_the_rest(address: &str, topic: &Topic, groups: &mut [Group]) -> Result<(
             let is_behind = |(partition, end): &(i32, &i64)| {
                 committed.get(partition).copied().unwrap_or(0) < **end
             };
-            let partitions = (0..PARTITIONS).zip(&ends).filter(is_behind);
+            let mut partitions = (0..PARTITIONS).zip(&ends).filter(is_behind).peekable();
+            if partitions.peek().is_some() {
+                histories.push_str(&history.of(group.id()));
+            }
             behind.extend(partitions.map(|(partition, end)| {
                 let at = committed.get(&partition).copied().unwrap_or(0);
                 format!(
@@ -235,8 +244,9 @@ fn read_the_rest(address: &str, topic: &Topic, groups: &mut [Group]) -> Result<(
             return Ok(());
         }
         if Instant::now() > deadline {
+            let behind = behind.join("\n");
             return Err(
-                format!("left in peace, and not at the end:\n{}", behind.join("\n")).into(),
+                format!("left in peace, and not at the end:\n{behind}\n{histories}").into(),
             );
         }
         thread::sleep(Duration::from_millis(100));

@@ -16,6 +16,7 @@ use std::{
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
+    types::RDKafkaErrorCode,
 };
 
 /// The first argument of such a process.
@@ -46,6 +47,31 @@ impl Unsettled {
     fn take(&self) -> TopicPartitionList {
         std::mem::take(&mut *self.list())
     }
+
+    /// Forgets partitions that are about to be somebody else's.
+    fn forget(&self, partitions: &TopicPartitionList) {
+        let kept = self.take();
+        let mut list = self.list();
+        for element in kept.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
+            if partitions.find_partition(topic, partition).is_none() {
+                list.add_partition_offset(topic, partition, element.offset())
+                    .expect("an offset");
+            }
+        }
+    }
+
+    /// Brings back what could not be committed, where nothing was read since.
+    fn put_back(&self, refused: &TopicPartitionList) {
+        let mut list = self.list();
+        for element in refused.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
+            if list.find_partition(topic, partition).is_none() {
+                list.add_partition_offset(topic, partition, element.offset())
+                    .expect("an offset");
+            }
+        }
+    }
 }
 
 /// Commits while the partitions are still its own: later it would take back what their next owner has committed.
@@ -53,10 +79,16 @@ fn commit(consumer: &BaseConsumer<Unsettled>) {
     let unsettled = consumer.context().take();
     if unsettled.count() > 0 {
         println!("does commit {}", text(&unsettled));
-        // What is refused is read again by somebody else.
         match consumer.commit(&unsettled, CommitMode::Sync) {
             Ok(()) => println!("does commit: done"),
-            Err(error) => println!("does commit: {error}"),
+            Err(error) => {
+                println!("does commit: {error}");
+                // In a cooperative group it goes on reading meanwhile, and keeps what it is not told to give up. What is
+                // refused for another reason is read again by somebody else.
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::RebalanceInProgress) {
+                    consumer.context().put_back(&unsettled);
+                }
+            }
         }
     }
 }
@@ -84,6 +116,7 @@ impl ConsumerContext for Unsettled {
             Rebalance::Revoke(list) => {
                 println!("does give up {}", text(list));
                 commit(consumer);
+                consumer.context().forget(list);
             }
             Rebalance::Assign(list) => println!("does get {}", text(list)),
             Rebalance::Error(error) => println!("does see {error}"),
