@@ -72,6 +72,7 @@ pub fn node_on(disk: SimDisk) -> Node {
             tail_bytes_max: 1 << 20,
             write_behind_ms: 1000,
             open_files_max: 100,
+            unsynced_files_max: 100,
             retention_check_ms: 300_000,
             clock_jump_pause_ms: 86_400_000,
             compaction: CompactionSettings::default(),

@@ -6,9 +6,12 @@ use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Partition files that are kept open, in all data directories. As many again may wait for a sync.
+/// Partition files that are kept open for the next use, in all data directories.
 const PARTITION_FILES_MAX: usize = 4_000;
-/// A data directory has at least so many.
+/// Those that wait for a sync beside them. Each partition that is written to has three; with more than there may be, all are synced, and
+/// producers wait for that.
+const UNSYNCED_FILES_MAX: usize = 32_000;
+/// A data directory has at least so many of either.
 const PARTITION_FILES_MIN: usize = 32;
 /// For journals, the admin port, files being read or made, and what libraries open.
 const OTHERS: usize = 200;
@@ -40,16 +43,24 @@ impl OpenFiles {
 
     /// Partition files that each of some data directories keeps open.
     pub fn for_directory(self, directories: usize) -> usize {
-        let all = PARTITION_FILES_MAX.min(self.limit / 8);
-        (all / directories.max(1)).max(PARTITION_FILES_MIN)
+        share(PARTITION_FILES_MAX.min(self.limit / 8), directories)
+    }
+
+    /// Files beside them that wait for a sync in each.
+    pub fn unsynced_for_directory(self, directories: usize) -> usize {
+        share(UNSYNCED_FILES_MAX.min(self.limit / 4), directories)
     }
 
     /// Connections there can be beside so many data directories.
     pub fn connections_possible(self, directories: usize) -> usize {
-        let partition_files = 2 * directories * self.for_directory(directories);
-        let left = self.limit.saturating_sub(partition_files + OTHERS);
+        let each = self.for_directory(directories) + self.unsynced_for_directory(directories);
+        let left = self.limit.saturating_sub(directories * each + OTHERS);
         left.max(1)
     }
+}
+
+fn share(all: usize, directories: usize) -> usize {
+    (all / directories.max(1)).max(PARTITION_FILES_MIN)
 }
 
 fn raise() -> OpenFiles {
@@ -76,8 +87,11 @@ mod tests {
     fn a_small_limit_is_shared_out() {
         let files = OpenFiles::new(1_024);
         assert_eq!(files.for_directory(1), 128);
-        assert_eq!(files.connections_possible(1), 1_024 - 2 * 128 - OTHERS);
+        assert_eq!(files.unsynced_for_directory(1), 256);
+        let possible = 1_024 - 128 - 256 - OTHERS;
+        assert_eq!(files.connections_possible(1), possible);
         assert_eq!(files.for_directory(10), PARTITION_FILES_MIN);
+        assert_eq!(files.unsynced_for_directory(10), PARTITION_FILES_MIN);
     }
 
     #[test]
@@ -85,6 +99,7 @@ mod tests {
         let files = OpenFiles::new(UNLIMITED);
         assert_eq!(files.for_directory(1), PARTITION_FILES_MAX);
         assert_eq!(files.for_directory(4), PARTITION_FILES_MAX / 4);
+        assert_eq!(files.unsynced_for_directory(4), UNSYNCED_FILES_MAX / 4);
         assert!(files.connections_possible(4) > 1_000_000);
     }
 

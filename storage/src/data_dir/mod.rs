@@ -76,8 +76,10 @@ pub struct DataDirConfig {
     pub tail_bytes_max: usize,
     /// A batch is written behind when it is so old, in milliseconds.
     pub write_behind_ms: i64,
-    /// Partition files open at once.
+    /// Partition files that are kept open for the next use.
     pub open_files_max: usize,
+    /// Beside them, those that were written and are not synced; with more, all are synced.
+    pub unsynced_files_max: usize,
     /// Between two looks for segments to delete, in milliseconds.
     pub retention_check_ms: i64,
     /// After a jump of the wall clock nothing is deleted for its age for so long, in milliseconds.

@@ -105,7 +105,7 @@ pub fn run_seed(seed: u64, trouble: Trouble) -> Result<Outcome, String> {
 impl Life {
     fn config(&mut self) -> DataDirConfig {
         let salts = Arc::clone(&self.salts);
-        DataDirConfig {
+        let mut config = DataDirConfig {
             journal_file_bytes: 256 << 10,
             journal_files: 3,
             journal_first_file_bytes: 64 << 10,
@@ -125,13 +125,16 @@ impl Life {
             tail_bytes_max: self.random.random_range(1..64) << 10,
             write_behind_ms: 1_000,
             open_files_max: self.random.random_range(1..40),
+            unsynced_files_max: 0,
             retention_check_ms: 300_000,
             clock_jump_pause_ms: 86_400_000,
             compaction: CompactionSettings::default(),
             compaction_hash_key: [9; 16],
             producer_expiration_ms: i64::MAX,
             free_bytes_min: None,
-        }
+        };
+        config.unsynced_files_max = config.open_files_max;
+        config
     }
 
     fn try_open(&mut self) -> Result<(Arc<DataDir>, RecoveryReport), OpenError> {

@@ -85,6 +85,7 @@ impl DirectoryConfigs<'_> {
             tail_bytes_max: (config.logs.tail_bytes_max / directories).max(TAIL_BYTES_MIN),
             write_behind_ms: millis(config.logs.write_behind_age),
             open_files_max: OpenFiles::of_process().for_directory(directories),
+            unsynced_files_max: OpenFiles::of_process().unsynced_for_directory(directories),
             retention_check_ms: millis(config.logs.retention_check_interval),
             clock_jump_pause_ms: millis(config.logs.clock_jump_pause),
             compaction: compaction_settings(&self.config.settings),

@@ -235,7 +235,7 @@ fn a_disk_that_breaks_down_loses_nothing_that_was_acknowledged() {
 #[test]
 fn a_sync_that_fails_when_a_reader_opens_a_log_takes_the_directory_offline() {
     let mut node = node();
-    node.config.open_files_max = 3;
+    node.config.unsynced_files_max = 3;
     let mut running = node.start();
     for name in ["a", "b"] {
         append(&running.create(name), b"acknowledged");

@@ -32,6 +32,7 @@ fn open(engine: EngineChoice, path: &std::path::Path) -> (Arc<DataDir>, Workers)
     bounds.tail_bytes_max = 512 << 10;
     bounds.write_behind_ms = 50;
     bounds.open_files_max = 30;
+    bounds.unsynced_files_max = 30;
     open_on(io, path, bounds)
 }
 

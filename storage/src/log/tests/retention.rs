@@ -329,7 +329,7 @@ fn thousands_of_logs_that_are_looked_at_do_not_stay_open() {
         ms: Some(i64::MAX),
         bytes: None,
     });
-    node.config.open_files_max = 12;
+    node.config.unsynced_files_max = 12;
     let mut running = node.start();
     for number in 0..20 {
         let topic = format!("t{number}");

@@ -94,6 +94,7 @@ pub(super) fn open(disk: &SimDisk) -> Result<(Arc<DataDir>, RecoveryReport), Ope
         tail_bytes_max: 64 << 10,
         write_behind_ms: 1_000,
         open_files_max: 10,
+        unsynced_files_max: 10,
         retention_check_ms: i64::MAX,
         clock_jump_pause_ms: 0,
         compaction: CompactionSettings::default(),
