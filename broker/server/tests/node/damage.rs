@@ -78,7 +78,7 @@ fn start_journaled() -> (Node, Topic) {
 
 /// Files change without telling.
 #[track_caller]
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {
         assert!(

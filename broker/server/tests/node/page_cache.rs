@@ -1,15 +1,13 @@
 //! Old records leave from the page cache as they lie there, once they need not be verified.
 
-use std::thread;
-use std::time::Duration;
-
+use crate::damage::wait_until;
 use crate::support::batches::noise;
 use crate::support::http::Scrape;
 use crate::support::{Node, NodeConfig, Random, Topic, batch};
 
 const COPIED: &str = "holdfast_fetch_record_bytes_total{from=\"memory\"}";
 const SENT: &str = "holdfast_fetch_record_bytes_total{from=\"page_cache\"}";
-const WRITTEN_END: &str = "holdfast_log_write_behind_bytes";
+const UNWRITTEN: &str = "holdfast_log_write_behind_bytes";
 
 /// Reads everything, and says how many bytes were copied and sent for it.
 fn read(node: &Node, topic: &Topic) -> (Vec<Vec<u8>>, f64, f64) {
@@ -21,9 +19,9 @@ fn read(node: &Node, topic: &Topic) -> (Vec<Vec<u8>>, f64, f64) {
 }
 
 fn wait_until_written_behind(node: &Node) {
-    while Scrape::of(node.admin()).sum(WRITTEN_END) > 0.0 {
-        thread::sleep(Duration::from_millis(10));
-    }
+    wait_until("everything is written behind", || {
+        Scrape::of(node.admin()).sum(UNWRITTEN) == 0.0
+    });
 }
 
 #[test]
