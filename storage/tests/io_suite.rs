@@ -2,6 +2,8 @@
 //! direct durable files and with buffered ones.
 
 use std::io::{self, ErrorKind};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -9,6 +11,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
 use storage::io::sim::{SimConfig, SimDisk};
 use storage::io::{
     AlignedBuf, BLOCK, DirectIo, EngineChoice, Io, IoCompletion, IoFile, IoOp, IoOpKind, IoQueue,
@@ -142,6 +146,7 @@ suite!(
     queue_reads_across_the_end,
     waiting_for_nothing_starts_operations,
     a_queue_moves_between_threads,
+    a_shared_queue_tells_of_completions,
     names_and_directories,
     operations_report_their_errors,
     misuse_is_asserted,
@@ -454,6 +459,59 @@ fn a_queue_moves_between_threads(env: &Env) {
         })
         .join()
         .expect("no panic");
+        assert_eq!(contents(&file), pattern(round, BLOCK));
+    }
+}
+
+/// An epoll that watches for edges of one descriptor.
+fn edges(of: &OwnedFd) -> OwnedFd {
+    let watcher = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
+    let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+    epoll::add(&watcher, of, epoll::EventData::new_u64(0), flags).expect("it can be watched");
+    watcher
+}
+
+/// Waits for an edge. False when there is none for long.
+fn await_edge(watcher: &OwnedFd) -> bool {
+    let limit = Timespec {
+        tv_sec: 20,
+        tv_nsec: 0,
+    };
+    let mut events = [MaybeUninit::uninit(); 1];
+    loop {
+        match epoll::wait(watcher, &mut events, Some(&limit)) {
+            Ok((events, _)) => return !events.is_empty(),
+            Err(Errno::INTR) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn a_shared_queue_tells_of_completions(env: &Env) {
+    let file = env.open("file", DURABLE);
+    let mut queue = env.io.queue(2).expect("queue");
+    let op = write_op(0, &file, 0, &pattern(0, BLOCK));
+    run(&mut *queue, op).result.expect("by one thread first");
+    let told = queue.share().expect("nothing is in flight");
+    let mut watcher = told.as_ref().map(edges);
+    for round in 1..50 {
+        queue.submit(write_op(round, &file, 0, &pattern(round, BLOCK)));
+        let mut completions = Vec::new();
+        queue.wait(0, &mut completions).expect("submitted");
+        // Another thread takes what this one submitted and does not wait for.
+        let taker = thread::spawn(move || {
+            while completions.is_empty() {
+                if let Some(watcher) = &watcher {
+                    assert!(await_edge(watcher), "round {round}: nothing tells");
+                }
+                queue.wait(0, &mut completions).expect("taken");
+            }
+            (queue, watcher, completions)
+        });
+        let completions;
+        (queue, watcher, completions) = taker.join().expect("no panic");
+        assert_eq!(completions[0].token, round);
+        assert_eq!((completions.len(), queue.in_flight()), (1, 0));
         assert_eq!(contents(&file), pattern(round, BLOCK));
     }
 }

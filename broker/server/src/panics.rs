@@ -3,6 +3,9 @@
 //! A panic elsewhere means that an invariant does not hold. Rather stop than acknowledge what may be lost: the restart
 //! recovers within a second.
 
+#[cfg(panic = "abort")]
+compile_error!("a panic of a decoder is to be caught: build with panic = \"unwind\"");
+
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 

@@ -17,6 +17,7 @@ use storage::data_dir::{DataDir, Identity, OpenError};
 use storage::io::{Engine, EngineChoice, open_engine, unsynced::Unsynced};
 use storage::journal::JournalObserver;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 use crate::admin::{self, AdminState, Readiness};
@@ -190,7 +191,7 @@ pub async fn run(
         // It waits for others, for as long as it takes.
         () = &mut stop => return Ok(()),
     };
-    let opened = open(&config, cluster.as_deref(), &metrics)?;
+    let opened = open(&config, cluster.as_deref(), &metrics, &Handle::current())?;
     let engine = opened.engine;
     let broker = tokio::select! {
         broker = begin(config, &metrics, opened, &bound, server.admission(), &together) => broker?,
@@ -273,11 +274,12 @@ pub(crate) struct Opened {
 
 /// Opens the data directories, loads the metadata, and starts the threads.
 ///
-/// `cluster` is the cluster that a new directory is part of, where that is known.
+/// `cluster` is the cluster that a new directory is part of, where that is known. The journals are tasks of `runtime`.
 pub(crate) fn open(
     config: &Config,
     cluster: Option<&str>,
     metrics: &Arc<Metrics>,
+    runtime: &Handle,
 ) -> Result<Opened, RunError> {
     let journal = &config.broker.journal;
     let choice = match journal.engine {
@@ -337,7 +339,7 @@ pub(crate) fn open(
             tracing::warn!(directory = %DirectoryId::new(*lost), partitions, "log.dirs.lost: a data directory is given up; its partitions are offline");
         }
     }
-    let (data_dirs, report) = opening.finish(&assigned, &open)?;
+    let (data_dirs, report) = opening.finish(&assigned, &open, runtime)?;
     metrics.start.on_recovered(report);
     Ok(Opened {
         data_dirs: Arc::new(data_dirs),

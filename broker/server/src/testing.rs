@@ -9,9 +9,11 @@ use protocol::messages::ApiKey;
 use protocol::model::{BrokerId, PartitionIndex, TopicId, TopicIdPartition, Uuid};
 use protocol::wire::response::response_header_version;
 use protocol::wire::{MessageBody, RequestBody, decode_body};
-use storage::data_dir::{DataDir, Identity, Workers};
+use storage::data_dir::{DataDir, Identity, RecoveryReport, Workers};
 use storage::io::{EngineChoice, open_engine};
+use storage::journal::JournalObserver;
 use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::api::{APIS, Answer, Call, Head, Response};
 use crate::broker::Broker;
@@ -52,8 +54,21 @@ fn small(path: &Path, settings: &[(&str, &str)]) -> Config {
 
 /// An open data directory of its own, with its threads.
 pub(crate) fn small_data_dir(path: &Path) -> (Arc<DataDir>, Workers) {
+    let metrics = Metrics::new(&[]);
+    let observer = Arc::new(JournalObservation(Arc::clone(&metrics.journal)));
+    let (data_dir, _) = open_small(path, EngineChoice::Threads, observer);
+    let workers = Workers::start(Arc::clone(&data_dir), Arc::new(|| 0)).expect("threads");
+    (data_dir, workers)
+}
+
+/// The same without threads, and what its recovery found.
+pub(crate) fn open_small(
+    path: &Path,
+    engine: EngineChoice,
+    observer: Arc<dyn JournalObserver>,
+) -> (Arc<DataDir>, RecoveryReport) {
     let config = small(path, &[]);
-    let engine = open_engine(EngineChoice::Threads).expect("threads");
+    let engine = open_engine(engine).expect("an engine of this machine");
     let configs = DirectoryConfigs::new(&config, engine.io.as_ref());
     let identity = Identity {
         cluster_id: None,
@@ -61,19 +76,16 @@ pub(crate) fn small_data_dir(path: &Path) -> (Arc<DataDir>, Workers) {
         new_directory_id: Uuid::new_v4(),
         new_cluster_id: Uuid::new_v4(),
     };
-    let metrics = Metrics::new(&[]);
-    let (data_dir, _) = DataDir::open(
+    let opened = DataDir::open(
         Arc::clone(&engine.io),
         path,
         &identity,
         configs.of(path),
         &|_| storage::log::LogConfig::default(),
-        Arc::new(JournalObservation(Arc::clone(&metrics.journal))),
+        observer,
         0,
-    )
-    .expect("an empty directory, or one that was stopped");
-    let workers = Workers::start(Arc::clone(&data_dir), Arc::new(|| 0)).expect("threads");
-    (data_dir, workers)
+    );
+    opened.expect("an empty directory, or one that can be recovered")
 }
 
 /// A broker and one connection to it.
@@ -81,6 +93,8 @@ pub(crate) struct TestBroker {
     pub(crate) broker: Arc<Broker>,
     pub(crate) connection: ConnectionContext,
     pub(crate) admission: Arc<Admission>,
+    /// Of the journal, which goes on while a test does not.
+    journal: Option<Runtime>,
     _directory: TempDir,
 }
 
@@ -90,7 +104,12 @@ impl TestBroker {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let config = small(directory.path(), settings);
         let metrics = Arc::new(Metrics::new(&[]));
-        let opened = open(&config, None, &metrics).expect("an empty directory");
+        let journal = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let opened = open(&config, None, &metrics, journal.handle()).expect("an empty directory");
         let together = {
             let engine = open_engine(EngineChoice::Threads).expect("threads");
             let (id, alone) = (BrokerId::new(1), &config.broker.cluster);
@@ -108,6 +127,7 @@ impl TestBroker {
             broker,
             connection,
             admission,
+            journal: Some(journal),
             _directory: directory,
         }
     }
@@ -188,6 +208,9 @@ impl Drop for TestBroker {
         let stopped = self.broker.data_dirs.stop();
         if !std::thread::panicking() {
             stopped.expect("a last checkpoint");
+        }
+        if let Some(journal) = self.journal.take() {
+            journal.shutdown_background();
         }
     }
 }

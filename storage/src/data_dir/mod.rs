@@ -28,7 +28,7 @@ pub use retention::RetentionStatus;
 pub use retention_clock::{ABSENCE_MAX_MS, JUMP_MIN_MS};
 pub use size::JOURNAL_DISK_SHARE;
 pub use space::SpaceState;
-pub use workers::Workers;
+pub use workers::{JournalRun, Workers};
 
 mod checkpoint;
 mod compaction;

@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::retention_clock::{ClockReading, RetentionClock};
 use super::{CHECKPOINT_AT, DataDir};
-use crate::journal::JournalEnd;
+use crate::journal::{JournalEnd, JournalWriter};
 use crate::log::{RetentionTime, is_disk_full};
 
 /// How often tails are looked at, when nobody asks earlier.
@@ -76,15 +76,30 @@ fn spawn<T: Send + 'static>(
 /// The running threads.
 pub struct Workers {
     shared: Arc<Shared>,
-    journal: JoinHandle<Option<JournalEnd>>,
+    journal: JournalRun,
     others: Vec<JoinHandle<()>>,
 }
+
+/// Waits for a journal that was closed, and says where it ended, as [`JournalWriter::run`] does. An error when nobody can tell.
+pub type JournalRun = Box<dyn FnOnce() -> io::Result<Option<JournalEnd>> + Send + Sync>;
 
 impl Workers {
     /// Starts the threads of a directory that was just opened.
     pub fn start(
         data_dir: Arc<DataDir>,
         now_ms: Arc<dyn Fn() -> i64 + Send + Sync>,
+    ) -> io::Result<Workers> {
+        Workers::start_with(data_dir, now_ms, |writer| {
+            let journal = spawn("journal", move || writer.run())?;
+            Ok(Box::new(move || join(journal)))
+        })
+    }
+
+    /// The same, but for the journal, whose writer somebody else runs.
+    pub fn start_with(
+        data_dir: Arc<DataDir>,
+        now_ms: Arc<dyn Fn() -> i64 + Send + Sync>,
+        run_journal: impl FnOnce(JournalWriter) -> io::Result<JournalRun>,
     ) -> io::Result<Workers> {
         let Some(writer) = data_dir.take_writer() else {
             return Err(io::Error::other(
@@ -111,7 +126,7 @@ impl Workers {
             spawn("compaction", move || compact(&compaction))?,
             spawn("page-cache", move || write_page_cache(&page_cache))?,
         ];
-        let journal = spawn("journal", move || writer.run())?;
+        let journal = run_journal(writer)?;
         Ok(Workers {
             shared,
             journal,
@@ -133,7 +148,7 @@ impl Workers {
         // Frees files, in case the writer waits for one. On a full disk it cannot, and the next start replays.
         let freed = data_dir.checkpoint(None);
         data_dir.environment.journal.close();
-        let end = join(self.journal)?;
+        let end = (self.journal)()?;
         freed?;
         match end {
             Some(end) => data_dir.checkpoint(Some(end)).map(|_| ()),

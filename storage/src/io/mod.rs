@@ -6,7 +6,7 @@
 //!   and recovery use them from threads that may block. On ext4 the kernel hands every *buffered*
 //!   ring write to a worker thread, so a ring would only make these slower.
 //! - [`IoQueue`]: submissions with owned buffers and completions, for the journal's durable writes
-//!   and for reads that miss the page cache. One thread owns one queue.
+//!   and for reads that miss the page cache. One thread owns one queue, or those of a task do, one at a time.
 //!
 //! Engines: `uring` (the ring), `threads` (a small pool of `pwrite`/`pread`), and `sim`, a
 //! simulated disk that tears, loses, rots and fills up from one seed. One suite of tests runs over
@@ -14,6 +14,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -229,7 +230,7 @@ pub struct IoCompletion {
 }
 
 /// Submissions and completions of one thread. It may move to another thread while nothing is in
-/// flight. Dropping a queue waits for what is in flight.
+/// flight, or at any time once it is shared ([`IoQueue::share`]). Dropping a queue waits for what is in flight.
 ///
 /// A file that is not direct takes its durable writes from one queue only, and no [`IoFile::sync`]
 /// beside them: of two syncs at once the kernel tells only one about a lost page.
@@ -242,6 +243,9 @@ pub trait IoQueue: Send {
     /// any order. Operations may start only here, so a submitter that does not wait yet calls it
     /// with 0. `min` is at most what is in flight (asserted).
     fn wait(&mut self, min: usize, completions: &mut Vec<IoCompletion>) -> io::Result<()>;
+    /// For an owner that never waits, and may be another thread at each call: from now on completions are taken with `wait(0)`. Returns a descriptor that
+    /// becomes readable, as an edge, with each completion; `None` where nothing tells, so that who wants to know asks again. Nothing may be in flight (asserted).
+    fn share(&mut self) -> io::Result<Option<OwnedFd>>;
 }
 
 /// Which engine to use: the setting `io.engine`.

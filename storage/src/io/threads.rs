@@ -1,11 +1,13 @@
 //! The queue without a ring: a few threads that call `pread`, `pwrite` and `fdatasync`.
 
 use std::io;
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use parking_lot::Mutex;
+use rustix::event::EventfdFlags;
 
 use super::files::DiskFile;
 use super::{IoCompletion, IoOp, IoOpKind, IoQueue};
@@ -22,6 +24,8 @@ pub(super) struct ThreadQueue {
     /// `None` only while dropping: closing it ends the threads.
     operations: Option<SyncSender<IoOp>>,
     completions: Receiver<IoCompletion>,
+    /// An eventfd that counts completions, once the queue is shared.
+    counter: Arc<OnceLock<OwnedFd>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -36,20 +40,26 @@ impl ThreadQueue {
             in_flight: 0,
             operations: Some(operations),
             completions,
+            counter: Arc::default(),
             threads: Vec::new(),
         };
         for _ in 0..depth.min(THREADS_MAX) {
             let (taken, done) = (Arc::clone(&taken), done.clone());
+            let counter = Arc::clone(&queue.counter);
             let thread = thread::Builder::new().name("io-queue".to_owned());
             queue
                 .threads
-                .push(thread.spawn(move || work(&taken, &done))?);
+                .push(thread.spawn(move || work(&taken, &done, &counter))?);
         }
         Ok(queue)
     }
 }
 
-fn work(operations: &Mutex<Receiver<IoOp>>, done: &SyncSender<IoCompletion>) {
+fn work(
+    operations: &Mutex<Receiver<IoOp>>,
+    done: &SyncSender<IoCompletion>,
+    counter: &OnceLock<OwnedFd>,
+) {
     loop {
         // The lock is held while waiting: the other idle threads wait for the lock instead.
         let Ok(op) = operations.lock().recv() else {
@@ -57,6 +67,10 @@ fn work(operations: &Mutex<Receiver<IoOp>>, done: &SyncSender<IoCompletion>) {
         };
         if done.send(perform(op)).is_err() {
             return;
+        }
+        if let Some(counter) = counter.get() {
+            // It fails only when the counter is at its end, and then whoever polls it has been told.
+            let _ = rustix::io::write(counter, &1u64.to_ne_bytes());
         }
     }
 }
@@ -115,6 +129,14 @@ impl IoQueue for ThreadQueue {
             self.in_flight -= 1;
         }
         Ok(())
+    }
+
+    fn share(&mut self) -> io::Result<Option<OwnedFd>> {
+        assert_eq!(self.in_flight, 0, "operations are in flight");
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let counter = rustix::event::eventfd(0, flags)?;
+        let counter = self.counter.get_or_init(|| counter);
+        counter.try_clone().map(Some)
     }
 }
 

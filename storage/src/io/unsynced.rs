@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -174,5 +174,9 @@ impl IoQueue for UnsyncedQueue {
             });
         }
         Ok(())
+    }
+
+    fn share(&mut self) -> io::Result<Option<OwnedFd>> {
+        Ok(None)
     }
 }

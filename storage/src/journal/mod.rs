@@ -18,7 +18,10 @@ pub use entry::{Entry, EntryKind, OpenEntry};
 pub use files::{DiskProgress, JournalFiles, JournalUsage};
 pub use queue::{DurableListener, JournalFault, JournalQueue, NobodyWaits, OfflineListener};
 pub use scan::{Scan, ScanError, ScanStart, ScannedEntry, scan};
-pub use writer::{JournalEnd, JournalObserver, JournalWriter, RunStart, WriterConfig, WriterStep};
+pub use writer::{
+    JournalEnd, JournalObserver, JournalWriter, RunStart, Turn, WriterConfig, WriterStep,
+    WriterWait,
+};
 
 mod entry;
 mod files;

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::{Entry, JournalPosition};
+use super::{Entry, JournalPosition, WriterWait};
 
 /// Why a data directory is offline. A journal that failed once is never written again by this process.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -48,6 +49,8 @@ struct Inner {
     entries: VecDeque<Queued>,
     next_position: JournalPosition,
     writer_sleeps: bool,
+    /// How to wake a writer that sleeps as a task rather than a thread.
+    waker: Option<Waker>,
     wake_requested: bool,
     closed: bool,
     fault: Option<JournalFault>,
@@ -69,6 +72,7 @@ impl JournalQueue {
                 entries: VecDeque::new(),
                 next_position,
                 writer_sleeps: false,
+                waker: None,
                 wake_requested: false,
                 closed: false,
                 fault: None,
@@ -223,10 +227,28 @@ impl JournalQueue {
         inner.wake_requested = false;
     }
 
+    /// For a writer that is a task: ready when somebody wakes it, or there is something of what it `waits` for: an entry, or the end unless it has to
+    /// wait for the disk before. See [`JournalQueue::sleep`] and [`JournalQueue::sleep_for_wake`].
+    pub(super) fn poll_sleep(&self, cx: &mut Context<'_>, waits: WriterWait) -> Poll<()> {
+        let mut inner = self.inner.lock();
+        let has_entries = !inner.entries.is_empty() && waits != WriterWait::File;
+        let has_ended = inner.closed && waits != WriterWait::Completion;
+        if has_entries || has_ended || inner.wake_requested {
+            inner.wake_requested = false;
+            return Poll::Ready(());
+        }
+        inner.writer_sleeps = true;
+        inner.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
     fn wake_locked(&self, inner: &mut Inner) {
         if inner.writer_sleeps {
             inner.writer_sleeps = false;
-            self.wake.notify_one();
+            match inner.waker.take() {
+                Some(waker) => waker.wake(),
+                None => drop(self.wake.notify_one()),
+            }
         }
     }
 }

@@ -1,21 +1,26 @@
 //! Builds commits out of queued entries, keeps several in flight, and tells logs what has become durable.
 
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::files::{FreeFile, LiveFile, write_durable};
-use super::format::{
-    COMMIT_HEADER, CommitHeader, FIRST_COMMIT, FileHeader, Salt, TABLE_ENTRY, TableEntry,
-};
+use super::format::{CommitHeader, FIRST_COMMIT, Salt};
 use super::queue::Queued;
 use super::{DurableListener, JournalFault, JournalFiles, JournalPosition, JournalQueue};
 use crate::io::{AlignedBuf, BLOCK, IoCompletion, IoFile, IoOp, IoOpKind, IoQueue};
 
-/// How far back a commit's list of listeners is searched for one that is already there.
-const LISTENER_LOOKBACK: usize = 16;
+use commit::{encode_commit, listeners_of};
+use opening::Opening;
+
+mod commit;
+mod opening;
+
+/// Who is to be told, and what.
+type Told = (Arc<dyn DurableListener>, JournalPosition);
 
 /// Bounds of the writer.
 #[derive(Clone)]
@@ -67,10 +72,41 @@ struct InFlight {
     bytes: u64,
     entries: u64,
     started_ns: u64,
-    listeners: Vec<(Arc<dyn DurableListener>, JournalPosition)>,
+    listeners: Vec<Told>,
 }
 
-/// The writer of one journal. One thread (or one simulation) owns it and calls [`JournalWriter::step`].
+/// What follows a turn of a task: see [`JournalWriter::turn`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Another turn.
+    Again,
+    /// Nothing, until that happens.
+    Wait(WriterWait),
+    /// Nothing any more. The end of the journal, sealed, or `None` when the directory went offline or entries have no file.
+    Ended(Option<JournalEnd>),
+}
+
+/// What a writer waits for, beside the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriterWait {
+    /// A completion, or more entries.
+    Completion,
+    /// An entry. Nothing is in flight.
+    Entry,
+    /// A free file.
+    File,
+}
+
+/// What came of an attempt to submit a commit.
+#[derive(PartialEq, Eq)]
+enum Submitted {
+    Yes,
+    /// Something in flight has to end before.
+    Later,
+    NoFile,
+}
+
+/// The writer of one journal. One thread (or one simulation) owns it and calls [`JournalWriter::step`]; or a task does, and calls [`JournalWriter::turn`].
 pub struct JournalWriter {
     queue: Arc<JournalQueue>,
     files: Arc<JournalFiles>,
@@ -85,6 +121,7 @@ pub struct JournalWriter {
     durable_through: u64,
     previous_header_crc: u32,
     active: Option<Active>,
+    opening: Option<Opening>,
     waiting: VecDeque<Queued>,
     waiting_bytes: usize,
     in_flight: VecDeque<InFlight>,
@@ -143,6 +180,7 @@ impl JournalWriter {
             durable_through: start.sequence - 1,
             previous_header_crc: start.previous_header_crc,
             active: None,
+            opening: None,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             in_flight: VecDeque::new(),
@@ -154,8 +192,14 @@ impl JournalWriter {
         let Some(free) = writer.files.take_first() else {
             return Err(std::io::Error::other("no journal file is free"));
         };
-        writer.open_file(free)?;
-        Ok(writer)
+        writer.open_file(free, false);
+        while writer.opening.is_some() {
+            writer.complete(1);
+        }
+        match writer.queue.fault() {
+            Some(fault) => Err(std::io::Error::other(fault)),
+            None => Ok(writer),
+        }
     }
 
     /// Runs until the queue is closed: the body of the journal's thread. Returns the end of the journal, sealed, or `None` when
@@ -185,9 +229,16 @@ impl JournalWriter {
 
     /// Seals an idle journal and says where it ends. `None` when it is offline, or entries still wait for a file.
     pub fn finish(&mut self) -> Option<JournalEnd> {
-        while self.step() == WriterStep::Progress {}
-        self.seal();
-        while self.step() == WriterStep::Progress {}
+        loop {
+            while self.step() == WriterStep::Progress {}
+            if self.sealed || self.failed || !self.waiting.is_empty() {
+                return self.end();
+            }
+            self.seal();
+        }
+    }
+
+    fn end(&self) -> Option<JournalEnd> {
         let ended = !self.failed && self.waiting.is_empty();
         ended.then_some(JournalEnd {
             generation: self.next_generation - 1,
@@ -200,9 +251,46 @@ impl JournalWriter {
         self.sealed
     }
 
+    /// How long an idle journal is left unsealed.
+    pub fn seal_after(&self) -> Duration {
+        self.config.seal_after
+    }
+
     /// Takes what is queued, submits what may be, and handles what completed. Waits for a completion
     /// when something is in flight and nothing more may be submitted.
     pub fn step(&mut self) -> WriterStep {
+        self.advance(1).unwrap_or(WriterStep::Progress)
+    }
+
+    /// For a task that takes turns, on whatever thread: the descriptor of [`IoQueue::share`]. Before anything is queued.
+    pub fn share(&mut self) -> std::io::Result<Option<OwnedFd>> {
+        self.io.share()
+    }
+
+    /// Like [`JournalWriter::step`], but never waits, and brings a closed journal to its end.
+    pub fn turn(&mut self) -> Turn {
+        match self.advance(0) {
+            None => Turn::Wait(WriterWait::Completion),
+            Some(WriterStep::Progress) => Turn::Again,
+            Some(WriterStep::Failed) => Turn::Ended(None),
+            Some(WriterStep::Stalled) if self.queue.is_closed() => Turn::Ended(self.end()),
+            Some(WriterStep::Stalled) => Turn::Wait(WriterWait::File),
+            Some(WriterStep::Idle) if !self.queue.is_closed() => Turn::Wait(WriterWait::Entry),
+            Some(WriterStep::Idle) if self.sealed => Turn::Ended(self.end()),
+            Some(WriterStep::Idle) => {
+                self.seal();
+                Turn::Again
+            }
+        }
+    }
+
+    /// After a turn: ready when there is a reason for another one, beside a completion.
+    pub fn poll_wake(&mut self, cx: &mut Context<'_>, waits: WriterWait) -> Poll<()> {
+        self.queue.poll_sleep(cx, waits)
+    }
+
+    /// `None` when something is in flight and nothing has completed.
+    fn advance(&mut self, wait_for: usize) -> Option<WriterStep> {
         if !self.failed
             && let Some(fault) = self.queue.fault()
         {
@@ -210,63 +298,73 @@ impl JournalWriter {
             self.end_with(&fault);
         }
         if self.failed {
-            return WriterStep::Failed;
+            return Some(WriterStep::Failed);
         }
         self.take_queued();
-        let has_work = !self.in_flight.is_empty() || !self.waiting.is_empty();
+        let has_work = self.is_writing() || !self.waiting.is_empty();
         self.files.set_waits(has_work);
         let mut stalled = false;
         while self.may_submit() {
-            if !self.submit_commit() {
-                stalled = true;
-                break;
+            match self.submit_commit() {
+                Submitted::Yes => {}
+                Submitted::Later => break,
+                Submitted::NoFile => {
+                    stalled = true;
+                    break;
+                }
             }
         }
-        if self.failed {
-            return WriterStep::Failed;
-        }
-        self.files.set_stalled(stalled && self.in_flight.is_empty());
-        if self.in_flight.is_empty() {
+        self.files.set_stalled(stalled);
+        if !self.is_writing() {
             self.files.set_waits(false);
-            return if stalled {
+            return Some(if stalled {
                 WriterStep::Stalled
             } else {
                 WriterStep::Idle
-            };
+            });
         }
+        let completed = self.complete(wait_for);
+        match completed {
+            _ if self.failed => Some(WriterStep::Failed),
+            0 => None,
+            _ => Some(WriterStep::Progress),
+        }
+    }
+
+    /// Whether something is in flight.
+    fn is_writing(&self) -> bool {
+        !self.in_flight.is_empty() || self.opening.is_some()
+    }
+
+    /// Handles completions, at least `wait_for` of them. Returns how many.
+    fn complete(&mut self, wait_for: usize) -> usize {
         let mut completions = std::mem::take(&mut self.completions);
-        let waited = self.io.wait(1, &mut completions);
+        let waited = self.io.wait(wait_for, &mut completions);
         if let Err(error) = waited {
             self.fail("waiting for the journal's writes", error);
         }
+        let completed = completions.len();
         for completion in completions.drain(..) {
             self.on_completion(completion);
         }
         self.completions = completions;
-        if self.failed {
-            WriterStep::Failed
-        } else {
-            WriterStep::Progress
-        }
+        completed
     }
 
     /// Starts an empty commit that records how far the journal is durable. Call when idle.
     pub fn seal(&mut self) {
-        if self.sealed || self.failed || !self.in_flight.is_empty() || !self.waiting.is_empty() {
+        if self.sealed || self.failed || self.is_writing() || !self.waiting.is_empty() {
             return;
         }
-        if !self.has_room(BLOCK) {
-            let Some(free) = self.files.take_free(super::files::FILE_BYTES_MIN) else {
-                // The next file's header will say the same, as soon as there is one.
-                self.sealed = true;
-                return;
-            };
-            if let Err(error) = self.open_file(free) {
-                self.fail("opening a journal file", error);
-                return;
-            }
+        if self.has_room(BLOCK) {
+            self.submit(0, true);
+            return;
         }
-        self.submit(0, true);
+        match self.files.take_free(super::files::FILE_BYTES_MIN) {
+            Some(free) => self.open_file(free, true),
+            // The next file's header will say the same, as soon as there is one.
+            None => self.sealed = true,
+        }
     }
 
     fn take_queued(&mut self) {
@@ -281,7 +379,7 @@ impl JournalWriter {
     }
 
     fn may_submit(&self) -> bool {
-        if self.failed || self.waiting.is_empty() {
+        if self.failed || self.waiting.is_empty() || self.opening.is_some() {
             return false;
         }
         self.in_flight.is_empty()
@@ -289,24 +387,24 @@ impl JournalWriter {
                 && self.waiting_bytes >= self.config.overlap_bytes_min)
     }
 
-    /// Submits one commit of what waits. False when that needs a file and none is free.
-    fn submit_commit(&mut self) -> bool {
+    /// Submits one commit of what waits, or what has to be there before.
+    fn submit_commit(&mut self) -> Submitted {
         let (entries, bytes) = self.plan_commit();
-        if !self.has_room(bytes) {
-            // A file is opened only when everything in the one before is durable: recovery relies on it.
-            if !self.in_flight.is_empty() {
-                return false;
-            }
-            let Some(free) = self.files.take_free(FIRST_COMMIT + bytes as u64) else {
-                return false;
-            };
-            if let Err(error) = self.open_file(free) {
-                self.fail("opening a journal file", error);
-                return false;
-            }
+        if self.has_room(bytes) {
+            self.submit(entries, false);
+            return Submitted::Yes;
         }
-        self.submit(entries, false);
-        true
+        // A file is opened only when everything in the one before is durable: recovery relies on it.
+        if !self.in_flight.is_empty() {
+            return Submitted::Later;
+        }
+        match self.files.take_free(FIRST_COMMIT + bytes as u64) {
+            Some(free) => {
+                self.open_file(free, false);
+                Submitted::Later
+            }
+            None => Submitted::NoFile,
+        }
     }
 
     /// How many of the waiting entries the next commit takes, and its bytes on disk.
@@ -388,6 +486,10 @@ impl JournalWriter {
 
     fn on_completion(&mut self, completion: IoCompletion) {
         self.files.add_done();
+        if completion.token == opening::TOKEN {
+            self.on_header_written(completion);
+            return;
+        }
         if self.spare.len() < self.config.depth
             && completion.buf.capacity() <= self.config.commit_bytes_max
         {
@@ -422,42 +524,6 @@ impl JournalWriter {
         }
     }
 
-    /// Writes both copies of the file's header, one after the other, and makes it the active file.
-    fn open_file(&mut self, free: FreeFile) -> std::io::Result<()> {
-        let header = FileHeader {
-            directory_id: self.directory_id,
-            generation: self.next_generation,
-            run: self.run,
-            salt: (self.config.salt)(),
-            first_sequence: self.next_sequence,
-            first_position: self.next_position.0,
-            previous_header_crc: self.previous_header_crc,
-        };
-        for copy in 0..2 {
-            let mut block = AlignedBuf::with_capacity(BLOCK);
-            block.set_len(BLOCK);
-            header.encode(block.as_mut_slice());
-            write_durable(self.io.as_mut(), &free.file, copy * BLOCK as u64, block)?;
-            self.files.add_done();
-        }
-        self.files.push_live(LiveFile {
-            index: free.index,
-            file: Arc::clone(&free.file),
-            capacity: free.capacity,
-            generation: header.generation,
-            first_position: self.next_position,
-        });
-        self.files.set_active_end(FIRST_COMMIT);
-        self.next_generation += 1;
-        self.active = Some(Active {
-            file: free.file,
-            capacity: free.capacity,
-            salt: header.salt,
-            end: FIRST_COMMIT,
-        });
-        Ok(())
-    }
-
     /// Takes the directory offline. Nothing that is not durable now will be acknowledged by this process.
     fn fail(&mut self, what: &'static str, error: std::io::Error) {
         if self.failed {
@@ -475,6 +541,7 @@ impl JournalWriter {
 
     fn end_with(&mut self, fault: &JournalFault) {
         self.failed = true;
+        self.opening = None;
         for commit in self.in_flight.drain(..) {
             for (listener, _) in commit.listeners {
                 listener.on_fault(fault);
@@ -497,60 +564,4 @@ impl Drop for JournalWriter {
             );
         }
     }
-}
-
-/// Fills `buf` with a whole commit and returns the checksum field of its header. Copies each payload once.
-fn encode_commit(
-    buf: &mut AlignedBuf,
-    mut header: CommitHeader,
-    entries: &[Queued],
-    total_len: usize,
-) -> u32 {
-    buf.set_len(total_len);
-    let bytes = buf.as_mut_slice();
-    let table_end = COMMIT_HEADER + entries.len() * TABLE_ENTRY;
-    let mut payload_at = table_end;
-    for (at, queued) in entries.iter().enumerate() {
-        let entry = &queued.entry;
-        let payload = &entry.payload;
-        let payload_crc = crc32c::crc32c(payload);
-        bytes[payload_at..payload_at + payload.len()].copy_from_slice(payload);
-        payload_at += payload.len();
-        let line = TableEntry {
-            kind: entry.kind.to_wire(),
-            leader_epoch: entry.leader_epoch.map_or(-1, |epoch| epoch.get()),
-            log_id: entry.log_id.0,
-            offset: entry.offset.get(),
-            payload_len: u32::try_from(payload.len()).unwrap_or(u32::MAX),
-            payload_crc,
-            end_offset: entry.end.get(),
-        };
-        line.encode(&mut bytes[COMMIT_HEADER + at * TABLE_ENTRY..]);
-    }
-    let trailer = total_len - COMMIT_HEADER;
-    let trailer_table = trailer - entries.len() * TABLE_ENTRY;
-    bytes[payload_at..trailer_table].fill(0);
-    bytes.copy_within(COMMIT_HEADER..table_end, trailer_table);
-    header.entries = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-    header.table_crc = crc32c::crc32c(&bytes[COMMIT_HEADER..table_end]);
-    header.payload_len = u32::try_from(payload_at - table_end).unwrap_or(u32::MAX);
-    header.total_len = u32::try_from(total_len).unwrap_or(u32::MAX);
-    header.encode_trailer(&mut bytes[trailer..]);
-    header.encode(bytes)
-}
-
-/// Who is to be told, each with its greatest position; entries of the same log mostly follow each other closely.
-fn listeners_of(entries: Vec<Queued>) -> Vec<(Arc<dyn DurableListener>, JournalPosition)> {
-    let mut listeners: Vec<(Arc<dyn DurableListener>, JournalPosition)> = Vec::new();
-    for queued in entries {
-        let from = listeners.len().saturating_sub(LISTENER_LOOKBACK);
-        let known = listeners[from..].iter_mut().find(|(listener, _)| {
-            std::ptr::addr_eq(Arc::as_ptr(listener), Arc::as_ptr(&queued.listener))
-        });
-        match known {
-            Some((_, position)) => *position = queued.position,
-            None => listeners.push((queued.listener, queued.position)),
-        }
-    }
-    listeners
 }

@@ -18,7 +18,9 @@ use storage::data_dir::{
     CompactionSettings, DataDir, DataDirConfig, Identity, OpenError, RecoveryReport,
 };
 use storage::io::sim::{SimConfig, SimDisk};
-use storage::journal::{JournalObserver, JournalWriter, WriterConfig, WriterStep};
+use storage::journal::{
+    JournalObserver, JournalWriter, Turn, WriterConfig, WriterStep, WriterWait,
+};
 use storage::log::{Compaction, Log, LogConfig, Retention, is_disk_full};
 
 use super::model::Expected;
@@ -247,7 +249,11 @@ impl Life {
             46..50 => self.read().map_err(std::io::Error::other),
             50..55 => data_dir.write_waiting_page_cache(self.now_ms),
             55..75 => {
-                if writer.step() == WriterStep::Idle && self.random.random_bool(0.5) {
+                let is_idle = match self.random.random_bool(0.5) {
+                    true => writer.step() == WriterStep::Idle,
+                    false => writer.turn() == Turn::Wait(WriterWait::Entry),
+                };
+                if is_idle && self.random.random_bool(0.5) {
                     writer.seal();
                 }
                 Ok(())

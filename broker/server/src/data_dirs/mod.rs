@@ -20,6 +20,7 @@ pub use open::{Opener, Opening};
 
 mod config;
 mod hangs;
+mod journal_task;
 pub mod offline;
 mod open;
 mod verdict;

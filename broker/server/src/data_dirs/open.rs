@@ -10,10 +10,11 @@ use parking_lot::{Mutex, RwLock};
 use storage::data_dir::{DataDir, Meta, OpenError, RecoveryReport, Workers};
 use storage::io::Io;
 use storage::journal::ScanError;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::verdict::{Facts, Found, Verdict, judge};
-use super::{DataDirs, Directory, DirectoryState};
+use super::{DataDirs, Directory, DirectoryState, journal_task};
 use crate::clock::wall_clock_ms;
 use crate::metrics::StartReport;
 use crate::run::RunError;
@@ -110,12 +111,13 @@ impl Opening {
         })
     }
 
-    /// Opens the rest, as the table says, and starts the threads. `assigned` is how many partitions the metadata knows in each directory of
-    /// this broker.
+    /// Opens the rest, as the table says, and starts the threads; the journals are tasks of `runtime`. `assigned` is how many partitions the metadata knows
+    /// in each directory of this broker.
     pub fn finish(
         mut self,
         assigned: &BTreeMap<DirectoryId, usize>,
         open: Opener<'_>,
+        runtime: &Handle,
     ) -> Result<(DataDirs, StartReport), RunError> {
         let missing = self.missing(assigned);
         let mut to_format = Vec::new();
@@ -137,7 +139,7 @@ impl Opening {
             tracing::error!(directory = %id, partitions, "a data directory is missing: its partitions are offline");
         }
         let report = self.report.clone();
-        Ok((self.into_data_dirs()?, report))
+        Ok((self.into_data_dirs(runtime)?, report))
     }
 
     fn judge(&self, at: usize, one_is_missing: bool) -> Verdict {
@@ -228,7 +230,7 @@ impl Opening {
         missing
     }
 
-    fn into_data_dirs(self) -> Result<DataDirs, RunError> {
+    fn into_data_dirs(self, runtime: &Handle) -> Result<DataDirs, RunError> {
         let (failures, _) = watch::channel(0);
         let mut workers = Vec::new();
         let mut directories = Vec::with_capacity(self.places.len());
@@ -263,7 +265,9 @@ impl Opening {
                     }
                     failures.send_modify(|count| *count += 1);
                 }));
-                let started = Workers::start(data_dir, Arc::new(wall_clock_ms))?;
+                let started = Workers::start_with(data_dir, Arc::new(wall_clock_ms), |writer| {
+                    journal_task::spawn(writer, runtime)
+                })?;
                 workers.push((Arc::clone(&directory), started));
             }
             directories.push(directory);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::state::{InFlight, State};
@@ -176,6 +177,10 @@ impl IoQueue for SimQueue {
         let mut ended = Vec::new();
         self.complete(min, completions, &mut ended);
         Ok(())
+    }
+
+    fn share(&mut self) -> io::Result<Option<OwnedFd>> {
+        Ok(None)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::mem;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
@@ -22,6 +22,8 @@ use crate::io::{AlignedBuf, BLOCK, IoCompletion, IoFile, IoOp, IoOpKind, IoQueue
 /// the thread that makes it, and a queue may be handed to another thread before it is used.
 pub(in crate::io) struct RingQueue {
     depth: usize,
+    /// Whether the threads that use it change: no ring is tied to one of them then.
+    shared: bool,
     ring: Option<Ring>,
     slots: Slots,
     /// Operations that never reached the ring, because it could not be made.
@@ -37,16 +39,21 @@ struct Ring {
 }
 
 impl Ring {
-    fn new(depth: usize) -> io::Result<Ring> {
+    fn new(depth: usize, shared: bool) -> io::Result<Ring> {
         let entries = u32::try_from(depth.next_power_of_two())
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-        let uring = IoUring::builder()
-            .setup_single_issuer()
-            .setup_defer_taskrun()
-            .setup_submit_all()
+        let mut builder = IoUring::builder();
+        builder.setup_submit_all();
+        if shared {
+            // The thread that submitted is not interrupted while it runs: it finds completions when it looks, or when it sleeps.
+            builder.setup_coop_taskrun().setup_taskrun_flag();
+        } else {
+            builder.setup_single_issuer().setup_defer_taskrun();
+        }
+        let uring = builder
             .build(entries)
             .or_else(|error| match error.raw_os_error() {
-                // Kernels before 6.1 do not know these.
+                // Kernels before 6.1 do not know all of these.
                 Some(libc::EINVAL) => IoUring::builder().build(entries),
                 _ => Err(error),
             })?;
@@ -78,6 +85,7 @@ impl RingQueue {
         assert!(depth > 0, "a queue needs a depth");
         RingQueue {
             depth,
+            shared: false,
             ring: None,
             slots: Slots::default(),
             refused: Vec::new(),
@@ -88,7 +96,8 @@ impl RingQueue {
     /// The ring of this thread.
     fn ring(&mut self) -> io::Result<&mut Ring> {
         let here = thread::current().id();
-        if self.ring.as_ref().is_some_and(|ring| ring.owner != here) {
+        let is_foreign = |ring: &Ring| !self.shared && ring.owner != here;
+        if self.ring.as_ref().is_some_and(is_foreign) {
             if self.slots.used() > 0 {
                 let message = "the queue changed threads with operations in flight";
                 return Err(io::Error::other(message));
@@ -96,7 +105,7 @@ impl RingQueue {
             self.ring = None;
         }
         if self.ring.is_none() {
-            self.ring = Some(Ring::new(self.depth)?);
+            self.ring = Some(Ring::new(self.depth, self.shared)?);
         }
         Ok(self.ring.as_mut().expect("just made"))
     }
@@ -165,6 +174,15 @@ impl RingQueue {
             .as_mut()
             .map_or(0, |ring| ring.uring.submission().len())
     }
+
+    /// Whether the kernel has to be entered although nobody waits: to submit, or to have completions posted.
+    fn must_enter(&mut self) -> bool {
+        let Some(ring) = self.ring.as_mut().filter(|_| self.shared) else {
+            return true;
+        };
+        let submission = ring.uring.submission();
+        !submission.is_empty() || submission.taskrun() || submission.cq_overflow()
+    }
 }
 
 impl IoQueue for RingQueue {
@@ -209,6 +227,9 @@ impl IoQueue for RingQueue {
         }
         self.ring()?;
         self.reap(completions);
+        if min == 0 && !self.must_enter() {
+            return Ok(());
+        }
         loop {
             let want = target.saturating_sub(completions.len());
             let ring = self.ring()?;
@@ -228,6 +249,23 @@ impl IoQueue for RingQueue {
                 return Ok(());
             }
         }
+    }
+
+    fn share(&mut self) -> io::Result<Option<OwnedFd>> {
+        self.share_ring().map(Some)
+    }
+}
+
+impl RingQueue {
+    /// Replaces the ring of one thread, if there is one, by one for all.
+    fn share_ring(&mut self) -> io::Result<OwnedFd> {
+        assert_eq!(self.in_flight(), 0, "operations are in flight");
+        self.shared = true;
+        self.ring = None;
+        let ring = self.ring()?;
+        // SAFETY: the descriptor is the ring's, which lives for as long as the borrow.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(ring.uring.as_raw_fd()) };
+        descriptor.try_clone_to_owned()
     }
 }
 

@@ -2,19 +2,22 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use parking_lot::Mutex;
 use protocol::model::Offset;
 use uuid::Uuid;
 
 use crate::fixture::{NoObserver, append, append_at, node, values};
-use crate::io::{IoCompletion, IoOp, IoQueue};
+use crate::io::{Io, IoCompletion, IoOp, IoQueue};
 use crate::journal::files::FILE_BYTES_MIN;
 use crate::journal::{
     DurableListener, Entry, EntryKind, JournalFault, JournalFiles, JournalPosition, JournalQueue,
-    JournalWriter, LogId, RunStart, WriterStep,
+    JournalWriter, LogId, RunStart, Turn, WriterConfig, WriterStep, WriterWait,
 };
 use crate::log::{AppendError, LogListener};
 
@@ -355,6 +358,10 @@ impl IoQueue for Backwards {
         }
         Ok(())
     }
+
+    fn share(&mut self) -> io::Result<Option<OwnedFd>> {
+        self.inner.share()
+    }
 }
 
 #[derive(Default)]
@@ -368,35 +375,27 @@ impl DurableListener for Positions {
     fn on_fault(&self, _: &JournalFault) {}
 }
 
-#[test]
-fn commits_that_complete_out_of_order_are_acknowledged_in_order() {
-    let node = node();
-    let io = node.disk.io();
-    let dir = Path::new("/journal");
-    io.create_dir_all(dir).expect("space");
-    JournalFiles::make_first(io.as_ref(), dir, FILE_BYTES_MIN + (64 << 10)).expect("space");
-    let free = crate::journal::files::open(io.as_ref(), dir, 0).expect("it is there");
-    let files = JournalFiles::new(
-        Arc::clone(&io),
-        dir,
-        64 << 10,
-        1,
-        VecDeque::new(),
-        vec![free],
-        None,
-    );
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Wakes(AtomicU32);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A writer on a queue, and the queue.
+fn writer_on(
+    files: JournalFiles,
+    io: Box<dyn IoQueue>,
+    config: WriterConfig,
+) -> (Arc<JournalQueue>, JournalWriter) {
     let queue = Arc::new(JournalQueue::new(JournalPosition(0), 4096));
-    let backwards = Backwards {
-        inner: io.queue(1).expect("a queue"),
-        waiting: VecDeque::new(),
-    };
-    let mut config = node.config.writer.clone();
-    config.depth = 4;
-    config.commit_bytes_max = 4096;
-    let mut writer = JournalWriter::start(
+    let writer = JournalWriter::start(
         Arc::clone(&queue),
         Arc::new(files),
-        Box::new(backwards),
+        io,
         Arc::new(NoObserver),
         config,
         Uuid::from_u128(1),
@@ -408,17 +407,139 @@ fn commits_that_complete_out_of_order_are_acknowledged_in_order() {
         },
     )
     .expect("it starts");
+    (queue, writer)
+}
+
+/// One small file.
+fn one_file(io: &Arc<dyn Io>) -> JournalFiles {
+    let dir = Path::new("/journal");
+    io.create_dir_all(dir).expect("space");
+    JournalFiles::make_first(io.as_ref(), dir, FILE_BYTES_MIN + (64 << 10)).expect("space");
+    let free = crate::journal::files::open(io.as_ref(), dir, 0).expect("it is there");
+    JournalFiles::new(
+        Arc::clone(io),
+        dir,
+        64 << 10,
+        1,
+        VecDeque::new(),
+        vec![free],
+        None,
+    )
+}
+
+fn entry() -> Entry {
+    Entry {
+        kind: EntryKind::Append,
+        log_id: LogId(0),
+        leader_epoch: None,
+        offset: Offset::ZERO,
+        end: Offset::ZERO,
+        payload: vec![1; 3000].into(),
+    }
+}
+
+/// Turns until there is something to wait for, or the end.
+fn turns(writer: &mut JournalWriter) -> Turn {
+    loop {
+        match writer.turn() {
+            // The disk of the simulation completes when it likes.
+            Turn::Again | Turn::Wait(WriterWait::Completion) => {}
+            turn => return turn,
+        }
+    }
+}
+
+#[test]
+fn a_task_is_woken_once_when_it_has_to_look_again() {
+    let node = node();
+    let io = node.disk.io();
+    let config = node.config.writer.clone();
+    let ring = io.queue(1).expect("a queue");
+    let (queue, mut writer) = writer_on(one_file(&io), ring, config);
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let mut cx = Context::from_waker(&waker);
+    let heard = Arc::new(Positions::default());
+
+    assert_eq!(turns(&mut writer), Turn::Wait(WriterWait::Entry));
+    assert!(writer.poll_wake(&mut cx, WriterWait::Entry).is_pending());
+    for _ in 0..3 {
+        queue
+            .push(entry(), Arc::clone(&heard) as _)
+            .expect("online");
+    }
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    assert!(writer.poll_wake(&mut cx, WriterWait::Entry).is_ready());
+    assert_eq!(turns(&mut writer), Turn::Wait(WriterWait::Entry));
+    assert_eq!(*heard.0.lock(), [2], "one commit");
+
+    // An entry that comes between a turn and the wait after it.
+    queue
+        .push(entry(), Arc::clone(&heard) as _)
+        .expect("online");
+    assert_eq!(
+        writer.poll_wake(&mut cx, WriterWait::Completion),
+        Poll::Ready(())
+    );
+    // Without a file only a wake counts.
+    assert!(writer.poll_wake(&mut cx, WriterWait::File).is_pending());
+    queue.wake();
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
+    assert!(writer.poll_wake(&mut cx, WriterWait::File).is_ready());
+
+    assert_eq!(turns(&mut writer), Turn::Wait(WriterWait::Entry));
+    assert!(!writer.is_sealed());
+    queue.close();
+    assert!(writer.poll_wake(&mut cx, WriterWait::Entry).is_ready());
+    // It goes on to the end by itself, when what is in flight has completed.
+    assert!(
+        writer
+            .poll_wake(&mut cx, WriterWait::Completion)
+            .is_pending()
+    );
+    let Turn::Ended(Some(end)) = turns(&mut writer) else {
+        panic!("what is closed ends");
+    };
+    assert!(writer.is_sealed());
+    // Two commits with entries, and the seal.
+    assert_eq!((end.generation, end.sequence), (1, 3));
+    assert_eq!(*heard.0.lock(), [2, 3]);
+}
+
+#[test]
+fn a_journal_whose_files_are_full_ends_without_an_end() {
+    let node = node();
+    let io = node.disk.io();
+    let config = node.config.writer.clone();
+    let ring = io.queue(1).expect("a queue");
+    let (queue, mut writer) = writer_on(one_file(&io), ring, config);
+    let heard = Arc::new(Positions::default());
+    while turns(&mut writer) != Turn::Wait(WriterWait::File) {
+        queue
+            .push(entry(), Arc::clone(&heard) as _)
+            .expect("online");
+    }
+    queue.close();
+    assert_eq!(turns(&mut writer), Turn::Ended(None));
+}
+
+#[test]
+fn commits_that_complete_out_of_order_are_acknowledged_in_order() {
+    let node = node();
+    let io = node.disk.io();
+    let backwards = Backwards {
+        inner: io.queue(1).expect("a queue"),
+        waiting: VecDeque::new(),
+    };
+    let mut config = node.config.writer.clone();
+    config.depth = 4;
+    config.commit_bytes_max = 4096;
+    let (queue, mut writer) = writer_on(one_file(&io), Box::new(backwards), config);
     let heard = Arc::new(Positions::default());
     for _ in 0..4 {
-        let entry = Entry {
-            kind: EntryKind::Append,
-            log_id: LogId(0),
-            leader_epoch: None,
-            offset: Offset::ZERO,
-            end: Offset::ZERO,
-            payload: vec![1; 3000].into(),
-        };
-        queue.push(entry, Arc::clone(&heard) as _).expect("online");
+        queue
+            .push(entry(), Arc::clone(&heard) as _)
+            .expect("online");
     }
     // Four commits in flight; the last three to be submitted complete first.
     for expected in [0, 0, 0, 4] {
