@@ -329,7 +329,7 @@ impl DataDir {
         self.space.spare() >= i64::try_from(bytes).unwrap_or(i64::MAX)
     }
 
-    /// The writer, for who drives it: the journal's thread, or a simulation. Once.
+    /// The writer, for who drives it: a thread, a task, or a simulation. Once.
     pub fn take_writer(&self) -> Option<JournalWriter> {
         self.writer.lock().take()
     }

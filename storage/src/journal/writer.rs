@@ -202,7 +202,7 @@ impl JournalWriter {
         }
     }
 
-    /// Runs until the queue is closed: the body of the journal's thread. Returns the end of the journal, sealed, or `None` when
+    /// Runs until the queue is closed: the body of a thread of the journal's own. Returns the end of the journal, sealed, or `None` when
     /// the directory went offline.
     pub fn run(mut self) -> Option<JournalEnd> {
         loop {
