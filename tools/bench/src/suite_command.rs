@@ -1,5 +1,7 @@
 //! `compare --suite headline`: all that is claimed, measured in one run.
 
+use std::path::Path;
+
 use bench::BenchError;
 use bench::environment::Environment;
 use bench::interrupt::Interrupt;
@@ -14,6 +16,7 @@ use bench::suite::{
 };
 use bench::targets::{Running, TargetKind};
 use bench::workload::Workload;
+use bench::workload::quantity::Size;
 use parking_lot::Mutex;
 
 use crate::OutputArgs;
@@ -22,20 +25,29 @@ use crate::turns::{InTurn, Rounds, TopicNames, Turns, start_both};
 
 /// Starts whose median counts.
 const STARTS: usize = 3;
+/// What both brokers and the bare loop may have on the disk at once in a full run: topics of 6 GiB, of which one of each broker may not be deleted yet, and 8 GiB.
+const SPACE_BYTES: u64 = 34 << 30;
 /// Gigabytes written before a broker is killed, so that there is something to recover.
 const GIGABYTES_BEFORE_KILL: f64 = 1.0;
 
-/// Measures, shows, and writes; an end before the time keeps what there is.
+/// Measures, shows, and writes. An end before the time keeps what there is, and so does an error, after which the other parts are measured all the same.
 pub fn run(length: Length, output: &OutputArgs) -> Result<(), BenchError> {
     let interrupt = on_signals()?;
+    if length == Length::Full {
+        has_space(&std::env::temp_dir())?;
+    }
     let mut saved = Saved::begin(Environment::look(&std::env::temp_dir()));
     let mut topics = TopicNames::default();
     let mut outcome = singles(&mut saved);
     for part in length.parts() {
-        if outcome.is_err() || interrupt.is_raised() {
+        if interrupt.is_raised() {
             break;
         }
-        outcome = measure(&part, length, &mut saved, &mut topics, &interrupt);
+        let measured = measure(&part, length, &mut saved, &mut topics, &interrupt);
+        if let Err(error) = &measured {
+            eprintln!("holdfast-bench: {error}");
+        }
+        outcome = outcome.and(measured);
     }
     if interrupt.is_raised() {
         outcome = Err(BenchError::Interrupted);
@@ -43,6 +55,25 @@ pub fn run(length: Length, output: &OutputArgs) -> Result<(), BenchError> {
     saved.verdicts = verdicts(&saved, &wanted());
     write_and_show(saved, output)?;
     outcome
+}
+
+/// Rather than to find out after half an hour.
+fn has_space(directory: &Path) -> Result<(), BenchError> {
+    let disk = rustix::fs::statvfs(directory).map_err(|source| BenchError::Io {
+        doing: "ask for free disk space",
+        source: source.into(),
+    })?;
+    let free = disk.f_bavail * disk.f_frsize;
+    if free >= SPACE_BYTES {
+        return Ok(());
+    }
+    let what = format!(
+        "{} has {} GiB free, and it may need {}: name a larger directory with TMPDIR",
+        directory.display(),
+        free >> 30,
+        SPACE_BYTES >> 30
+    );
+    Err(BenchError::Workload { what })
 }
 
 /// What has no load, or one of its own.
@@ -127,9 +158,18 @@ fn measure(
     measured.into_result()
 }
 
-/// Apache Kafka has each batch on the disk before it acknowledges it.
+/// Apache Kafka has each batch on the disk before it acknowledges it. It is slow then, and nothing is wanted of it: it is measured for as long as the others are, however little it has
+/// written by then; and not for as long at a rate, of which it has to make up for all that it did not come to.
 fn synced(workload: &Workload) -> Option<Workload> {
-    let mut workload = workload.clone();
+    let mut workload = Workload {
+        bytes: Size(0),
+        read_back: false,
+        ..workload.clone()
+    };
+    if workload.rate.0 > 0.0 {
+        let quick = Length::Quick.base();
+        (workload.warm_up, workload.duration) = (quick.warm_up, quick.duration);
+    }
     let configs = &mut workload.topic_configs;
     configs.insert("flush.messages".to_owned(), "1".to_owned());
     Some(workload)

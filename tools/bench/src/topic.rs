@@ -11,6 +11,8 @@ use crate::BenchError;
 
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 const CREATION_MAX: Duration = Duration::from_secs(30);
+/// And so much more for each partition: Apache Kafka makes three files and a directory for it.
+const CREATION_MAX_PER_PARTITION: Duration = Duration::from_millis(10);
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Apache Kafka writes at most 10,000 records of metadata for a request.
@@ -55,7 +57,8 @@ impl Begun {
             self.created = partitions.min(self.created + PARTITIONS_PER_REQUEST_MAX);
             connection.create_partitions(name, self.created)?;
         }
-        let deadline = Instant::now() + CREATION_MAX;
+        let all = CREATION_MAX_PER_PARTITION * u32::try_from(partitions).unwrap_or_default();
+        let deadline = Instant::now() + CREATION_MAX + all;
         loop {
             match usable(connection, name) {
                 Ok(topic) if topic.partitions == partitions => return Ok(topic),

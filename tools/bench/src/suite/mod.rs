@@ -62,7 +62,8 @@ const THREE_LARGE: &str = "three nodes, 1 KiB";
 const KILLED: &str = "three nodes, a broker is killed";
 
 impl Length {
-    fn base(self) -> Workload {
+    /// What all loads have in common.
+    pub fn base(self) -> Workload {
         let (warm_up, duration) = match self {
             Length::Full => (20, 40),
             Length::Quick => (3, 6),
