@@ -46,6 +46,8 @@ use protocol::model::{Offset, Uuid};
 use protocol::wire::produce::{ProduceRequest, TopicRef};
 use protocol::wire::{RequestHeader, WireError, decode_request_body, encode_frame};
 
+pub use self::file::BYTES_MAX as FILE_BYTES_MAX;
+
 use self::file::BatchFile;
 
 /// What a request may be at most.

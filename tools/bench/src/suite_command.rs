@@ -9,6 +9,7 @@ use bench::null_server::NullServer;
 use bench::process;
 use bench::saved::Saved;
 use bench::startup::{self, Before};
+use bench::stub::FILE_BYTES_MAX;
 use bench::suite::verdict::{Single, verdicts};
 use bench::suite::{
     BARE_LOOP, IDLE_MEMORY, Length, NULL_SERVER, Part, START, START_AFTER_KILL, device,
@@ -25,17 +26,15 @@ use crate::turns::{InTurn, Rounds, TopicNames, Turns, start_both};
 
 /// Starts whose median counts.
 const STARTS: usize = 3;
-/// What both brokers and the bare loop may have on the disk at once in a full run: topics of 6 GiB, of which one of each broker may not be deleted yet, and 8 GiB.
-const SPACE_BYTES: u64 = 34 << 30;
+/// Of a node of ours: the journal, and the reserve that is as large.
+const JOURNAL_BYTES: u64 = 2 << 30;
 /// Gigabytes written before a broker is killed, so that there is something to recover.
 const GIGABYTES_BEFORE_KILL: f64 = 1.0;
 
 /// Measures, shows, and writes. An end before the time keeps what there is, and so does an error, after which the other parts are measured all the same.
 pub fn run(length: Length, output: &OutputArgs) -> Result<(), BenchError> {
     let interrupt = on_signals()?;
-    if length == Length::Full {
-        has_space(&std::env::temp_dir())?;
-    }
+    has_space(&std::env::temp_dir(), length.parts().iter().map(disk_bytes))?;
     let mut saved = Saved::begin(Environment::look(&std::env::temp_dir()));
     let mut topics = TopicNames::default();
     let mut outcome = singles(&mut saved);
@@ -57,21 +56,30 @@ pub fn run(length: Length, output: &OutputArgs) -> Result<(), BenchError> {
     outcome
 }
 
+/// What a part has on the disk at once, at the least: the topic of a round, the one before it, whose files are deleted a minute later, what the bare loop writes, and the journals.
+fn disk_bytes(part: &Part) -> u64 {
+    let topics = part.workloads.iter().map(|it| it.bytes.0).max();
+    let nodes = part.nodes as u64;
+    let bare_loop = if part.bare_too { FILE_BYTES_MAX } else { 0 };
+    nodes * (2 * topics.unwrap_or_default() + JOURNAL_BYTES) + bare_loop
+}
+
 /// Rather than to find out after half an hour.
-fn has_space(directory: &Path) -> Result<(), BenchError> {
+fn has_space(directory: &Path, parts: impl Iterator<Item = u64>) -> Result<(), BenchError> {
+    let needed = parts.max().unwrap_or_default();
     let disk = rustix::fs::statvfs(directory).map_err(|source| BenchError::Io {
         doing: "ask for free disk space",
         source: source.into(),
     })?;
     let free = disk.f_bavail * disk.f_frsize;
-    if free >= SPACE_BYTES {
+    if free >= needed {
         return Ok(());
     }
     let what = format!(
-        "{} has {} GiB free, and it may need {}: name a larger directory with TMPDIR",
+        "{} has {} GiB free, and it takes at least {}: name a larger directory with TMPDIR",
         directory.display(),
         free >> 30,
-        SPACE_BYTES >> 30
+        needed >> 30
     );
     Err(BenchError::Workload { what })
 }

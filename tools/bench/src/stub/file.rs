@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// It is emptied rather than made longer than this.
-const BYTES_MAX: u64 = 8 << 30;
+pub const BYTES_MAX: u64 = 8 << 30;
 
 /// Written with plain `write(2)`, into the page cache; nothing is synced.
 #[derive(Debug)]
