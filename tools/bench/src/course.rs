@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::BenchError;
+use crate::workload::Workload;
 
 /// A run that is under way.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Course {
     pub(crate) measured_from: Instant,
     /// Nothing is due after this, but for what is missing of the bytes that are wanted.
     pub(crate) end: Instant,
+    /// What is later than this is not sent any more.
+    behind_max: Duration,
     is_stopped: AtomicBool,
     ending: Mutex<Ending>,
     changed: Condvar,
@@ -58,12 +61,21 @@ impl Patience {
 }
 
 impl Course {
+    /// Of a load.
+    pub(crate) fn of(workload: &Workload) -> Course {
+        Course {
+            behind_max: workload.drain_max.0,
+            ..Course::begin(workload.warm_up.0, workload.duration.0)
+        }
+    }
+
     pub(crate) fn begin(warm_up: Duration, duration: Duration) -> Course {
         let start = Instant::now();
         Course {
             start,
             measured_from: start + warm_up,
             end: start + warm_up + duration,
+            behind_max: Duration::MAX,
             is_stopped: AtomicBool::new(false),
             ending: Mutex::default(),
             changed: Condvar::new(),
@@ -117,6 +129,12 @@ impl Course {
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Relaxed)
+    }
+
+    /// Whether what was due then is given up: the load has been over, or it has been due, for too long.
+    pub(crate) fn gives_up(&self, due: Instant) -> bool {
+        let behind = Instant::now().saturating_duration_since(self.end.max(due));
+        behind > self.behind_max
     }
 
     /// Returns when it is time, or the run is stopped: false.

@@ -94,6 +94,9 @@ pub struct LoadArgs {
     /// Goes on until so many bytes of values are written (6.5GB) [default: 0]
     #[arg(long)]
     bytes: Option<Size>,
+    /// At a rate that is not kept: for how long what was due is still sent when the load is over; what is left counts as having waited until then [default: 30s]
+    #[arg(long)]
+    drain_max: Option<Span>,
     /// Who speaks with the cluster [default: native]
     #[arg(long)]
     client: Option<Client>,
@@ -234,6 +237,7 @@ impl LoadArgs {
         set(&mut workload.warm_up, given.warm_up);
         set(&mut workload.duration, given.duration);
         set(&mut workload.bytes, given.bytes);
+        set(&mut workload.drain_max, given.drain_max);
         set(&mut workload.client, given.client);
         set(&mut workload.linger, given.linger);
         set(&mut workload.batch_bytes, given.batch_bytes);

@@ -22,6 +22,8 @@ pub struct Counted {
     pub bytes: u64,
     /// From when each was due.
     pub latency: Latency,
+    /// Records that were due and were given up. They waited for at least as long as is in the latencies of them.
+    pub given_up: u64,
 }
 
 impl Counted {
@@ -37,10 +39,11 @@ impl Counted {
         self.records += other.records;
         self.bytes += other.bytes;
         self.latency.add(&other.latency);
+        self.given_up += other.given_up;
     }
 
     fn clear(&mut self) {
-        (self.requests, self.records, self.bytes) = (0, 0, 0);
+        (self.requests, self.records, self.bytes, self.given_up) = (0, 0, 0, 0);
         self.latency.clear();
     }
 }
@@ -94,6 +97,13 @@ impl Recorder {
         if is_measured {
             counts.measured.count(records, bytes, latency, weight);
         }
+    }
+
+    /// Something that was due for so long was given up, which is measured.
+    pub fn on_given_up(&self, records: u64, waited: Duration, weight: u64) {
+        let measured = &mut self.counts.lock().measured;
+        measured.latency.record_many(waited, weight);
+        measured.given_up += records;
     }
 
     /// All that was measured.

@@ -30,6 +30,9 @@ pub struct Round {
     pub seconds: f64,
     /// From when requests were due to their acknowledgement.
     pub produce: Flow,
+    /// Records that were due, and that were given up at the end: the broker did not keep the rate.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub given_up: u64,
     /// From when they were sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<Latency>,
@@ -154,6 +157,7 @@ impl Round {
                 seconds,
                 Some(produced.latency),
             ),
+            given_up: produced.given_up,
             service: Some(measured.from_sent),
             end_to_end: has_readers.then_some(measured.end_to_end.latency),
             fetch: has_readers.then(|| {
@@ -217,6 +221,9 @@ impl Round {
     pub fn figures(&self) -> Vec<(String, f64)> {
         let mut figures = Figures::default();
         figures.flow("", &self.produce);
+        if self.given_up > 0 {
+            figures.push("records given up", self.given_up as f64);
+        }
         figures.latency("", self.produce.latency.as_ref());
         figures.percentile("sent to answer ", self.service.as_ref());
         if let Some(latency) = &self.end_to_end {
@@ -246,6 +253,10 @@ impl Round {
         }
         figures.0
     }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Default)]

@@ -43,10 +43,12 @@ pub fn run(length: Length, output: &OutputArgs) -> Result<(), BenchError> {
             break;
         }
         let measured = measure(&part, length, &mut saved, &mut topics, &interrupt);
-        if let Err(error) = &measured {
-            eprintln!("holdfast-bench: {error}");
+        // The first is what the tool ends with, and is said then.
+        match (&outcome, measured) {
+            (Err(_), Err(error)) => eprintln!("holdfast-bench: {error}"),
+            (Ok(()), measured) => outcome = measured,
+            (Err(_), Ok(())) => {}
         }
-        outcome = outcome.and(measured);
     }
     if interrupt.is_raised() {
         outcome = Err(BenchError::Interrupted);

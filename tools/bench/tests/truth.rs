@@ -109,6 +109,30 @@ fn a_full_window_does_not_hide_a_stall() {
 }
 
 #[test]
+fn a_backlog_that_is_too_long_is_given_up_and_counts() {
+    let stub = stub(Behaviour {
+        delay: Duration::from_millis(100),
+        ..Behaviour::default()
+    });
+    // One after the other, ten a second, where a hundred are due; two seconds, and one to make up for them.
+    let load = Workload {
+        window: 1,
+        drain_max: Span(Duration::from_secs(1)),
+        ..workload(100.0, 2.0)
+    };
+    let round = measured(&stub, &load);
+    assert_eq!(round.ended_by, None);
+    assert_within_five_percent(round.produce.records as f64, 30.0);
+    assert_eq!(round.produce.records + round.given_up, 200);
+    assert_within_five_percent(round.seconds, 3.0);
+    // Those that were sent took from 0.1 to 2.7 s, evenly; the other 170 had waited from 1 to 2.7 s, evenly too. Half of all are below 1.82 s.
+    let latency = round.produce.latency.unwrap();
+    assert_eq!(latency.count(), 200);
+    assert_within_five_percent(latency.max(), 2_700.0);
+    assert_within_five_percent(latency.at(0.5), 1_820.0);
+}
+
+#[test]
 fn what_consumers_read_is_what_was_acknowledged() {
     let delay = Duration::from_millis(100);
     let stub = stub(Behaviour {

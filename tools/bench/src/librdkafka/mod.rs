@@ -38,7 +38,7 @@ pub fn run(run: &Run<'_>) -> Result<Measured, BenchError> {
     let workload = run.workload;
     record::check(workload)?;
     let victim = workload.fault.map(|_| leader(run)).transpose()?;
-    let course = Arc::new(Course::begin(workload.warm_up.0, workload.duration.0));
+    let course = Arc::new(Course::of(workload));
     run.interrupt.ends(&course);
     let partitions = run.topics.iter().map(|it| it.partitions).sum::<i32>();
     let shared = Arc::new(Shared {

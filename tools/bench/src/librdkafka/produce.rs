@@ -206,6 +206,12 @@ impl<'a> Producer<'a> {
                 break;
             }
             let due_or_now = due.unwrap_or_else(Instant::now);
+            if course.gives_up(due_or_now) {
+                self.give_up(due_or_now);
+                sent += 1;
+                schedule.advance();
+                continue;
+            }
             let topic = &self.run.topics[sent as usize % self.run.topics.len()];
             let key = self
                 .keys
@@ -243,6 +249,12 @@ impl<'a> Producer<'a> {
             }),
             (None, Err(error)) if !course.is_stopped() => Err(failed("deliver records")(error)),
             (None, _) => Ok(ended),
+        }
+    }
+
+    fn give_up(&self, due: Instant) {
+        if due >= self.shared.measured_from {
+            self.shared.recorders[self.number].on_given_up(1, due.elapsed(), 1);
         }
     }
 

@@ -120,7 +120,7 @@ pub fn run(run: &Run<'_>) -> Result<Measured, BenchError> {
     let recorders: Vec<Recorder> = connections.iter().map(|_| Recorder::default()).collect();
     let group = |_| Group::new(run.topics.len(), workload.partitions);
     let groups: Vec<Group> = (0..workload.consumer_groups).map(group).collect();
-    let course = Arc::new(Course::begin(workload.warm_up.0, workload.duration.0));
+    let course = Arc::new(Course::of(workload));
     run.interrupt.ends(&course);
     let under_way = UnderWay::new(run, &course, &leaders, &recorders, &groups);
     let mut measured = under_way.run(&connections, (produce_version, fetch_version));

@@ -122,6 +122,10 @@ impl Producer<'_> {
             if !course.sleep_until(plan.due(course.start)) {
                 break;
             }
+            if plan.has_schedule() && course.gives_up(plan.due(course.start)) {
+                self.give_up(&mut plan);
+                break;
+            }
             let had_to_wait = match wait_for_room(pipe, self.workload.window) {
                 Room::Now => false,
                 Room::Later => true,
@@ -162,6 +166,22 @@ impl Producer<'_> {
         ended.sent_for = course.start.elapsed();
         ended.busy = Busy::new(thread_cpu(), course.start.elapsed());
         Ok(ended)
+    }
+
+    /// All that is due by now.
+    fn give_up(&self, plan: &mut Plan<'_, '_>) {
+        let now = Instant::now();
+        while plan.goes_on() {
+            let due = plan.due(now);
+            if due > now {
+                break;
+            }
+            if due >= self.course.measured_from {
+                let records = self.workload.batch_records as u64;
+                self.recorder.on_given_up(records, now - due, 1);
+            }
+            plan.skip_request();
+        }
     }
 
     fn pieces<'b>(&'b self, heads: &'b [u8], chosen: &[usize]) -> Vec<&'b [u8]> {
@@ -286,9 +306,13 @@ impl<'a, 'b> Plan<'a, 'b> {
         self.sent.wrapping_sub(1) as i32
     }
 
-    fn next_request(&mut self) -> usize {
+    fn skip_request(&mut self) {
         self.sent += 1;
         self.schedule.advance();
+    }
+
+    fn next_request(&mut self) -> usize {
+        self.skip_request();
         let Connection {
             requests, shares, ..
         } = self.producer.connection;

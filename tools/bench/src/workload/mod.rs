@@ -73,6 +73,8 @@ pub struct Workload {
     pub duration: Span,
     /// Bytes of values that are written while it is measured, at least.
     pub bytes: Size,
+    /// At a rate that is not kept: for how long what was due is still sent when the load is over. What is left is given up.
+    pub drain_max: Span,
     /// Who speaks with the cluster.
     pub client: Client,
     /// With librdkafka: how long a record waits for others in its batch.
@@ -116,6 +118,7 @@ impl Default for Workload {
             warm_up: Span(Duration::from_secs(5)),
             duration: Span(Duration::from_secs(20)),
             bytes: Size(0),
+            drain_max: Span(Duration::from_secs(30)),
             client: Client::Native,
             linger: Span(Duration::from_millis(5)),
             batch_bytes: Size(1_000_000),
