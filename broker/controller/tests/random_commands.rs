@@ -5,12 +5,14 @@ mod common;
 use std::collections::BTreeMap;
 
 use broker_controller::decide::*;
-use broker_controller::{ConfigResource, Elections, MetadataImage, MetadataRecord};
+use broker_controller::{
+    ConfigResource, ConfigValidator, Elections, MetadataImage, MetadataRecord,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::model::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionIndex, TopicId};
 
-use common::{Cluster, cluster_id, register, topic_id};
+use common::{Cluster, FewConfigs, cluster_id, register, topic_id};
 
 #[derive(Clone, Debug)]
 enum Event {
@@ -32,6 +34,10 @@ enum Event {
         broker: i32,
         first: bool,
         second: bool,
+    },
+    /// It is to stop.
+    HandOver {
+        broker: i32,
     },
     Unregister {
         broker: i32,
@@ -101,6 +107,7 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(broker, directory, fenced)| Event::Restart { broker, directory, fenced }),
         3 => (1..6i32, any::<bool>()).prop_map(|(broker, stale)| Event::Fence { broker, stale }),
         4 => (1..6i32).prop_map(|broker| Event::Unfence { broker }),
+        2 => (1..6i32).prop_map(|broker| Event::HandOver { broker }),
         4 => (1..6i32, any::<bool>(), any::<bool>())
             .prop_map(|(broker, first, second)| Event::Space { broker, first, second }),
         2 => (1..6i32, proptest::bool::weighted(0.2))
@@ -183,6 +190,42 @@ impl Driver {
         broker.map_or(BrokerEpoch::new(0), |broker| broker.broker_epoch)
     }
 
+    /// Every partition that had as many in sync as it takes, and has replicas on enough other brokers, still has.
+    fn hand_over(&mut self, broker: i32) -> Vec<MetadataRecord> {
+        let broker_id = BrokerId::new(broker);
+        let before = self.cluster.image.clone();
+        let command = HandOver {
+            broker_id,
+            broker_epoch: self.epoch(broker),
+            voters: Vec::new(),
+            waits_for_the_gone: true,
+        };
+        let (result, records) = self.cluster.run(&command);
+        if result.is_err() {
+            assert!(records.is_empty());
+            return records;
+        }
+        for topic in before.topics() {
+            let set = before.topic_configs(topic.name()).cloned();
+            let rules = FewConfigs.topic_rules(&set.unwrap_or_default());
+            for (index, partition) in topic.partitions() {
+                let enough = partition.enough_in_sync(rules.min_insync_replicas);
+                let others = partition.replica_brokers().filter(|it| *it != broker_id);
+                if partition.isr.len() < enough || others.count() < enough {
+                    continue;
+                }
+                let after = self.cluster.image.partition(topic.topic_id(), index);
+                let after = after.expect("it is still there");
+                assert!(
+                    after.isr.len() >= enough,
+                    "{}-{index}: {after:?}",
+                    topic.name()
+                );
+            }
+        }
+        records
+    }
+
     fn on(&mut self, event: Event) -> Vec<MetadataRecord> {
         match event {
             Event::Restart {
@@ -239,6 +282,7 @@ impl Driver {
                 };
                 self.cluster.run(&command).1
             }
+            Event::HandOver { broker } => self.hand_over(broker),
             Event::Unregister { broker, votes } => {
                 let command = UnregisterBroker {
                     broker_id: broker,

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod coordinator;
 pub mod data_dirs;
+pub mod departure;
 pub mod follow;
 pub mod internal;
 pub mod listed;
@@ -26,6 +27,7 @@ pub mod quorum;
 pub mod replication;
 pub mod run;
 pub mod space;
+pub mod standing;
 pub mod together;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //! A broker whose disk [hangs](crate::data_dirs::DiskWatch) asks to be fenced, says nothing more, and tells who waits at it to look for another leader; it comes back
 //! when the disk has done something.
 //!
-//! A broker that is told that it is fenced, and lives, asks to be so no more. One that is told nothing knows by [`Contact`] since when.
+//! A broker that is told that it is fenced, and lives, asks to be so no more, unless it is [about to stop](crate::departure). One that is told nothing knows by [`Contact`] since when.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -41,8 +41,6 @@ const HEARTBEAT: Duration = Duration::from_millis(200);
 pub const SESSION: Duration = Duration::from_millis(SESSION_MS.cast_unsigned());
 /// For how long who is silent is said to have been there: Kafka's for observers.
 const HEARD_FOR: Duration = Duration::from_secs(300);
-/// How long a stop waits until its leaderships are handed over.
-const HAND_OVER_MAX: Duration = Duration::from_secs(3);
 /// Between two looks of the controller.
 const LOOK: Duration = Duration::from_millis(50);
 /// A controller that did not look for so long cannot tell who was silent.
@@ -62,6 +60,8 @@ struct Standing {
     answered_ms: AtomicI64,
     /// It has handed its leaderships on.
     hands_on: AtomicBool,
+    /// It is to stop, and stays fenced.
+    is_departing: AtomicBool,
 }
 
 impl Contact {
@@ -84,6 +84,16 @@ impl Contact {
         self.0.answered_ms.store(asked_ms, Ordering::Relaxed);
     }
 
+    /// Whether the broker is to stop, so that it does not ask to lead.
+    pub fn is_departing(&self) -> bool {
+        self.0.is_departing.load(Ordering::SeqCst)
+    }
+
+    /// The broker is to stop, or it is not after all.
+    pub fn set_departing(&self, is_departing: bool) {
+        self.0.is_departing.store(is_departing, Ordering::SeqCst);
+    }
+
     fn set_hands_on(&self, hands_on: bool) -> bool {
         self.0.hands_on.swap(hands_on, Ordering::Relaxed)
     }
@@ -95,6 +105,7 @@ impl Default for Contact {
         Contact(Arc::new(Standing {
             answered_ms: AtomicI64::new(i64::MAX),
             hands_on: AtomicBool::new(false),
+            is_departing: AtomicBool::new(false),
         }))
     }
 }
@@ -191,24 +202,6 @@ impl Sessions {
 
 type Cluster = Arc<Metadata<RaftQuorum>>;
 
-/// Hands the leaderships of this life on before it ends. Done means: the controller has fenced it; or it did not answer in time, and will notice.
-pub async fn hand_over(
-    (broker_id, broker_epoch): (BrokerId, BrokerEpoch),
-    metadata: &Metadata<RaftQuorum>,
-) {
-    let fence = FenceBroker {
-        broker_id,
-        broker_epoch,
-    };
-    match tokio::time::timeout(HAND_OVER_MAX, metadata.submit(&fence)).await {
-        Ok(Ok(Ok(()))) => tracing::info!("leaderships are handed over"),
-        Ok(Ok(Err(error)) | Err(error)) => {
-            tracing::warn!(%error, "leaderships are not handed over")
-        }
-        Err(_) => tracing::warn!("leaderships are not handed over: no controller answers"),
-    }
-}
-
 /// Sends heartbeats of this life for as long as it is polled.
 pub async fn send_heartbeats(
     (id, epoch): (BrokerId, BrokerEpoch),
@@ -243,7 +236,7 @@ pub async fn send_heartbeats(
         if answer == Some(false) && contact.set_hands_on(false) {
             tracing::info!("the disk works again");
         }
-        if answer == Some(true) {
+        if answer == Some(true) && !contact.is_departing() {
             let unfence = UnfenceBroker {
                 broker_id: id,
                 broker_epoch: epoch,

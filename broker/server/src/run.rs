@@ -28,10 +28,11 @@ use crate::clock::{follow_offset, wall_clock_ms};
 use crate::config::{BrokerConfig, Config, IoEngine, LiveSettings, group_config};
 use crate::coordinator::Groups;
 use crate::data_dirs::{DataDirs, DirectoryConfigs, DiskWatch, Opening, offline};
+use crate::departure::{Departure, hand_over_at_once};
 use crate::follow::Follower;
 use crate::internal::Handler;
 use crate::listed::ListedBrokers;
-use crate::liveness::{fence_the_dead, hand_over, send_heartbeats};
+use crate::liveness::{fence_the_dead, send_heartbeats};
 use crate::logging;
 use crate::metrics::{ClusterMetrics, JournalMetrics, Metrics};
 use crate::net::admission::Admission;
@@ -40,11 +41,13 @@ use crate::observe::{BrokerScrape, NetworkObserver};
 use crate::open_files::OpenFiles;
 use crate::partition::RecordWorkers;
 use crate::producer_ids::ProducerIds;
-use crate::quorum::{Metadata, QuorumError, RaftQuorum, RaftTiming};
+use crate::quorum::{Founding, Metadata, QuorumError, RaftQuorum, RaftTiming};
 use crate::replication::{BrokerPeers, Fetchers, Proposals};
 use crate::space::report_space;
 use crate::together::Together;
 
+/// What a start begins with.
+const RECOVERING: &str = "recovering the data";
 /// What looking into batches may take beyond `queued.max.request.bytes`, as a part of it.
 const RECORD_WORK_SHARE: usize = 4;
 
@@ -146,15 +149,16 @@ pub async fn run(
     if let Some(file) = config.broker.journal.unsafe_clock_file.clone() {
         tokio::spawn(follow_offset(file));
     }
-    let (readiness, ready) = watch::channel(Readiness::NotReady("recovering the data".into()));
+    let (readiness, ready) = watch::channel(Readiness::NotReady(RECOVERING.to_owned()));
     let (stop_admin, admin_stopping) = watch::channel(false);
     let admin = match &config.broker.admin_listen {
         Some((host, port)) => Some(bind_admin(host, *port).await?),
         None => None,
     };
     let admin_address = admin.as_ref().map(|(_, address)| *address);
+    let departure = Arc::default();
     let admin_task = admin.map(|(listener, _)| {
-        let state = AdminState::new(Arc::clone(&metrics), ready);
+        let state = AdminState::new(Arc::clone(&metrics), ready, Arc::clone(&departure));
         tokio::spawn(admin::serve(listener, state, admin_stopping))
     });
 
@@ -186,11 +190,14 @@ pub async fn run(
         .await?
     };
     let mut stop = std::pin::pin!(stop);
+    let waits = together.founding.as_ref().map(|it| it.waits());
+    let telling = waits.map(|waits| tokio::spawn(tell_waits(waits, readiness.clone())));
     let cluster = tokio::select! {
         cluster = together.cluster() => cluster,
         // It waits for others, for as long as it takes.
         () = &mut stop => return Ok(()),
     };
+    readiness.send_replace(Readiness::NotReady(RECOVERING.to_owned()));
     let opened = open(&config, cluster.as_deref(), &metrics, &Handle::current())?;
     let engine = opened.engine;
     let broker = tokio::select! {
@@ -205,7 +212,14 @@ pub async fn run(
         kafka: bound[0],
         admin: admin_address,
     };
+    if let Some(telling) = telling {
+        telling.abort();
+        let _ = telling.await;
+    }
     readiness.send_replace(Readiness::Ready);
+    let has_peers = together.founding.is_some();
+    let departing = Departure::new(Arc::clone(&broker), has_peers, readiness.clone());
+    let _ = departure.set(departing);
     tracing::info!(
         cluster = broker.cluster_id,
         node = %broker.id,
@@ -231,7 +245,7 @@ pub async fn run(
             }
             readiness.send_replace(Readiness::NotReady("stopping".into()));
             if together.end_heartbeats().await {
-                hand_over((broker.id, broker.epoch), &broker.metadata).await;
+                hand_over_at_once((broker.id, broker.epoch), &broker.metadata).await;
             }
             // Members that wait for a rebalance would hold the stop up.
             broker.groups.close();
@@ -450,6 +464,9 @@ pub(crate) async fn begin(
             Ok(Err(error)) | Err(error) if !is_alone && is_to_be_tried_again(&error) => {
                 if last_told.as_ref() != Some(&error) {
                     tracing::info!(%error, "waiting to be registered");
+                    if let Some(founding) = &together.founding {
+                        founding.waits_for(&format!("waiting to be registered: {error}"));
+                    }
                     last_told = Some(error);
                 }
                 tokio::time::sleep(REGISTRATION_RETRY).await;
@@ -560,19 +577,14 @@ async fn join_quorum(
     match &together.founding {
         Some(founding) if !founding.is_voter() => {
             quorum.start_observing(founding.others());
-            while !quorum.wait_told(LEADER_PATIENCE).await {
-                tracing::info!("waiting for a voter to tell the metadata");
-            }
+            until_told(quorum, founding, "a voter to tell the metadata").await;
             Ok(())
         }
         Some(founding) => {
             founding.join(quorum).await?;
             // It may have been removed while it was away.
             founding.watch_membership(quorum);
-            // For as long as a majority is not there.
-            while !quorum.wait_told(LEADER_PATIENCE).await {
-                tracing::info!("waiting for a majority of the voters");
-            }
+            until_told(quorum, founding, "a majority of the voters").await;
             Ok(())
         }
         None => {
@@ -581,6 +593,28 @@ async fn join_quorum(
                 quorum.found(voters).await?;
             }
             quorum.wait_leader(LEADER_PATIENCE).await
+        }
+    }
+}
+
+/// For as long as it takes.
+async fn until_told(quorum: &RaftQuorum, founding: &Founding, by: &str) {
+    let waits = format!("waiting for {by}");
+    founding.waits_for(&waits);
+    while !quorum.wait_told(LEADER_PATIENCE).await {
+        tracing::info!("{waits}");
+    }
+}
+
+/// Has whoever asks whether the broker is ready hear what it waits for.
+async fn tell_waits(
+    mut waits: watch::Receiver<Option<String>>,
+    readiness: watch::Sender<Readiness>,
+) {
+    while waits.changed().await.is_ok() {
+        let reason = waits.borrow_and_update().clone();
+        if let Some(reason) = reason {
+            readiness.send_replace(Readiness::NotReady(reason));
         }
     }
 }

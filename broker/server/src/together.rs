@@ -58,7 +58,7 @@ impl Together {
             };
             let internal = Internal::bind(&address).await.map_err(failed)?;
             let bound = internal.address().map_err(failed)?;
-            let advertised = config.peers.get(&id.get());
+            let advertised = config.internal_advertise.as_ref();
             listener = Some(Listener {
                 name: INTERNAL.to_owned(),
                 host: advertised.map_or_else(|| host.clone(), |(host, _)| host.clone()),

@@ -10,6 +10,7 @@ mod create_topics;
 mod delete_topics;
 mod elect_leaders;
 mod features;
+mod hand_over;
 mod producer_ids;
 mod reassign;
 mod replicate_internal;
@@ -31,6 +32,7 @@ pub use self::features::{
     FEATURES, FeatureRange, FeatureUpdate, GROUP_VERSION, METADATA_VERSION, METADATA_VERSION_LEVEL,
     UpdateFeatures, UpgradeType,
 };
+pub use self::hand_over::{HandOver, Missed};
 pub use self::producer_ids::{AllocateProducerIds, PRODUCER_ID_BLOCK_LEN, ProducerIdBlock};
 pub use self::reassign::{AlterPartitionReassignments, NewReplicas};
 pub use self::replicate_internal::ReplicateInternalTopics;

@@ -179,19 +179,28 @@ impl Group {
         }
     }
 
+    /// The kind of group; empty for one that only commits offsets.
+    pub(super) fn protocol_type(&self) -> &str {
+        match &self.members {
+            Members::Classic(classic) => classic.protocol_type().map_or("", |it| &**it),
+            Members::Consumer(_) => CONSUMER_PROTOCOL_TYPE,
+        }
+    }
+
+    /// Its type (KIP-848).
+    pub(super) fn group_type(&self) -> &'static str {
+        match &self.members {
+            Members::Classic(_) => "classic",
+            Members::Consumer(_) => "consumer",
+        }
+    }
+
     pub(super) fn listed(&self) -> ListedGroup {
-        let (protocol_type, group_type) = match &self.members {
-            Members::Classic(classic) => (
-                classic.protocol_type().cloned().unwrap_or_default(),
-                "classic",
-            ),
-            Members::Consumer(_) => (CONSUMER_PROTOCOL_TYPE.into(), "consumer"),
-        };
         ListedGroup {
             group: Arc::clone(&self.id),
-            protocol_type,
+            protocol_type: self.protocol_type().into(),
             state: self.state(),
-            group_type,
+            group_type: self.group_type(),
         }
     }
 

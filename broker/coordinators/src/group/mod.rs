@@ -69,11 +69,15 @@ pub struct GroupCoordinator {
     cluster_version: u64,
 }
 
-/// A group, for metrics.
+/// A group, for who looks at it.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupView<'a> {
     /// Its id.
     pub group: &'a Arc<str>,
+    /// The kind of group; empty for one that only commits offsets.
+    pub protocol_type: &'a str,
+    /// Its type (KIP-848).
+    pub group_type: &'static str,
     /// Its state.
     pub state: &'static str,
     /// How many members it has.
@@ -122,6 +126,8 @@ impl GroupCoordinator {
     pub fn groups(&self) -> impl Iterator<Item = GroupView<'_>> {
         self.groups.iter().map(|(id, group)| GroupView {
             group: id,
+            protocol_type: group.protocol_type(),
+            group_type: group.group_type(),
             state: group.state(),
             members: group.member_count(),
             group_: group,

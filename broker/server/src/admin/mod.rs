@@ -1,26 +1,34 @@
-//! The admin port: metrics and health over HTTP.
+//! The admin port: metrics, health and a page over HTTP.
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/` | what there is, one line each |
+//! | `/` | a page for people: the cluster, its topics and groups, and what this broker does |
+//! | `/page.css`, `/page.js` | what belongs to it |
+//! | `/api/...` | what it shows, as JSON (`view/`) |
 //! | `/metrics` | all metrics in Prometheus' text format |
 //! | `/livez` | 200: the process works. Says nothing of its being caught up or serving, so that a liveness probe never kills a broker that recovers |
 //! | `/readyz` | 200 when clients are served; else 503 and why not |
+//! | `/safe-to-stop` | 200 when nothing would be missing without this broker; else 503 and what |
+//! | POST `/hand-over` | waits until others can do without this broker, and has them lead in its place; 200 when it may be stopped. From this machine only |
 //!
 //! Whoever may be connected has no say over memory: few connections, one request on each, small
-//! headers, short times, one scrape at once.
+//! headers, short times, one scrape at once, one look at the cluster at once.
 
+mod page;
 mod routes;
+mod view;
 
 #[cfg(test)]
 mod tests;
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -29,6 +37,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::departure::Departure;
 use crate::metrics::Metrics;
 
 const CONNECTIONS_MAX: usize = 32;
@@ -41,7 +50,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug)]
 struct Times {
     header_read_max: Duration,
-    /// A whole connection: a request, its answer, and the client's reading it.
+    /// A whole connection: a request, its answer, and the client's reading it. An answer that has to be waited for begins it anew.
     connection_max: Duration,
     /// The answers under way when the broker stops.
     shutdown_max: Duration,
@@ -63,20 +72,47 @@ pub enum Readiness {
 }
 
 /// What the admin port shows.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AdminState {
     metrics: Arc<Metrics>,
     readiness: watch::Receiver<Readiness>,
+    /// Once the broker has started.
+    departure: Arc<OnceLock<Departure>>,
     scrape: Arc<Semaphore>,
+    /// Who looks at the cluster for the page.
+    view: Arc<Semaphore>,
 }
 
 impl AdminState {
     /// Shows these.
-    pub fn new(metrics: Arc<Metrics>, readiness: watch::Receiver<Readiness>) -> AdminState {
+    pub fn new(
+        metrics: Arc<Metrics>,
+        readiness: watch::Receiver<Readiness>,
+        departure: Arc<OnceLock<Departure>>,
+    ) -> AdminState {
         AdminState {
             metrics,
             readiness,
+            departure,
             scrape: Arc::new(Semaphore::new(1)),
+            view: Arc::new(Semaphore::new(1)),
+        }
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+struct Caller {
+    address: IpAddr,
+    /// The answer takes as long as it takes.
+    waits: Arc<AtomicBool>,
+}
+
+impl Caller {
+    fn at(address: SocketAddr) -> Caller {
+        Caller {
+            address: address.ip().to_canonical(),
+            waits: Arc::default(),
         }
     }
 }
@@ -101,10 +137,11 @@ async fn serve_within(
         tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => break,
             Some(_) = connections.join_next() => {}
-            (place, stream) = accept(&listener, &places) => {
-                let (router, stopping) = (router.clone(), stopping.clone());
+            (place, stream, caller) = accept(&listener, &places) => {
+                let stopping = stopping.clone();
+                let router = router.clone().layer(Extension(caller.clone()));
                 connections.spawn(async move {
-                    serve_connection(times, stream, router, stopping).await;
+                    serve_connection(times, (stream, caller), router, stopping).await;
                     drop(place);
                 });
             }
@@ -122,7 +159,7 @@ async fn serve_within(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> (OwnedSemaphorePermit, TcpStream) {
+) -> (OwnedSemaphorePermit, TcpStream, Caller) {
     loop {
         let accepted = async {
             let place = places
@@ -130,8 +167,8 @@ async fn accept(
                 .acquire_owned()
                 .await
                 .map_err(io::Error::other)?;
-            let (stream, _) = listener.accept().await?;
-            Ok::<_, io::Error>((place, stream))
+            let (stream, address) = listener.accept().await?;
+            Ok::<_, io::Error>((place, stream, Caller::at(address)))
         };
         match accepted.await {
             Ok(accepted) => return accepted,
@@ -145,7 +182,7 @@ async fn accept(
 
 async fn serve_connection(
     times: Times,
-    stream: TcpStream,
+    (stream, caller): (TcpStream, Caller),
     router: Router,
     mut shutdown: watch::Receiver<bool>,
 ) {
@@ -165,9 +202,14 @@ async fn serve_connection(
         connection.as_mut().graceful_shutdown();
         connection.await
     };
-    match timeout(times.connection_max, served).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "admin connection ended"),
-        Err(_) => tracing::debug!("admin connection took too long"),
+    let mut served = pin!(served);
+    loop {
+        match timeout(times.connection_max, served.as_mut()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "admin connection ended"),
+            Err(_) if caller.waits.load(Ordering::Relaxed) => continue,
+            Err(_) => tracing::debug!("admin connection took too long"),
+        }
+        return;
     }
 }

@@ -1,42 +1,96 @@
 //! What each path answers.
 
-use axum::Router;
+use std::sync::atomic::Ordering;
+
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Extension, Router};
 
-use super::{AdminState, Readiness};
+use super::{AdminState, Caller, Readiness, page, view};
 use crate::metrics::CONTENT_TYPE;
+use crate::standing::complaints;
 
-const INDEX: &str = concat!(
-    "holdfast ",
-    env!("CARGO_PKG_VERSION"),
-    "\n\n/metrics  metrics, for Prometheus\n/livez    whether the process works\n/readyz   whether \
-     clients are served, and if not, why\n"
-);
+/// What a browser may do with anything that is answered here to the page: load the page's own script and style, ask the paths beside it, and nothing else.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types 'none'";
 
 pub(super) fn router(state: AdminState) -> Router {
     Router::new()
-        .route("/", get(index))
+        .merge(page::routes())
+        .merge(view::routes())
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
+        .route("/safe-to-stop", get(safe_to_stop))
+        .route("/hand-over", post(hand_over))
         .with_state(state)
 }
 
-async fn index() -> &'static str {
-    INDEX
+/// What the page, and what it shows, is answered with: nobody keeps it, or takes it for something else.
+pub(super) fn headers(content_type: &'static str) -> [(HeaderName, &'static str); 5] {
+    [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ]
 }
 
 async fn livez() -> &'static str {
     "ok\n"
 }
 
+/// What is wrong with a broker that serves all the same stands below, and changes nothing: clients can still be told who leads.
 async fn readyz(State(state): State<AdminState>) -> (StatusCode, String) {
-    match &*state.readiness.borrow() {
-        Readiness::Ready => (StatusCode::OK, "ok\n".to_owned()),
-        Readiness::NotReady(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+    if let Readiness::NotReady(reason) = &*state.readiness.borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n"));
+    }
+    let departure = state.departure.get();
+    let complaints = departure.map(|it| complaints(it.broker()));
+    let mut said = "ok\n".to_owned();
+    for complaint in complaints.into_iter().flatten() {
+        said.push_str(&complaint);
+        said.push('\n');
+    }
+    (StatusCode::OK, said)
+}
+
+/// What has not started serves nothing that could be missing.
+async fn safe_to_stop(State(state): State<AdminState>) -> (StatusCode, String) {
+    match state.departure.get() {
+        Some(departure) => said(departure.is_safe().await),
+        None => said(Ok(())),
+    }
+}
+
+/// Anybody on this machine could stop the process as well.
+async fn hand_over(
+    State(state): State<AdminState>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> (StatusCode, String) {
+    // A browser says from whose page it asks: a page that somebody on this machine looks at is nobody on this machine.
+    if !caller.address.is_loopback() || headers.contains_key(header::ORIGIN) {
+        let message = "only from this machine\n".to_owned();
+        return (StatusCode::FORBIDDEN, message);
+    }
+    caller.waits.store(true, Ordering::Relaxed);
+    let result = match state.departure.get() {
+        Some(departure) => departure.when_safe().await,
+        None => Ok(()),
+    };
+    caller.waits.store(false, Ordering::Relaxed);
+    said(result)
+}
+
+fn said(result: Result<(), String>) -> (StatusCode, String) {
+    match result {
+        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }
 

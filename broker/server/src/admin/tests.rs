@@ -5,6 +5,9 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+mod page;
+mod view;
+
 struct Server {
     address: SocketAddr,
     readiness: watch::Sender<Readiness>,
@@ -17,15 +20,23 @@ async fn start() -> Server {
 }
 
 async fn start_within(times: Times) -> Server {
+    let metrics = Arc::new(Metrics::new(&[(0, "Produce")]));
+    start_showing(times, metrics, Arc::default()).await
+}
+
+async fn start_showing(
+    times: Times,
+    metrics: Arc<Metrics>,
+    departure: Arc<OnceLock<Departure>>,
+) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let (readiness, ready) = watch::channel(Readiness::NotReady("recovering".to_owned()));
     let (shutdown, stop) = watch::channel(false);
-    let metrics = Arc::new(Metrics::new(&[(0, "Produce")]));
     let task = tokio::spawn(serve_within(
         times,
         listener,
-        AdminState::new(metrics, ready),
+        AdminState::new(metrics, ready, departure),
         stop,
     ));
     Server {
@@ -80,6 +91,18 @@ async fn readiness_says_why_not() {
 }
 
 #[tokio::test]
+async fn a_web_page_cannot_have_the_broker_hand_over() {
+    let server = start().await;
+    let post = "POST /hand-over HTTP/1.1\r\nHost: x\r\n";
+    let refused = server
+        .send(&format!("{post}Origin: http://example.com\r\n\r\n"))
+        .await;
+    assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+    let done = server.send(&format!("{post}\r\n")).await;
+    assert!(done.starts_with("HTTP/1.1 200"), "{done}");
+}
+
+#[tokio::test]
 async fn metrics_are_prometheus_text() {
     let server = start().await;
     let answer = server
@@ -94,11 +117,17 @@ async fn metrics_are_prometheus_text() {
 }
 
 #[tokio::test]
-async fn the_index_names_the_paths_and_others_are_not_there() {
+async fn the_page_names_the_paths_and_others_are_not_there() {
     let server = start().await;
     let (status, body) = server.get("/").await;
     assert_eq!(status, 200);
-    for path in ["/metrics", "/livez", "/readyz"] {
+    for path in [
+        "/metrics",
+        "/livez",
+        "/readyz",
+        "/safe-to-stop",
+        "/hand-over",
+    ] {
         assert!(body.contains(path), "{body}");
     }
     assert_eq!(server.get("/nope").await.0, 404);

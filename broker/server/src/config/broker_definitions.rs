@@ -96,11 +96,20 @@ const IDENTITY: &[Definition] = &[
         "internal.listen",
         String,
         None,
-        "Where other nodes of the cluster reach this one, `HOST:PORT`. By default as `peers` says of \
+        "Where this node listens for others of the cluster, `HOST:PORT`. By default as `peers` says of \
          this node; one that is not among them has to say it. Nobody else should be able to connect to it.",
     )
     .check(Check::HostPort)
     .high()
+    .own(),
+    Definition::new(
+        "internal.advertise",
+        String,
+        None,
+        "Where others reach that, `HOST:PORT`. By default as `peers` says of this node, else as \
+         `internal.listen` says. Needed by a node that is not among the peers and listens on every interface.",
+    )
+    .check(Check::HostPort)
     .own(),
     Definition::new(
         "broker.rack",

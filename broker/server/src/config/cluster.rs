@@ -1,4 +1,4 @@
-//! The other nodes of the cluster: `peers` and `internal.listen`.
+//! The other nodes of the cluster: `peers`, `internal.listen` and `internal.advertise`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +14,8 @@ pub struct ClusterConfig {
     pub peers: BTreeMap<i32, (String, u16)>,
     /// `internal.listen`, or as `peers` says.
     pub internal_listen: Option<(String, u16)>,
+    /// Where others reach that, if it is not where it listens: `internal.advertise`, or as `peers` says.
+    pub internal_advertise: Option<(String, u16)>,
     /// How often preferred leaders are elected again: `leader.imbalance.check.interval.seconds`, with `auto.leader.rebalance.enable`.
     pub leader_balance_interval: Option<Duration>,
 }
@@ -33,22 +35,33 @@ impl ClusterConfig {
             }
         }
         let own: i32 = settings.number("node.id");
-        let listen = settings.text("internal.listen");
-        let listen = listen.and_then(|text| Endpoint::parse_host_port(&text).ok());
+        let address = |name| {
+            let text = settings.text(name);
+            text.and_then(|text| Endpoint::parse_host_port(&text).ok())
+        };
+        let listen = address("internal.listen");
+        let advertise = address("internal.advertise");
         let is_reachable = |(host, _): &(String, u16)| {
             let address = host.parse::<std::net::IpAddr>();
             !address.is_ok_and(|address| address.is_unspecified())
         };
         let is_observer = !peers.is_empty() && !peers.contains_key(&own);
-        if is_observer && !listen.as_ref().is_some_and(is_reachable) {
+        if is_observer && listen.is_none() {
             return Err(problem(format!(
-                "this node, {own} (node.id), is not among them: it needs internal.listen, an address at which the others reach it"
+                "this node, {own} (node.id), is not among them: it needs internal.listen"
+            )));
+        }
+        let told = advertise.as_ref().or(listen.as_ref());
+        if is_observer && !told.is_some_and(is_reachable) {
+            return Err(problem(format!(
+                "this node, {own} (node.id), is not among them: it needs internal.advertise, an address at which the others reach it"
             )));
         }
         let is_balanced = settings.boolean("auto.leader.rebalance.enable");
         let seconds: u64 = settings.number("leader.imbalance.check.interval.seconds");
         Ok(ClusterConfig {
             leader_balance_interval: is_balanced.then_some(Duration::from_secs(seconds)),
+            internal_advertise: advertise.or_else(|| peers.get(&own).cloned()),
             internal_listen: listen.or_else(|| peers.get(&own).cloned()),
             peers,
         })

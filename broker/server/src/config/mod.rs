@@ -28,6 +28,7 @@ mod log_definitions;
 mod not_yet;
 mod print;
 mod reference;
+mod references;
 mod settings;
 mod suggest;
 mod topic;

@@ -13,14 +13,14 @@ use super::not_yet::is_not_yet;
 use super::suggest::nearest;
 use super::topic_definitions::topic_definition;
 use super::value::{Reason, Value, parse};
-use super::{environment, file};
+use super::{environment, file, references};
 
 /// Where a node's configuration comes from, in rising order.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// A YAML file.
     pub file: Option<PathBuf>,
-    /// The variables of the environment; those that do not start with `HOLDFAST_` do not count.
+    /// The variables of the environment. Those that start with `HOLDFAST_` are settings, and the file may refer to any.
     pub environment: Vec<(String, String)>,
     /// From the command line; of two for one setting the later counts.
     pub flags: Vec<FlagSetting>,
@@ -85,7 +85,14 @@ impl Settings {
         let mut given = Vec::new();
         if let Some(path) = &sources.file {
             match file::read(path) {
-                Ok(from_file) => given.extend(from_file),
+                Ok(from_file) => {
+                    for in_file in from_file {
+                        match references::resolve(in_file, &sources.environment) {
+                            Ok(resolved) => given.push(resolved),
+                            Err(problem) => problems.push(problem),
+                        }
+                    }
+                }
                 Err(ConfigError::Invalid(in_file)) => problems.extend(in_file),
                 Err(unreadable) => return Err(unreadable),
             }

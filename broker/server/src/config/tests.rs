@@ -3,6 +3,7 @@ mod describe;
 mod dynamic;
 mod endpoints;
 mod printing;
+mod references;
 mod sources;
 mod tables;
 mod topics;

@@ -25,6 +25,7 @@ pub const LOGGERS: &[&str] = &[
     "broker.broker",
     "broker.coordinator",
     "broker.data_dirs",
+    "broker.departure",
     "broker.follow",
     "broker.internal",
     "broker.liveness",

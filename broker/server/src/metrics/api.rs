@@ -127,6 +127,11 @@ impl ApiMetrics {
         self.duration.observe_duration(duration);
     }
 
+    /// From the last byte of a request to its answer being ready.
+    pub fn duration(&self) -> &Histogram {
+        &self.duration
+    }
+
     fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
         ErrorCode::ALL.iter().map(|code| {
             (

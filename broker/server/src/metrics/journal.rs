@@ -41,6 +41,11 @@ impl JournalMetrics {
         self.commit.observe_duration(since_append);
     }
 
+    /// The durable writes of group commits.
+    pub fn sync(&self) -> &Histogram {
+        &self.sync
+    }
+
     pub(super) fn expose(&self, out: &mut Exposition) {
         out.histogram(
             "holdfast_journal_commit_bytes",

@@ -32,6 +32,11 @@ impl StartMetrics {
         *self.engine.write() = Some((engine, fallback_reason.unwrap_or_default().to_owned()));
     }
 
+    /// The same, once it is known; empty where there is nothing to say why.
+    pub fn engine(&self) -> Option<(&'static str, String)> {
+        self.engine.read().clone()
+    }
+
     /// Recovery is done.
     pub fn on_recovered(&self, report: StartReport) {
         *self.report.write() = Some(report);

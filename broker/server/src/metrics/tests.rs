@@ -133,10 +133,12 @@ fn a_deleted_topic_stays_in_the_sum() {
     };
     assert_eq!(shown("{topic=\"a\"}").as_deref(), Some("7"));
     assert_eq!(shown("").as_deref(), Some("17"));
+    assert_eq!(metrics.topics.total(|it| &it.bytes_in), 17);
     metrics.topics.remove("a");
     metrics.topics.remove("never there");
     assert_eq!(shown("{topic=\"a\"}"), None);
     assert_eq!(shown("").as_deref(), Some("17"));
+    assert_eq!(metrics.topics.total(|it| &it.bytes_in), 17);
 }
 
 #[test]

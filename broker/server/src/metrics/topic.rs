@@ -113,6 +113,13 @@ impl TopicsMetrics {
         }
     }
 
+    /// What a counter has counted in all topics, deleted ones too.
+    pub fn total(&self, counter: fn(&TopicMetrics) -> &Counter) -> u64 {
+        let topics = self.topics.read();
+        let counted = topics.values().map(|topic| counter(topic).get());
+        counted.sum::<u64>() + counter(&self.deleted).get()
+    }
+
     pub(super) fn expose(&self, out: &mut Exposition) {
         // Values of topics and the sum of all (without a label, as Kafka has it) are of one moment.
         let topics = self.topics.read();

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::model::BrokerId;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -41,6 +42,8 @@ pub struct Founding {
     /// All voters: this node too, unless it only observes.
     voters: BTreeMap<BrokerId, Voter>,
     others: Vec<(BrokerId, Arc<Peer>)>,
+    /// Why this node does not take part yet, as the log says it.
+    waits: watch::Sender<Option<String>>,
 }
 
 /// What the others say, or why they do not.
@@ -53,12 +56,38 @@ impl Founding {
         voters: BTreeMap<BrokerId, Voter>,
         others: Vec<(BrokerId, Arc<Peer>)>,
     ) -> Founding {
-        Founding { id, voters, others }
+        Founding {
+            id,
+            voters,
+            others,
+            waits: watch::Sender::new(None),
+        }
     }
 
     /// Whether this node is one of the voters.
     pub fn is_voter(&self) -> bool {
         self.voters.contains_key(&self.id)
+    }
+
+    /// Hears why this node does not take part yet; `None` at first.
+    pub fn waits(&self) -> watch::Receiver<Option<String>> {
+        self.waits.subscribe()
+    }
+
+    /// It does not for another reason.
+    pub fn waits_for(&self, reason: &str) {
+        self.waits.send_if_modified(|now| {
+            let is_new = now.as_deref() != Some(reason);
+            if is_new {
+                *now = Some(reason.to_owned());
+            }
+            is_new
+        });
+    }
+
+    fn complain(&self, complaint: &mut Complaint, reason: &str) {
+        complaint.say(reason);
+        self.waits_for(&format!("waiting for the cluster to form: {reason}"));
     }
 
     /// The ways to the others.
@@ -95,8 +124,8 @@ impl Founding {
             }
             match self.reason_to_wait(&answers) {
                 None if self.is_first() => return draw(),
-                None => complaint.say("the node of the lowest id begins"),
-                Some(reason) => complaint.say(&reason),
+                None => self.complain(&mut complaint, "the node of the lowest id begins"),
+                Some(reason) => self.complain(&mut complaint, &reason),
             }
             tokio::time::sleep(ROUND).await;
         }
@@ -110,10 +139,17 @@ impl Founding {
             let voters = self.empty_voters(quorum.id(), &answers);
             match (self.reason_to_wait(&answers), voters) {
                 (None, Some(voters)) if self.is_first() => return quorum.found(voters).await,
-                (None, Some(_)) => complaint.say("the node of the lowest id begins"),
+                (None, Some(_)) => {
+                    self.complain(&mut complaint, "the node of the lowest id begins")
+                }
                 // Some are not empty: they have founded it.
-                (None, None) => complaint.say("the others take this node into their quorum"),
-                (Some(reason), _) => complaint.say(&reason),
+                (None, None) => {
+                    self.complain(
+                        &mut complaint,
+                        "the others take this node into their quorum",
+                    );
+                }
+                (Some(reason), _) => self.complain(&mut complaint, &reason),
             }
             tokio::time::sleep(ROUND).await;
         }

@@ -217,6 +217,11 @@ impl<Q: MetadataQuorum> Metadata<Q> {
         self.images.applied()
     }
 
+    /// Waits until an entry after that one is applied here.
+    pub async fn changed_since(&self, index: u64) {
+        self.images.wait_applied(index + 1).await;
+    }
+
     /// Decides a command here, and makes it so. Returns, with the response, the index of the entry that it goes by.
     ///
     /// Once decided, it happens: the caller may go away (its client hung up), but records that may be durable are always applied

@@ -3,8 +3,8 @@
 use broker_controller::decide::{
     AllocateProducerIds, AlterConfigs, AlterPartition, AlterPartitionReassignments,
     BootstrapCluster, CreatePartitions, CreateTopics, DeleteTopics, ElectLeaders, FenceBroker,
-    IncrementalAlterConfigs, RegisterBroker, ReportSpace, UnfenceBroker, UnregisterBroker,
-    UpdateFeatures,
+    HandOver, IncrementalAlterConfigs, RegisterBroker, ReportSpace, UnfenceBroker,
+    UnregisterBroker, UpdateFeatures,
 };
 use broker_controller::{ApiError, Command};
 use bytes::Bytes;
@@ -77,6 +77,7 @@ commands! {
     AlterPartitionReassignments
     UnregisterBroker
     ReportSpace
+    HandOver
 }
 
 async fn submit<Q: MetadataQuorum, C: RemoteCommand>(

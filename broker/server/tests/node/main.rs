@@ -11,6 +11,7 @@ mod idempotence;
 mod invalid_batches;
 mod open_files;
 mod operating;
+mod page;
 mod page_cache;
 mod protocol_flow;
 mod records;

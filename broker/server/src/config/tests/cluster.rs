@@ -17,8 +17,10 @@ fn peers_are_by_node_and_say_where_this_one_listens() {
         ("internal.listen", "0.0.0.0:9"),
     ];
     let config = load_flags(&other).expect("three nodes");
-    let listen = config.broker.cluster.internal_listen;
+    let listen = config.broker.cluster.internal_listen.clone();
     assert_eq!(listen, Some(("0.0.0.0".to_owned(), 9)));
+    let advertise = config.broker.cluster.internal_advertise;
+    assert_eq!(advertise, Some(("b".to_owned(), 2)));
 }
 
 #[test]
@@ -36,8 +38,18 @@ fn a_node_beyond_the_voters_says_where_it_is_reached() {
     assert!(!cluster.peers.contains_key(&4));
     for nowhere in ["0.0.0.0:4", "[::]:4"] {
         let refused = own(nowhere).expect_err("nobody reaches that");
-        assert!(refused.contains("it needs internal.listen"), "{refused}");
+        assert!(refused.contains("it needs internal.advertise"), "{refused}");
     }
+    let everywhere = [
+        ("node.id", "4"),
+        ("peers", PEERS),
+        ("internal.listen", "0.0.0.0:4"),
+        ("internal.advertise", "d:5"),
+    ];
+    let config = load_flags(&everywhere).expect("an observer");
+    let cluster = &config.broker.cluster;
+    assert_eq!(cluster.internal_listen, Some(("0.0.0.0".to_owned(), 4)));
+    assert_eq!(cluster.internal_advertise, Some(("d".to_owned(), 5)));
 }
 
 #[test]
@@ -65,7 +77,7 @@ fn peers_that_make_no_sense_are_refused() {
         ("1@a:1,1@b:1", "node 1 is there twice"),
         (
             "2@a:1",
-            "this node, 1 (node.id), is not among them: it needs internal.listen, an address at which the others reach it",
+            "this node, 1 (node.id), is not among them: it needs internal.listen",
         ),
     ] {
         let refused = load_flags(&[("peers", peers)]).expect_err("a mistake");
