@@ -1,24 +1,23 @@
 //! Topics: made, looked up, and deleted.
 
+use std::collections::BTreeMap;
+
 use protocol::{
     codec::StrBytes,
     messages::{
-        ApiKey, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
-        IncrementalAlterConfigsRequest, MetadataRequest, TopicName,
+        ApiKey, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest,
+        TopicName,
         create_partitions_request::CreatePartitionsTopic,
         create_topics_request::{CreatableTopic, CreatableTopicConfig},
         delete_topics_request::DeleteTopicState,
-        incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig},
         metadata_request::MetadataRequestTopic,
     },
     model::Uuid,
 };
 
-use crate::{ClientError, Connection, error::check};
+use crate::{ClientError, ConfigResource, Connection, error::check};
 
 const TIMEOUT_MS: i32 = 30_000;
-/// Kafka's `ConfigResource.Type`.
-const RESOURCE_TOPIC: i8 = 2;
 
 /// A topic as it is addressed: old versions name it, newer ones use its id (KIP-516).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,19 +104,11 @@ impl Connection {
         name: &str,
         value: &str,
     ) -> Result<(), ClientError> {
-        let config = AlterableConfig::default()
-            .with_name(StrBytes::from_string(name.to_owned()))
-            .with_value(Some(StrBytes::from_string(value.to_owned())));
-        let resource = AlterConfigsResource::default()
-            .with_resource_type(RESOURCE_TOPIC)
-            .with_resource_name(StrBytes::from_string(topic.to_owned()))
-            .with_configs(vec![config]);
-        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
-        let answer = self.call(&request)?;
-        match answer.responses.as_slice() {
-            [topic] => check("set a topic's setting", topic.error_code),
-            _ => Err(ClientError::Unrelated(ApiKey::IncrementalAlterConfigs)),
-        }
+        let change = BTreeMap::from([(name.to_owned(), Some(value.to_owned()))]);
+        self.alter_configs(&BTreeMap::from([(
+            ConfigResource::Topic(topic.to_owned()),
+            change,
+        )]))
     }
 
     /// Deletes a topic. "Done" is what the broker says: its files may go later.

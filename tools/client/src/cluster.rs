@@ -1,8 +1,11 @@
-//! The brokers of a cluster, those that are fenced among them.
+//! The brokers of a cluster, those that are fenced among them: asked for, and forgotten.
 
 use protocol::{
     ApiKey,
-    messages::{DescribeClusterRequest, describe_cluster_response::DescribeClusterBroker},
+    messages::{
+        BrokerId, DescribeClusterRequest, UnregisterBrokerRequest,
+        describe_cluster_response::DescribeClusterBroker,
+    },
 };
 
 use crate::{ClientError, Connection, error::check, metadata::address};
@@ -26,6 +29,13 @@ pub struct DescribedBroker {
 }
 
 impl Connection {
+    /// Has the cluster forget a broker that is gone. One that it does not know is an error, and so is one that has replicas or votes.
+    pub fn unregister_broker(&mut self, id: i32) -> Result<(), ClientError> {
+        let request = UnregisterBrokerRequest::default().with_broker_id(BrokerId(id));
+        let answer = self.call(&request)?;
+        check("unregister a broker", answer.error_code)
+    }
+
     /// Asks for the brokers.
     pub fn describe_brokers(&mut self) -> Result<Vec<DescribedBroker>, ClientError> {
         let tells_fenced = self.version(ApiKey::DescribeCluster)? >= FENCED_MIN;

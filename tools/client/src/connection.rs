@@ -69,6 +69,11 @@ impl Connection {
         Ok(newest)
     }
 
+    /// All APIs that the broker says it has, by key.
+    pub fn versions(&self) -> &BTreeMap<i16, VersionRange> {
+        &self.versions
+    }
+
     /// Sends a request. "Done" means that the system has its bytes.
     pub fn send<T: RequestBody>(&mut self, body: &T) -> Result<(), ClientError> {
         let version = self.version(T::API_KEY)?;

@@ -9,10 +9,11 @@
 //! - `metadata.rs`: brokers, topics, and who leads what.
 //! - `produce.rs`: acks=all, one batch for each partition.
 //! - `fetch.rs`: offsets and record bytes; `fetch_many.rs`: of several partitions at once, waiting for what is not there yet.
-//! - `groups.rs`: committed offsets.
+//! - `partitioner.rs`: where a key goes.
+//! - `groups.rs`: consumer groups, and committed offsets.
 //! - `replicas.rs`: partitions moved to other brokers, and leaders elected.
 //! - `cluster.rs`, `quorum.rs`, `partitions.rs`, `configs.rs`, `log_dirs.rs`: what there is to know of brokers, of the metadata quorum,
-//!   of partitions, of topics' settings, and of directories.
+//!   of partitions, of settings, and of directories.
 
 mod admin;
 mod cluster;
@@ -24,6 +25,7 @@ mod fetch_many;
 mod groups;
 mod log_dirs;
 mod metadata;
+mod partitioner;
 mod partitions;
 mod produce;
 mod quorum;
@@ -31,12 +33,15 @@ mod replicas;
 
 pub use admin::Topic;
 pub use cluster::DescribedBroker;
+pub use configs::{ConfigChanges, ConfigResource, ConfigValue};
 pub use connection::Connection;
 pub use error::ClientError;
 pub use fetch::{Fetched, OffsetSpec};
 pub use fetch_many::{FetchAt, FetchLimits, FetchedPartition};
+pub use groups::{CommittedOffset, DescribedGroup, GroupMember, ListedGroup};
 pub use log_dirs::{LogDir, LogDirReplica};
 pub use metadata::{ClusterMetadata, MetadataBroker, PartitionMetadata, TopicMetadata};
+pub use partitioner::partition_of_key;
 pub use partitions::DescribedPartition;
 pub use produce::{PartitionBatch, Produced, ProducerIdAndEpoch};
 pub use quorum::{Quorum, QuorumReplica};

@@ -22,6 +22,8 @@ pub struct LogDir {
     pub error: ErrorCode,
     /// Bytes that are free on its volume. `None`: unknown.
     pub usable_bytes: Option<u64>,
+    /// Bytes of its volume. `None`: unknown.
+    pub total_bytes: Option<u64>,
     /// What is in it.
     pub replicas: Vec<LogDirReplica>,
 }
@@ -54,6 +56,7 @@ fn log_dir(result: &DescribeLogDirsResult) -> Result<LogDir, ClientError> {
         path: result.log_dir.to_string(),
         error: error_code(result.error_code)?,
         usable_bytes: u64::try_from(result.usable_bytes).ok(),
+        total_bytes: u64::try_from(result.total_bytes).ok(),
         replicas: result.topics.iter().flat_map(replicas).collect(),
     })
 }

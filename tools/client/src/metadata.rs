@@ -56,7 +56,7 @@ pub struct TopicMetadata {
 }
 
 /// A partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartitionMetadata {
     /// Its number.
     pub partition: i32,

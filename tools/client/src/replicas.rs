@@ -1,5 +1,7 @@
 //! Where replicas are, and who leads them.
 
+use std::collections::BTreeMap;
+
 use protocol::{
     codec::StrBytes,
     messages::{
@@ -41,23 +43,38 @@ impl Connection {
         partition: i32,
         brokers: &[i32],
     ) -> Result<(), ClientError> {
-        let replicas = brokers.iter().copied().map(BrokerId).collect();
-        let partition = ReassignablePartition::default()
-            .with_partition_index(partition)
-            .with_replicas(Some(replicas));
-        let topic = ReassignableTopic::default()
-            .with_name(name(topic))
-            .with_partitions(vec![partition]);
+        self.reassign_all([(topic, partition, brokers)].into_iter())
+    }
+
+    /// The same for several: topics, partitions, and who is to have them. An error is that of the first that is refused; the others move all the same.
+    pub fn reassign_all<'a>(
+        &mut self,
+        moves: impl Iterator<Item = (&'a str, i32, &'a [i32])>,
+    ) -> Result<(), ClientError> {
+        let mut topics: BTreeMap<&str, Vec<ReassignablePartition>> = BTreeMap::new();
+        for (topic, partition, brokers) in moves {
+            let replicas = brokers.iter().copied().map(BrokerId).collect();
+            let partition = ReassignablePartition::default()
+                .with_partition_index(partition)
+                .with_replicas(Some(replicas));
+            topics.entry(topic).or_default().push(partition);
+        }
+        let asked: usize = topics.values().map(Vec::len).sum();
+        let topics = topics.into_iter().map(|(topic, partitions)| {
+            ReassignableTopic::default()
+                .with_name(name(topic))
+                .with_partitions(partitions)
+        });
         let request = AlterPartitionReassignmentsRequest::default()
             .with_timeout_ms(TIMEOUT_MS)
-            .with_topics(vec![topic]);
+            .with_topics(topics.collect());
         let answer = self.call(&request)?;
-        check("reassign a partition", answer.error_code)?;
-        let topic = answer.responses.first();
-        match topic.map(|topic| topic.partitions.as_slice()) {
-            Some([partition]) => check("reassign a partition", partition.error_code),
-            _ => Err(ClientError::Unrelated(ApiKey::AlterPartitionReassignments)),
+        check("reassign partitions", answer.error_code)?;
+        let mut partitions = answer.responses.iter().flat_map(|it| &it.partitions);
+        if partitions.clone().count() != asked {
+            return Err(ClientError::Unrelated(ApiKey::AlterPartitionReassignments));
         }
+        partitions.try_for_each(|it| check("reassign a partition", it.error_code))
     }
 
     /// How many partitions are on their way, as the broker knows.

@@ -38,12 +38,28 @@ pub enum CtlError {
         /// What it said.
         source: io::Error,
     },
+    /// A server that is asked over HTTP does not answer as it should.
+    #[error("{url}: {source}")]
+    Http {
+        /// What was asked for.
+        url: String,
+        /// What went wrong.
+        source: Box<ureq::Error>,
+    },
     /// Something in the way of it that the person at the keyboard can change.
     #[error("{0}")]
     Refused(String),
 }
 
 impl CtlError {
+    pub(crate) fn http(url: &str) -> impl FnOnce(ureq::Error) -> CtlError {
+        let url = url.to_owned();
+        move |source| CtlError::Http {
+            url,
+            source: Box::new(source),
+        }
+    }
+
     pub(crate) fn file(
         doing: &'static str,
         path: impl Into<PathBuf>,

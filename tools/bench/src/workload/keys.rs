@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use client::partition_of_key;
 use rand::Rng;
 use rand::distr::Distribution;
 use rand::distr::weighted::WeightedIndex;
@@ -131,7 +132,7 @@ pub fn by_partition(keys: Keys, partitions: i32) -> Vec<Option<PartitionKeys>> {
     let total: f64 = weights.iter().sum();
     let mut numbers = vec![Vec::new(); partitions.max(1).unsigned_abs() as usize];
     for number in 0..weights.len() as u32 {
-        numbers[partition_of(key(number).as_bytes(), partitions) as usize].push(number);
+        numbers[partition_of_key(key(number).as_bytes(), partitions) as usize].push(number);
     }
     if weights.is_empty() {
         return Vec::new();
@@ -149,52 +150,12 @@ pub fn by_partition(keys: Keys, partitions: i32) -> Vec<Option<PartitionKeys>> {
     numbers.into_iter().map(of_partition).collect()
 }
 
-/// Kafka's `BuiltInPartitioner.partitionForKey`.
-fn partition_of(key: &[u8], partitions: i32) -> i32 {
-    (murmur2(key) & i32::MAX) % partitions.max(1)
-}
-
-/// Kafka's `Utils.murmur2`.
-fn murmur2(data: &[u8]) -> i32 {
-    const MULTIPLIER: u32 = 0x5bd1_e995;
-    const SEED: u32 = 0x9747_b28c;
-    let mut hash = SEED ^ data.len() as u32;
-    let (words, rest) = data.as_chunks::<4>();
-    for word in words {
-        let word = u32::from_le_bytes(*word).wrapping_mul(MULTIPLIER);
-        let word = (word ^ (word >> 24)).wrapping_mul(MULTIPLIER);
-        hash = hash.wrapping_mul(MULTIPLIER) ^ word;
-    }
-    if !rest.is_empty() {
-        for (at, byte) in rest.iter().enumerate() {
-            hash ^= u32::from(*byte) << (8 * at);
-        }
-        hash = hash.wrapping_mul(MULTIPLIER);
-    }
-    hash = (hash ^ (hash >> 13)).wrapping_mul(MULTIPLIER);
-    (hash ^ (hash >> 15)) as i32
-}
-
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng;
     use rand::rngs::SmallRng;
 
     use super::*;
-
-    #[test]
-    fn hashes_are_those_of_kafka() {
-        // From Kafka's own test of its hash.
-        for (text, hash) in [
-            ("21", -973_932_308),
-            ("foobar", -790_332_482),
-            ("a-little-bit-long-string", -985_981_536),
-            ("a-little-bit-longer-string", -1_486_304_829),
-            ("abc", 479_470_107),
-        ] {
-            assert_eq!(murmur2(text.as_bytes()), hash, "{text}");
-        }
-    }
 
     #[test]
     fn what_is_written_is_understood() {
@@ -235,7 +196,7 @@ mod tests {
         let mut random = SmallRng::seed_from_u64(1);
         for (partition, keys) in partitions.iter().enumerate() {
             let number = keys.as_ref().unwrap().draw(&mut random);
-            let drawn = partition_of(key(number).as_bytes(), 7);
+            let drawn = partition_of_key(key(number).as_bytes(), 7);
             assert_eq!(usize::try_from(drawn), Ok(partition));
         }
     }

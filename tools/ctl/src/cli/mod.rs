@@ -1,6 +1,15 @@
 //! The command line.
 
+mod broker;
+mod changed;
 mod cluster;
+mod completion;
+mod debug;
+mod doctor;
+mod group;
+mod kubernetes;
+mod records;
+mod topic;
 mod verify;
 
 use std::{io::Write, process::ExitCode};
@@ -17,8 +26,8 @@ const NO_ANSWER: u8 = 2;
 #[command(
     name = "holdfast-ctl",
     version,
-    about = "Asks and checks clusters that speak the Kafka protocol",
-    after_help = "Exit codes: 0 all is well, 1 it is not, 2 nobody could be asked."
+    about = "Asks, checks and tends clusters that speak the Kafka protocol",
+    after_help = "Exit codes: 0 all is well, 1 it is not, 2 nobody could be asked, or what was asked for makes no sense."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -30,6 +39,29 @@ enum Command {
     /// How a cluster is, and what it can do without
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
+    /// One broker, asked at its admin port
+    #[command(subcommand)]
+    Broker(broker::BrokerCommand),
+    /// Writes what a shell needs to complete this program's arguments
+    Completion(completion::CompletionArgs),
+    /// What one sends with a report of a bug
+    #[command(subcommand)]
+    Debug(debug::DebugCommand),
+    /// Looks for the usual mistakes, and says what to do
+    Doctor(doctor::DoctorArgs),
+    /// Consumer groups: listed, described, moved, deleted
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// What a pod has to know of its node
+    #[command(subcommand)]
+    Kubernetes(kubernetes::KubernetesCommand),
+    /// Prints records
+    Consume(records::ConsumeArgs),
+    /// Writes each line of standard input as a record, with acks=all
+    Produce(records::ProduceArgs),
+    /// Topics: listed, described, made, changed, deleted
+    #[command(subcommand)]
+    Topic(topic::TopicCommand),
     /// Writes to a cluster, reads from it, and finds what is lost, doubled or in another order
     Verify(Box<verify::VerifyArgs>),
 }
@@ -38,6 +70,13 @@ enum Command {
 enum Said {
     Well(String),
     NotWell(String),
+}
+
+/// Reads `NAME=VALUE`.
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let parts = parts.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    parts.ok_or_else(|| "expected NAME=VALUE".to_owned())
 }
 
 fn said(is_well: bool, text: String) -> Said {
@@ -51,6 +90,15 @@ fn said(is_well: bool, text: String) -> Said {
 pub fn run() -> ExitCode {
     let said = match Cli::parse().command {
         Command::Cluster(command) => cluster::cluster(&command),
+        Command::Broker(command) => broker::broker(&command),
+        Command::Kubernetes(command) => kubernetes::kubernetes(&command),
+        Command::Completion(args) => Ok(completion::completion(&args)),
+        Command::Debug(command) => debug::debug(&command),
+        Command::Doctor(args) => Ok(doctor::doctor(&args)),
+        Command::Consume(args) => records::consume(&args),
+        Command::Produce(args) => records::produce(&args),
+        Command::Group(command) => group::group(&command),
+        Command::Topic(command) => topic::topic(&command),
         Command::Verify(args) => verify::verify(*args),
     };
     end(said)

@@ -13,7 +13,8 @@ use client::{
 use protocol::ErrorCode;
 
 use super::facts::{
-    BrokerFacts, Facts, PartitionFacts, PartitionName, QuorumFacts, QuorumMember, Unanswered,
+    BrokerFacts, DirectoryFacts, Facts, PartitionFacts, PartitionName, QuorumFacts, QuorumMember,
+    Unanswered,
 };
 use crate::{CtlError, Seeds, seeds::CLIENT_ID};
 
@@ -41,7 +42,7 @@ pub fn ask(seeds: &Seeds) -> Result<Facts, CtlError> {
     facts.partitions = partitions(&mut connection, &metadata, &mut facts.unanswered);
     add_lags(&mut facts.partitions, &log_dirs);
     let quorum = patient_quorum(&mut connection);
-    let quorum = answered("the metadata quorum", quorum, &mut facts.unanswered);
+    let quorum = answered(Unanswered::QUORUM, quorum, &mut facts.unanswered);
     facts.quorum = quorum.map(|quorum| quorum_facts(&quorum, &facts.brokers));
     Ok(facts)
 }
@@ -119,12 +120,22 @@ fn of_broker(broker: &mut BrokerFacts, answer: Result<Vec<LogDir>, ClientError>)
             let failed = dirs.iter().filter(|it| it.error != ErrorCode::None);
             let failed = failed.map(|it| format!("{}: {}", it.path, it.error.name()));
             broker.problems.extend(failed);
+            broker.directories = dirs.iter().map(directory).collect();
             dirs
         }
         Err(error) => {
             broker.problems.push(error.to_string());
             Vec::new()
         }
+    }
+}
+
+fn directory(dir: &LogDir) -> DirectoryFacts {
+    DirectoryFacts {
+        path: dir.path.clone(),
+        error: (dir.error != ErrorCode::None).then(|| dir.error.name().to_owned()),
+        usable_bytes: dir.usable_bytes,
+        total_bytes: dir.total_bytes,
     }
 }
 

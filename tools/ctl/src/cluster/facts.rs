@@ -30,6 +30,11 @@ pub struct Unanswered {
     pub why: String,
 }
 
+impl Unanswered {
+    /// What the question for the metadata quorum is called.
+    pub const QUORUM: &'static str = "the metadata quorum";
+}
+
 /// A broker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct BrokerFacts {
@@ -45,6 +50,8 @@ pub struct BrokerFacts {
     pub answers: bool,
     /// What is wrong with it or its data directories, in its own words.
     pub problems: Vec<String>,
+    /// Its data directories, as far as it tells.
+    pub directories: Vec<DirectoryFacts>,
 }
 
 impl BrokerFacts {
@@ -52,6 +59,19 @@ impl BrokerFacts {
     pub fn is_up(&self) -> bool {
         self.answers && self.is_fenced != Some(true)
     }
+}
+
+/// A data directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DirectoryFacts {
+    /// Its path on the broker's machine.
+    pub path: String,
+    /// What is wrong with it.
+    pub error: Option<String>,
+    /// Bytes that are free on its volume. `None`: not told.
+    pub usable_bytes: Option<u64>,
+    /// Bytes of its volume. `None`: not told.
+    pub total_bytes: Option<u64>,
 }
 
 /// The metadata quorum.
@@ -79,9 +99,10 @@ pub struct QuorumMember {
 }
 
 /// A partition.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PartitionFacts {
     /// Which.
+    #[serde(flatten)]
     pub name: PartitionName,
     /// Who leads it.
     pub leader: Option<i32>,

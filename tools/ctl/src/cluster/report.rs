@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{
+    apply::Step,
     facts::{PartitionName, QuorumMember},
+    moves::Move,
     safe_to_stop::StopVerdict,
     status::Status,
 };
@@ -34,6 +36,40 @@ pub fn status(status: &Status, all: bool) -> String {
         }
     }
     text
+}
+
+/// What was changed, or would be.
+pub fn steps(steps: &[Step], is_planned: bool) -> String {
+    if steps.is_empty() {
+        return "nothing to change\n".to_owned();
+    }
+    let head = match is_planned {
+        true => "would be changed:\n",
+        false => "changed:\n",
+    };
+    let mut text = head.to_owned();
+    for step in steps {
+        let _ = writeln!(text, "  {step}");
+    }
+    text
+}
+
+/// What was moved, or would be.
+pub fn moves(moves: &[Move], is_planned: bool) -> String {
+    let count = moves.len();
+    let text = match (count, is_planned) {
+        (0, _) => return "nothing to move\n".to_owned(),
+        (_, true) => format!("{count} partitions would be moved\n\n"),
+        (_, false) => format!("{count} partitions were moved\n\n"),
+    };
+    let list = |ids: &[i32]| {
+        let ids: Vec<String> = ids.iter().map(i32::to_string).collect();
+        ids.join(",")
+    };
+    let rows = moves
+        .iter()
+        .map(|it| [it.partition.to_string(), list(&it.from), list(&it.to)]);
+    text + &columns(["partition", "from", "to"], rows)
 }
 
 fn summary(status: &Status) -> String {

@@ -1,6 +1,6 @@
 //! What a verdict is for people.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use super::{check::Verdict, files::FilesReport, run::Outcome};
 use crate::format::columns;
@@ -27,6 +27,18 @@ pub fn verdict(verdict: &Verdict) -> String {
         "{} records sent, {} acknowledged, {} unknown, {} batches sent again\n",
         counts.sent, counts.acknowledged, counts.unknown, counts.retried_batches
     );
+    for (error, count) in &counts.retried_for {
+        let _ = writeln!(text, "  {count} after {error}");
+    }
+    if counts.longest_wait_us > 0 {
+        let [waited, after] = [counts.longest_wait_us, counts.longest_wait_at_us]
+            .map(|us| Duration::from_micros(us).as_secs_f64());
+        let _ = writeln!(
+            text,
+            "the slowest batch, sent after {after:.1} s, was acknowledged {:.1} ms later",
+            waited * 1e3
+        );
+    }
     let read: Vec<String> = counts
         .read
         .iter()

@@ -458,10 +458,56 @@ fn a_verdict_counts_all_and_names_some() {
     assert_eq!(verdict.counts.acknowledged, 25);
     assert_eq!(verdict.counts.sent, 7);
     assert_eq!(verdict.counts.read["final-small"], 7);
+    assert_eq!(verdict.counts.retried_batches, 0);
     assert!(!verdict.is_clean());
     let [group] = verdict.anomalies.as_slice() else {
         panic!("one kind: {verdict:#?}");
     };
     assert_eq!((group.name, group.count), ("unseen", 20));
     assert_eq!(group.examples.len(), EXAMPLES_MAX);
+}
+
+#[test]
+fn waits_are_from_the_first_sending_on() {
+    let send = |at_us, first| Event::Send {
+        at_us,
+        partition: 0,
+        producer: 1,
+        batch: batch(first, 1),
+    };
+    let ack = |at_us, first| Event::Ack {
+        at_us,
+        partition: 0,
+        batch: batch(first, 1),
+        offset: None,
+    };
+    let again = |error: &str| Event::Retry {
+        at_us: 90,
+        partition: 0,
+        batch: batch(1, 1),
+        error: error.to_owned(),
+    };
+    let events = vec![
+        send(10, 0),
+        ack(30, 0),
+        send(40, 1),
+        again("NOT_LEADER_OR_FOLLOWER"),
+        again("NOT_LEADER_OR_FOLLOWER"),
+        again("silent"),
+        ack(140, 1),
+        // Nothing says when this one was sent.
+        ack(900, 2),
+        send(1_000, 3),
+    ];
+    let counts = Counts::of(&history(events));
+    assert_eq!(
+        (counts.longest_wait_us, counts.longest_wait_at_us),
+        (100, 40)
+    );
+    let reasons: Vec<(&str, u64)> = counts
+        .retried_for
+        .iter()
+        .map(|(it, n)| (it.as_str(), *n))
+        .collect();
+    assert_eq!(reasons, [("NOT_LEADER_OR_FOLLOWER", 2), ("silent", 1)]);
 }

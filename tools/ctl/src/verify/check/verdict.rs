@@ -28,6 +28,12 @@ pub struct Counts {
     pub unknown: u64,
     /// Batches sent again, each time counted.
     pub retried_batches: u64,
+    /// The same by why they were.
+    pub retried_for: BTreeMap<String, u64>,
+    /// The longest that a batch waited, in microseconds from when it was sent first to its acknowledgement.
+    pub longest_wait_us: u64,
+    /// When that batch was sent, in microseconds from the begin on.
+    pub longest_wait_at_us: u64,
     /// Read, by consumer.
     pub read: BTreeMap<&'static str, u64>,
 }
@@ -85,12 +91,24 @@ impl Counts {
     /// Counts what a history tells.
     pub fn of(history: &History) -> Counts {
         let mut counts = Counts::default();
+        let mut waiting = BTreeMap::new();
         for event in &history.events {
             match event {
-                Event::Send { batch, .. } => counts.sent += u64::from(batch.count),
-                Event::Ack { batch, .. } => counts.acknowledged += u64::from(batch.count),
+                Event::Send { batch, at_us, .. } => {
+                    counts.sent += u64::from(batch.count);
+                    waiting.insert((batch.writer, batch.first), *at_us);
+                }
+                Event::Ack { batch, at_us, .. } => {
+                    counts.acknowledged += u64::from(batch.count);
+                    if let Some(sent_us) = waiting.remove(&(batch.writer, batch.first)) {
+                        counts.on_acknowledged(sent_us, *at_us);
+                    }
+                }
                 Event::Unknown { batch, .. } => counts.unknown += u64::from(batch.count),
-                Event::Retry { .. } => counts.retried_batches += 1,
+                Event::Retry { error, .. } => {
+                    counts.retried_batches += 1;
+                    *counts.retried_for.entry(error.clone()).or_default() += 1;
+                }
                 Event::Poll(poll) => {
                     let read = counts.read.entry(poll.consumer.name()).or_default();
                     let records = poll.records.iter().map(|seen| match seen {
@@ -103,5 +121,13 @@ impl Counts {
             }
         }
         counts
+    }
+
+    fn on_acknowledged(&mut self, sent_us: u64, at_us: u64) {
+        let waited_us = at_us.saturating_sub(sent_us);
+        if waited_us > self.longest_wait_us {
+            self.longest_wait_us = waited_us;
+            self.longest_wait_at_us = sent_us;
+        }
     }
 }

@@ -15,8 +15,10 @@ use protocol::{
 };
 use rand::{Rng, rngs::SmallRng};
 
-use super::{Run, leaders::Leader, wall_clock_ms};
+use super::Run;
 use crate::{
+    clock::wall_clock_ms,
+    leaders::Leader,
     seeds::CLIENT_ID,
     verify::history::{Batch, Event, OFFSET_MAX, Value},
 };

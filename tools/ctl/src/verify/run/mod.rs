@@ -6,7 +6,6 @@
 
 mod answer;
 mod lane;
-mod leaders;
 mod reader;
 mod recorder;
 mod stop;
@@ -19,7 +18,7 @@ use std::{
         mpsc::{self, RecvTimeoutError, Sender},
     },
     thread::{self, Scope},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use client::{Connection, ProducerIdAndEpoch, Topic};
@@ -31,10 +30,9 @@ use super::{
     check::Verdict,
     history::{Begin, Consumer, Event, FORMAT, History, RunId},
 };
-use crate::{CtlError, seeds::Seeds};
+use crate::{CtlError, clock::wall_clock_ms, leaders::Leaders, seeds::Seeds};
 
 use lane::{BATCH_RECORDS_MAX, Lane};
-use leaders::Leaders;
 use reader::{At, Reader};
 use recorder::Recorder;
 
@@ -358,10 +356,4 @@ impl Run {
         let large = Reader::new(self, Consumer::FinalLarge);
         large.read_to(&ends, LARGE_BYTES, At::AllPartitions);
     }
-}
-
-fn wall_clock_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let ms = since.map(|since| since.as_millis()).unwrap_or_default();
-    i64::try_from(ms).unwrap_or(i64::MAX)
 }

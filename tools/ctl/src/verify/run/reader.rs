@@ -10,8 +10,9 @@ use client::{ClientError, Connection, FetchAt, FetchLimits, FetchedPartition};
 use protocol::{ErrorCode, model::Offset};
 use rand::{Rng, rngs::SmallRng};
 
-use super::{Run, answer, leaders::Leader};
+use super::{Run, answer};
 use crate::{
+    leaders::Leader,
     seeds::CLIENT_ID,
     verify::history::{Consumer, Event, Poll},
 };

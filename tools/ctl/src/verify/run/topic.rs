@@ -8,9 +8,10 @@ use std::{
 use client::{ClientError, Connection, OffsetSpec, Topic};
 use protocol::ErrorCode;
 
-use super::{VerifyConfig, leaders::Leaders};
+use super::VerifyConfig;
 use crate::{
     CtlError,
+    leaders::Leaders,
     seeds::{CLIENT_ID, Seeds},
     verify::{PARTITIONS_MAX, history::OFFSET_MAX},
 };

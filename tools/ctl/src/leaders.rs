@@ -15,7 +15,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// A leader of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Leader {
+pub(crate) struct Leader {
     pub id: i32,
     pub address: String,
     /// `None` from brokers that do not tell.
@@ -23,7 +23,7 @@ pub(super) struct Leader {
 }
 
 /// Shared by all that write and read.
-pub(super) struct Leaders {
+pub(crate) struct Leaders {
     topic: Topic,
     known: Mutex<Known>,
     asker: Mutex<Asker>,
