@@ -214,6 +214,7 @@ pub fn compare(
         page_cache,
         topics: TopicNames::default(),
         interrupt: &interrupt,
+        unmeasured: None,
     };
     let measured = turns.run(&load.workloads);
     let environment = Environment::look(&brokers[0].1.lock().data_dir());

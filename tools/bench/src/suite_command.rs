@@ -58,12 +58,12 @@ pub fn run(length: Length, output: &OutputArgs) -> Result<(), BenchError> {
     outcome
 }
 
-/// What a part has on the disk at once, at the least: the topic of a round, the one before it, whose files are deleted a minute later, what the bare loop writes, and the journals.
+/// What a part has on the disk at once, at the least: the topic of a round, what the bare loop writes, and the journals of Holdfast beside those of Kafka.
 fn disk_bytes(part: &Part) -> u64 {
     let topics = part.workloads.iter().map(|it| it.bytes.0).max();
     let nodes = part.nodes as u64;
     let bare_loop = if part.bare_too { FILE_BYTES_MAX } else { 0 };
-    nodes * (2 * topics.unwrap_or_default() + JOURNAL_BYTES) + bare_loop
+    nodes * (topics.unwrap_or_default() + 2 * JOURNAL_BYTES) + bare_loop
 }
 
 /// Rather than to find out after half an hour.
@@ -156,16 +156,21 @@ fn measure(
         page_cache: None,
         topics: std::mem::take(topics),
         interrupt,
+        unmeasured: Some(Vec::new()),
     };
     let measured = turns.run(&part.workloads);
     *topics = turns.topics;
+    let unmeasured = turns.unmeasured.unwrap_or_default();
+    let partial = unmeasured.first().map(|it| it.why.clone());
+    saved.unmeasured.extend(unmeasured);
     saved.series.extend(measured.series.iter().cloned());
     if part.bare_too && !interrupt.is_raised() {
         // Nothing is written beside it.
         rustix::fs::sync();
         device::measure(saved, &std::env::temp_dir());
     }
-    measured.into_result()
+    measured.into_result()?;
+    partial.map_or(Ok(()), |why| Err(BenchError::Partial(why)))
 }
 
 /// Apache Kafka has each batch on the disk before it acknowledges it. It is slow then, and nothing is wanted of it: it is measured for as long as the others are, however little it has

@@ -112,6 +112,18 @@ impl Running {
         }
     }
 
+    /// Where the data of each broker is.
+    pub fn data_dirs(&self) -> Vec<PathBuf> {
+        let all = 0..self.pids().len();
+        match self {
+            Running::HoldfastCluster(cluster) => {
+                all.map(|at| cluster.data_dir(at).to_owned()).collect()
+            }
+            Running::Apache(broker) => all.map(|at| broker.data_dir(at)).collect(),
+            Running::Holdfast(_) | Running::Null(_) => vec![self.data_dir()],
+        }
+    }
+
     /// The process of the broker of that id.
     pub fn pid_of(&self, id: i32) -> Option<u32> {
         self.pids().get(at(id)?).copied()

@@ -1,5 +1,8 @@
 //! Rounds of a load, against one cluster or several in turn: brokers, the names of topics, and what is said meanwhile.
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use bench::BenchError;
 use bench::fault::Brokers;
 use bench::interrupt::Interrupt;
@@ -9,9 +12,14 @@ use bench::progress::Progress;
 use bench::round::Round;
 use bench::saved::TargetRounds;
 use bench::sequence::Sequence;
+use bench::suite::verdict::Unmeasured;
 use bench::targets::{Running, TargetKind};
 use bench::workload::Workload;
 use parking_lot::Mutex;
+
+/// A broker that takes longer to remove what was deleted is not waited for.
+const DELETION_MAX: Duration = Duration::from_secs(90);
+const DELETION_LOOK: Duration = Duration::from_millis(100);
 
 /// How often something is measured.
 #[derive(Clone, Copy)]
@@ -110,6 +118,8 @@ pub struct Turns<'a> {
     pub topics: TopicNames,
     /// Ends it before its time.
     pub interrupt: &'a Interrupt,
+    /// Rounds that a broker or its start ended are noted here, and do not count; the others go on. Without it they end everything.
+    pub unmeasured: Option<Vec<Unmeasured>>,
 }
 
 impl Turns<'_> {
@@ -145,6 +155,7 @@ impl Turns<'_> {
             if let Some(page_cache) = &mut self.page_cache {
                 page_cache.fill()?;
             }
+            self.targets.iter().try_for_each(wait_until_deleted)?;
             // What the one before has left in the page cache is written in nobody's round.
             rustix::fs::sync();
             let word = if is_counted { "round" } else { "warm-up" };
@@ -152,7 +163,17 @@ impl Turns<'_> {
             let (loaded, shown) = (target.broker.lock().target(), label.clone());
             let by = (target.broker as &dyn Brokers, self.interrupt);
             let topics = self.topics.next();
-            let (mut round, goes_on) = one_round(&loaded, &workload, &topics, shown, by)?;
+            let done_so_far = one_round(&loaded, &workload, &topics, shown, by);
+            if let Some(unmeasured) = &mut self.unmeasured
+                && !self.interrupt.is_raised()
+                && let Some(why) = ended_by(&done_so_far)
+            {
+                eprintln!("{label}: it does not count: {why}");
+                let what = label;
+                unmeasured.push(Unmeasured { what, why });
+                continue;
+            }
+            let (mut round, goes_on) = done_so_far?;
             if let Running::Null(server) = &*target.broker.lock()
                 && goes_on
                 && let Some((read, used)) = server.read_back(self.interrupt)?
@@ -171,19 +192,60 @@ impl Turns<'_> {
     }
 }
 
+/// What has ended a round before its time.
+fn ended_by(round: &Result<(Round, bool), BenchError>) -> Option<String> {
+    match round {
+        Ok((round, _)) => round.ended_by.clone(),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Topics of the round before are deleted in nobody's round either: a file system may take seconds for it.
+fn wait_until_deleted(target: &InTurn<'_>) -> Result<(), BenchError> {
+    let directories = target.broker.lock().data_dirs();
+    let deadline = Instant::now() + DELETION_MAX;
+    for directory in directories {
+        while has_deleted(&directory)? && Instant::now() < deadline {
+            // Nobody tells when a broker has removed a file.
+            std::thread::sleep(DELETION_LOOK);
+        }
+    }
+    Ok(())
+}
+
+/// Both brokers rename the directory of a partition so, and remove it later.
+fn has_deleted(directory: &Path) -> Result<bool, BenchError> {
+    let failed = |source| BenchError::Io {
+        doing: "look into a data directory",
+        source,
+    };
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        if name.as_encoded_bytes().ends_with(b"-delete") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Brokers of both kinds.
 pub fn start_both(nodes: usize) -> Result<Vec<(&'static str, Mutex<Running>)>, BenchError> {
     let kinds = [TargetKind::Holdfast, TargetKind::Apache].into_iter();
     let brokers = kinds.map(|kind| {
         // A topic of several has three replicas, of which two must have a record before it is acknowledged, as by default with ours.
-        let settings: &[_] = match (nodes, kind) {
-            (1, _) | (_, TargetKind::Holdfast) => &[],
-            (_, TargetKind::Apache) => &[
-                ("default.replication.factor", "3"),
-                ("min.insync.replicas", "2"),
-            ],
+        let replicated = [
+            ("default.replication.factor", "3"),
+            ("min.insync.replicas", "2"),
+        ];
+        let mut settings = match (nodes, kind) {
+            (1, _) | (_, TargetKind::Holdfast) => vec![],
+            (_, TargetKind::Apache) => replicated.to_vec(),
         };
-        let running = Running::start_with(kind, nodes, settings)?;
+        if kind == TargetKind::Apache {
+            // Topics of rounds that are over go soon, as with ours.
+            settings.push(("log.segment.delete.delay.ms", "1000"));
+        }
+        let running = Running::start_with(kind, nodes, &settings)?;
         Ok((kind.name(), Mutex::new(running)))
     });
     brokers.collect()

@@ -422,15 +422,16 @@ async function refreshOpened() {
     }
 }
 
-/** How many there are, and how many of them are not shown. */
-function counted(answer, shown, what) {
+/** How many there are of what is called `one`, and how many of them are not shown. */
+function counted(answer, shown, one) {
     const beyond = answer.matching - shown;
+    const named = answer.total === 1 ? one : `${one}s`;
     if (answer.total === 0) {
-        return `There are no ${what}.`;
+        return `There are no ${one}s.`;
     }
     const matching = answer.matching === answer.total
-        ? `${whole(answer.total)} ${what}.`
-        : `${whole(answer.matching)} of ${whole(answer.total)} ${what}.`;
+        ? `${whole(answer.total)} ${named}.`
+        : `${whole(answer.matching)} of ${whole(answer.total)} ${named}.`;
     return beyond > 0
         ? `${matching} The first ${whole(shown)} are shown; ${whole(beyond)} more are found by the filter.`
         : matching;
@@ -535,7 +536,7 @@ function updateTopic(item, topic) {
 const showTopics = filtered(
     () => `api/topics?filter=${valueOf("topic-filter")}&unhealthy=${byId("topic-unhealthy").checked}`,
     answer => {
-        say(byId("topic-count"), counted(answer, answer.topics.length, "topics"));
+        say(byId("topic-count"), counted(answer, answer.topics.length, "topic"));
         keep(byId("topic-list"), answer.topics, it => it.name, beginTopic, updateTopic);
     },
 );
@@ -598,7 +599,7 @@ function updateGroup(item, group) {
 const showGroups = filtered(
     () => `api/groups?filter=${valueOf("group-filter")}`,
     answer => {
-        say(byId("group-count"), counted(answer, answer.groups.length, "groups"));
+        say(byId("group-count"), counted(answer, answer.groups.length, "group"));
         keep(byId("group-list"), answer.groups, it => it.id, beginGroup, updateGroup);
     },
 );
