@@ -1,5 +1,6 @@
 //! This broker as others see it on the internal listener, from before its data is open.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use crate::broker::Partitions;
 use crate::clock::monotonic_ms;
 use crate::internal::wire::{BrokerIdentity, NodeStatus, Progress, Reply, Request};
-use crate::internal::{Handler, WATCH};
+use crate::internal::{Caller, Handler, WATCH, Whereabouts};
 use crate::liveness::{Contact, SESSION, Sessions};
 use crate::net::{Guest, PeerBroker};
 use crate::quorum::{
@@ -40,6 +41,8 @@ pub struct Node {
     guests: OnceLock<mpsc::Sender<Guest>>,
     sessions: Arc<Sessions>,
     contact: Contact,
+    /// From where others have called.
+    whereabouts: Arc<Whereabouts>,
 }
 
 impl Node {
@@ -55,7 +58,14 @@ impl Node {
             guests: OnceLock::new(),
             sessions: Arc::default(),
             contact: Contact::default(),
+            whereabouts: Arc::default(),
         }
+    }
+
+    /// This node, where it calls others itself.
+    pub fn caller(self: &Arc<Self>) -> Caller {
+        let node = Arc::clone(self);
+        Caller::new(move || node.identity(), Arc::clone(&self.whereabouts))
     }
 
     /// It is part of this cluster. Once.
@@ -204,6 +214,10 @@ impl Handler for Node {
             broker_id: self.broker_id,
             cluster_id: self.cluster_id.get().cloned(),
         }
+    }
+
+    fn on_call(&self, from: BrokerId, ip: IpAddr) {
+        self.whereabouts.on_call(from, ip);
     }
 
     fn adopt(&self, from: &BrokerIdentity, stream: TcpStream) {

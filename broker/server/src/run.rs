@@ -501,10 +501,9 @@ pub(crate) async fn begin(
         data_dirs: Arc::clone(&data_dirs),
         listed: Arc::clone(&listed),
     };
-    let node = Arc::clone(&together.node);
-    let says = Arc::new(move || node.identity());
     let images = Arc::clone(&metadata);
-    let peers = Arc::new(BrokerPeers::new(says, move || images.image()));
+    let caller = together.node.caller();
+    let peers = Arc::new(BrokerPeers::new(caller, move || images.image()));
     let weak = Arc::downgrade(&partitions);
     let life = (id, broker_epoch);
     partitions.set_fetchers(Fetchers::new(life, Arc::clone(&peers), weak.clone()));
@@ -569,9 +568,8 @@ async fn join_quorum(
     together: &Together,
 ) -> Result<(), QuorumError> {
     let quorum = metadata.quorum();
-    let node = Arc::clone(&together.node);
-    let says = Arc::new(move || node.identity());
-    quorum.start(&RaftTiming::default(), says).await?;
+    let caller = together.node.caller();
+    quorum.start(&RaftTiming::default(), caller).await?;
     quorum.start_succeeding();
     together.node.set_metadata(Arc::clone(metadata));
     match &together.founding {

@@ -70,13 +70,20 @@ impl Together {
             let voters: BTreeMap<_, _> = config.peers.iter().map(voter).collect();
             let others = voters.iter().filter(|(other, _)| **other != id);
             let others = others.map(|(other, voter)| {
-                let caller = Arc::clone(&node);
-                let says = Arc::new(move || caller.identity());
                 let address = host_port(&voter.host, voter.port);
-                (*other, Arc::new(Peer::new(address, says)))
+                (*other, Arc::new(Peer::new(*other, address, node.caller())))
             });
             Arc::new(Founding::new(id, voters.clone(), others.collect()))
         });
+        if let Some(founding) = founding.clone() {
+            let mut stopping = stop.subscribe();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = founding.greet() => {}
+                    _ = stopping.wait_for(|stop| *stop) => {}
+                }
+            });
+        }
         Ok(Together {
             node,
             founding,

@@ -6,6 +6,7 @@
 mod client;
 mod gone;
 mod server;
+mod whereabouts;
 pub mod wire;
 
 use std::io;
@@ -16,9 +17,10 @@ use rustix::net::sockopt::{
 };
 use tokio::net::TcpStream;
 
-pub use client::{Peer, PeerError};
+pub use client::{Caller, Peer, PeerError};
 pub use gone::WATCH;
 pub use server::{Handler, Internal};
+pub use whereabouts::Whereabouts;
 
 /// What the other end's machine does not confirm for so long, the connection is given up for, with all that waits in it: the system would try for a quarter of an
 /// hour, ever more seldom, and a network that is well again would not be used.

@@ -1,9 +1,11 @@
 //! The side that answers.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::model::BrokerId;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -26,6 +28,9 @@ const REQUESTS_MAX: usize = 64;
 pub trait Handler: Send + Sync + 'static {
     /// Who this is, at the moment.
     fn identity(&self) -> BrokerIdentity;
+
+    /// One that says to be broker `from`, of this cluster or of none yet, has called from `ip`.
+    fn on_call(&self, from: BrokerId, ip: IpAddr);
 
     /// Answers `from`.
     fn handle(&self, from: &BrokerIdentity, request: Request)
@@ -77,7 +82,7 @@ impl Internal {
             };
             let handler = Arc::clone(&handler);
             connections.spawn(async move {
-                if let Err(error) = converse(stream, handler).await {
+                if let Err(error) = converse(stream, address.ip(), handler).await {
                     tracing::debug!(%address, %error, "internal connection ended");
                 }
                 drop(permit);
@@ -87,7 +92,7 @@ impl Internal {
     }
 }
 
-async fn converse<H: Handler>(stream: TcpStream, handler: Arc<H>) -> io::Result<()> {
+async fn converse<H: Handler>(stream: TcpStream, ip: IpAddr, handler: Arc<H>) -> io::Result<()> {
     prepare(&stream)?;
     let (input, mut output) = stream.into_split();
     let mut input = BufReader::new(input);
@@ -104,6 +109,7 @@ async fn converse<H: Handler>(stream: TcpStream, handler: Arc<H>) -> io::Result<
         tracing::warn!(reason, "internal listener: refused");
         return Ok(());
     }
+    handler.on_call(hello.identity.broker_id, ip);
     if hello.purpose == Purpose::Kafka {
         // Nothing was sent before the answer.
         let stream = input.into_inner().reunite(output);

@@ -110,6 +110,20 @@ impl Founding {
         self.voters.keys().min() == Some(&self.id)
     }
 
+    /// Calls each of the others until it has answered once, so that they know where this node is now, whatever name servers still say.
+    pub async fn greet(&self) {
+        let mut greeted = JoinSet::new();
+        for (_, peer) in &self.others {
+            let peer = Arc::clone(peer);
+            greeted.spawn(async move {
+                while peer.ask(&Request::Status, STATUS_PATIENCE).await.is_err() {
+                    tokio::time::sleep(ROUND).await;
+                }
+            });
+        }
+        greeted.join_all().await;
+    }
+
     /// The cluster that this node, which is new, is part of. `draw` makes an id.
     pub async fn agree_on_cluster(&self, draw: impl Fn() -> String) -> String {
         let mut complaint = Complaint::default();
@@ -168,8 +182,7 @@ impl Founding {
             let mut wanted: BTreeMap<_, _> =
                 own.map(|own| (quorum.id(), own)).into_iter().collect();
             for (id, status) in self.ask_all().await {
-                let voter = status.ok().filter(|status| status.identity.broker_id == id);
-                if let Some(voter) = voter.and_then(|status| status.voter) {
+                if let Some(voter) = status.ok().and_then(|status| status.voter) {
                     wanted.insert(voter, self.voters[&id].clone());
                 }
             }
@@ -195,10 +208,6 @@ impl Founding {
         let peers: Vec<_> = self.voters.keys().copied().collect();
         answers.iter().find_map(|(id, status)| match status {
             Err(reason) => Some(format!("node {id}: {reason}")),
-            Ok(status) if status.identity.broker_id != *id => Some(format!(
-                "node {id}: node {} answers there",
-                status.identity.broker_id
-            )),
             Ok(status) if status.peers != peers => Some(format!(
                 "node {id} was told of the nodes {:?}, this one of {peers:?}",
                 status.peers

@@ -8,29 +8,26 @@ use parking_lot::Mutex;
 use protocol::model::BrokerId;
 
 use crate::config::host_port;
-use crate::internal::Peer;
-use crate::internal::wire::BrokerIdentity;
+use crate::internal::{Caller, Peer};
 
 /// The name of the listener in registrations.
 pub const INTERNAL: &str = "INTERNAL";
 
-type Says = Arc<dyn Fn() -> BrokerIdentity + Send + Sync>;
-
 /// Connections to other brokers' internal listeners, made when they are needed.
 pub struct BrokerPeers {
-    says: Says,
+    caller: Caller,
     image: Box<dyn Fn() -> Arc<MetadataImage> + Send + Sync>,
     known: Mutex<HashMap<BrokerId, Arc<Peer>>>,
 }
 
 impl BrokerPeers {
-    /// `says` is who calls, and `image` the newest metadata.
+    /// `image` is the newest metadata.
     pub fn new(
-        says: Says,
+        caller: Caller,
         image: impl Fn() -> Arc<MetadataImage> + Send + Sync + 'static,
     ) -> BrokerPeers {
         BrokerPeers {
-            says,
+            caller,
             image: Box::new(image),
             known: Mutex::new(HashMap::new()),
         }
@@ -48,7 +45,7 @@ impl BrokerPeers {
         {
             return Some(Arc::clone(peer));
         }
-        let peer = Arc::new(Peer::new(address, Arc::clone(&self.says)));
+        let peer = Arc::new(Peer::new(id, address, self.caller.clone()));
         known.insert(id, Arc::clone(&peer));
         Some(peer)
     }

@@ -24,7 +24,7 @@ use super::super::{Node, STATUS_PATIENCE};
 use crate::api::configs::ConfigTables;
 use crate::config::{LiveSettings, Settings};
 use crate::internal::wire::{BrokerIdentity, Reply, Request};
-use crate::internal::{Handler, Internal, Peer};
+use crate::internal::{Caller, Internal, Peer};
 use crate::quorum::{
     ChangeVoters, Controller, Founding, Metadata, MetadataQuorum, RaftQuorum, RaftTiming, Voter,
     VoterChange, VoterId,
@@ -303,7 +303,8 @@ pub(super) async fn vote_of(at: &Voter) -> VoterId {
         broker_id: BrokerId::new(99),
         cluster_id: None,
     };
-    let peer = Peer::new(address(at), Arc::new(move || says.clone()));
+    let caller = Caller::new(move || says.clone(), Arc::default());
+    let peer = Peer::new(at.broker_id, address(at), caller);
     let asked = async {
         loop {
             if let Ok(Reply::Status(status)) = peer.ask(&Request::Status, STATUS_PATIENCE).await
@@ -333,15 +334,11 @@ pub(super) async fn start(
     };
     let port = internal.address().expect("it is bound").port();
     let node = Arc::new(Node::new(id, voters.keys().copied().collect()));
-    let says = {
-        let node = Arc::clone(&node);
-        Arc::new(move || node.identity())
-    };
     let (stop, stopping) = watch::channel(false);
     let serving = tokio::spawn(internal.serve(Arc::clone(&node), stopping));
     let others = voters.iter().filter(|(other, _)| **other != id);
     let others = others.map(|(other, voter)| {
-        let peer = Peer::new(address(voter), Arc::clone(&says) as _);
+        let peer = Peer::new(*other, address(voter), node.caller());
         (*other, Arc::new(peer))
     });
     let founding = Founding::new(id, voters.clone(), others.collect());
@@ -357,7 +354,7 @@ pub(super) async fn start(
     let config = ControllerConfig::default();
     let metadata = Arc::new(Metadata::new(Arc::new(quorum), images, config, validator));
     let timing = RaftTiming::patient(8);
-    let started = metadata.quorum().start(&timing, says).await;
+    let started = metadata.quorum().start(&timing, node.caller()).await;
     started.expect("it starts");
     node.set_metadata(Arc::clone(&metadata));
     if founding.is_voter() {

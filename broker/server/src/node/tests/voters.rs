@@ -188,6 +188,8 @@ impl Handler for Deaf {
         self.status.identity.clone()
     }
 
+    fn on_call(&self, _: BrokerId, _: std::net::IpAddr) {}
+
     fn adopt(&self, _: &BrokerIdentity, _: tokio::net::TcpStream) {}
 
     async fn handle(&self, _: &BrokerIdentity, request: Request) -> Reply {

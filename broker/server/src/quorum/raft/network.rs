@@ -1,7 +1,6 @@
 //! The way to other voters.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::error::{
@@ -15,8 +14,8 @@ use openraft::raft::{
 
 use super::types::{RaftTypes, Voter, VoterId};
 use crate::config::host_port;
-use crate::internal::wire::{BrokerIdentity, Reply, Request};
-use crate::internal::{Peer, PeerError};
+use crate::internal::wire::{Reply, Request};
+use crate::internal::{Caller, Peer, PeerError};
 
 /// After a voter could not be reached it is left alone for so long.
 const BACKOFF: Duration = Duration::from_millis(50);
@@ -26,7 +25,7 @@ type Outcome<T, E = RaftError<VoterId>> = Result<T, RPCError<VoterId, Voter, E>>
 /// Reaches other voters over their internal listeners.
 pub(super) struct Peers {
     /// Who calls.
-    pub(super) identity: Arc<dyn Fn() -> BrokerIdentity + Send + Sync>,
+    pub(super) caller: Caller,
 }
 
 /// One of them.
@@ -42,7 +41,7 @@ impl RaftNetworkFactory<RaftTypes> for Peers {
         let address = host_port(&voter.host, voter.port);
         VoterPeer {
             target,
-            peer: Peer::new(address, Arc::clone(&self.identity)),
+            peer: Peer::new(voter.broker_id, address, self.caller.clone()),
         }
     }
 }

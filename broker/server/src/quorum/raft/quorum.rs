@@ -23,8 +23,8 @@ use super::types::{
     EntryOutcome, HeardBroker, MetadataEntry, QuorumStatus, RaftTypes, Voter, VoterId, VoterStatus,
 };
 use crate::config::host_port;
-use crate::internal::wire::{BrokerIdentity, FRAME_BYTES_MAX, Reply, Request};
-use crate::internal::{Peer, PeerError};
+use crate::internal::wire::{FRAME_BYTES_MAX, Reply, Request};
+use crate::internal::{Caller, Peer, PeerError};
 use crate::quorum::{
     Committed, Controller, ControllerRequest, Images, MetadataQuorum, Observer, QuorumError,
     SubmitError, Submitted,
@@ -86,7 +86,7 @@ pub struct RaftQuorum {
     opened: Mutex<Option<(RaftLog, StateMachine)>>,
     raft: OnceLock<Raft<RaftTypes>>,
     /// Who calls others.
-    identity: OnceLock<Says>,
+    caller: OnceLock<Caller>,
     /// Until it stops.
     log: Mutex<Option<RaftLog>>,
     /// While it does not take part.
@@ -100,8 +100,6 @@ pub struct RaftQuorum {
     /// When the voter that leads was heard last; at first, when this one was opened.
     led: Mutex<Instant>,
 }
-
-pub(super) type Says = Arc<dyn Fn() -> BrokerIdentity + Send + Sync>;
 
 fn failed(error: &dyn std::fmt::Display) -> QuorumError {
     QuorumError::Failed(error.to_string())
@@ -133,7 +131,7 @@ impl RaftQuorum {
             tasks: Mutex::default(),
             opened: Mutex::new(Some((log, machine))),
             raft: OnceLock::new(),
-            identity: OnceLock::new(),
+            caller: OnceLock::new(),
             controller_peer: Mutex::new(None),
             changing: tokio::sync::Mutex::new(()),
             led: Mutex::new(Instant::now()),
@@ -150,8 +148,8 @@ impl RaftQuorum {
         &self.images
     }
 
-    /// Takes part from now on. `identity` says who calls other voters.
-    pub async fn start(&self, timing: &RaftTiming, identity: Says) -> Result<(), QuorumError> {
+    /// Takes part from now on. `caller` is who calls other voters.
+    pub async fn start(&self, timing: &RaftTiming, caller: Caller) -> Result<(), QuorumError> {
         let Some((log, machine)) = self.opened.lock().take() else {
             return Err(failed(&"it is started once"));
         };
@@ -166,8 +164,8 @@ impl RaftQuorum {
             ..Config::default()
         };
         let config = config.validate().map_err(|error| failed(&error))?;
-        assert!(self.identity.set(Arc::clone(&identity)).is_ok());
-        let raft = Raft::new(self.id, Arc::new(config), Peers { identity }, log, machine)
+        assert!(self.caller.set(caller.clone()).is_ok());
+        let raft = Raft::new(self.id, Arc::new(config), Peers { caller }, log, machine)
             .await
             .map_err(|error| failed(&error))?;
         assert!(self.raft.set(raft).is_ok(), "it is started once");
@@ -479,7 +477,7 @@ impl RaftQuorum {
     /// The way to the voter that leads, on another broker.
     pub fn leader_peer(&self) -> Option<Arc<Peer>> {
         let (leader, voter) = self.leader().filter(|(leader, _)| *leader != self.id)?;
-        let identity = self.identity.get()?;
+        let caller = self.caller.get()?.clone();
         let mut known = self.controller_peer.lock();
         if let Some((id, peer)) = &*known
             && (id, peer.address()) == (&leader, &host_port(&voter.host, voter.port))
@@ -487,14 +485,14 @@ impl RaftQuorum {
             return Some(Arc::clone(peer));
         }
         let address = host_port(&voter.host, voter.port);
-        let peer = Arc::new(Peer::new(address, Arc::clone(identity)));
+        let peer = Arc::new(Peer::new(voter.broker_id, address, caller));
         *known = Some((leader, Arc::clone(&peer)));
         Some(peer)
     }
 
     /// Who calls others, once it has started.
-    pub(super) fn identity(&self) -> Option<Says> {
-        self.identity.get().cloned()
+    pub(super) fn caller(&self) -> Option<Caller> {
+        self.caller.get().cloned()
     }
 
     pub(super) fn raft(&self) -> Result<&Raft<RaftTypes>, QuorumError> {

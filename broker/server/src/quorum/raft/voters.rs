@@ -25,8 +25,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::quorum::RaftQuorum;
 use super::types::{Voter, VoterId};
 use crate::config::host_port;
-use crate::internal::Peer;
 use crate::internal::wire::{NodeStatus, Reply, Request};
+use crate::internal::{Peer, PeerError};
 use crate::quorum::SubmitError;
 
 /// The longest time a change may take.
@@ -191,11 +191,14 @@ impl RaftQuorum {
 
     /// Whether that node is where it is said to be, and ready.
     async fn check_candidate(&self, id: VoterId, at: &Voter) -> Result<(), ApiError> {
-        let identity = self.identity().ok_or_else(|| failed(&"it is starting"))?;
-        let peer = Peer::new(host_port(&at.host, at.port), identity);
+        let caller = self.caller().ok_or_else(|| failed(&"it is starting"))?;
+        let peer = Peer::new(at.broker_id, host_port(&at.host, at.port), caller);
         let status = match peer.ask(&Request::Status, STATUS_PATIENCE).await {
             Ok(Reply::Status(status)) => status,
             Ok(_) => return Err(refused(format!("{at} answers something else."))),
+            Err(error @ PeerError::Objection { .. }) => {
+                return Err(refused(format!("{error}.")));
+            }
             Err(error) => {
                 return Err(timed_out(format!(
                     "New voter {} is not ready to receive requests: {error}. Its internal listener is to be named.",
@@ -203,7 +206,7 @@ impl RaftQuorum {
                 )));
             }
         };
-        objection(id, at, &status).map_or(Ok(()), |reason| Err(refused(reason)))
+        objection(id, &status).map_or(Ok(()), |reason| Err(refused(reason)))
     }
 
     async fn remove_voter(
@@ -299,11 +302,8 @@ impl RaftQuorum {
 }
 
 /// Why a node is not the one that is to vote.
-fn objection(id: VoterId, at: &Voter, status: &NodeStatus) -> Option<String> {
+fn objection(id: VoterId, status: &NodeStatus) -> Option<String> {
     let broker_id = status.identity.broker_id;
-    if broker_id != at.broker_id {
-        return Some(format!("Broker {broker_id} answers at {at}."));
-    }
     match status.voter {
         Some(voter) if voter == id => {}
         Some(voter) => {

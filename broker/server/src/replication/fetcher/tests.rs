@@ -39,14 +39,13 @@ async fn following() -> (TestBroker, FetchLoop) {
     };
     let created = metadata.submit(&command).await.expect("a controller");
     created[0].result.as_ref().expect("a topic");
-    let node = Arc::clone(&broker.broker.node);
-    let says = Arc::new(move || crate::internal::Handler::identity(&*node));
+    let caller = broker.broker.node.caller();
     let images = Arc::clone(metadata);
     let fetching = FetchLoop {
         id: broker.broker.id,
         broker_epoch: broker.broker.epoch,
         leader: LEADER,
-        peers: Arc::new(BrokerPeers::new(says, move || images.image())),
+        peers: Arc::new(BrokerPeers::new(caller, move || images.image())),
         partitions: Arc::downgrade(&broker.broker.partitions),
         changed: Arc::default(),
     };

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::super::quorum::{RaftQuorum, RaftTiming};
 use super::super::types::{Voter, VoterId};
 use crate::internal::wire::{BrokerIdentity, Reply, Request};
-use crate::internal::{Handler, Internal};
+use crate::internal::{Caller, Handler, Internal};
 use crate::quorum::{Committed, MetadataQuorum};
 use crate::testing::small_data_dir;
 
@@ -28,6 +28,8 @@ impl Handler for Answering {
     fn identity(&self) -> BrokerIdentity {
         self.1.clone()
     }
+
+    fn on_call(&self, _: BrokerId, _: std::net::IpAddr) {}
 
     fn adopt(&self, _: &BrokerIdentity, _: tokio::net::TcpStream) {}
 
@@ -81,7 +83,8 @@ impl Node {
             cluster_id: Some("c".to_owned()),
         };
         let says = identity.clone();
-        let started = quorum.start(&self.timing, Arc::new(move || says.clone()));
+        let caller = Caller::new(move || says.clone(), Arc::default());
+        let started = quorum.start(&self.timing, caller);
         started.await.expect("it starts");
         quorum.start_succeeding();
         let handler = Arc::new(Answering(Arc::clone(&quorum), identity));
