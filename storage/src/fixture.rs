@@ -18,7 +18,9 @@ use crate::io::sim::{SimConfig, SimDisk};
 use crate::io::{BLOCK, OpenOptions};
 use crate::journal::format::{CommitHeader, FIRST_COMMIT, FileHeader};
 use crate::journal::{JournalObserver, JournalWriter, WriterConfig, WriterStep};
-use crate::log::{AppendError, Appended, Durability, Log, LogConfig, ReadError, TailRead};
+use crate::log::{
+    AppendError, Appended, BypassConfig, Durability, Log, LogConfig, ReadError, TailRead,
+};
 
 /// Where the data directory is.
 pub const ROOT: &str = "/data";
@@ -70,6 +72,7 @@ pub fn node_on(disk: SimDisk) -> Node {
                 }),
             },
             tail_bytes_max: 1 << 20,
+            bypass: BypassConfig::NEVER,
             write_behind_ms: 1000,
             open_files_max: 100,
             unsynced_files_max: 100,

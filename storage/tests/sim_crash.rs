@@ -55,6 +55,7 @@ fn what_was_durable_survives_every_crash() {
         sum.verified,
         sum.truncations,
         sum.duplicates,
+        sum.bypassed,
         sum.deleted,
         sum.compacted,
         sum.merged,

@@ -10,8 +10,10 @@ use super::OpenError;
 use crate::io::{Io, OpenOptions};
 use crate::log::SyncFailed;
 
-/// The layout of a data directory this version reads and writes.
-pub const FORMAT: u32 = 2;
+/// The layout of a data directory that this version writes.
+pub const FORMAT: u32 = 3;
+/// The least that it reads: without entries of the journal that say what files hold.
+const FORMAT_MIN: u32 = 2;
 const NAME: &str = "meta.properties";
 
 /// What a data directory says of itself.
@@ -23,6 +25,8 @@ pub struct Meta {
     pub node_id: BrokerId,
     /// Its own id: an empty or replaced directory has another.
     pub directory_id: Uuid,
+    /// `holdfast.format`, which a start brings up to [`FORMAT`].
+    pub format: u32,
 }
 
 impl Meta {
@@ -59,9 +63,9 @@ impl Meta {
         let format: u32 = value("holdfast.format")?
             .parse()
             .map_err(|_| "holdfast.format is not a number".to_owned())?;
-        if format != FORMAT {
+        if !(FORMAT_MIN..=FORMAT).contains(&format) {
             return Err(format!(
-                "it has format {format}, this version reads format {FORMAT}; use the version that wrote it"
+                "it has format {format}, this version reads formats {FORMAT_MIN} to {FORMAT}; use the version that wrote it"
             ));
         }
         let node = value("node.id")?;
@@ -75,13 +79,15 @@ impl Meta {
                 .ok_or_else(|| format!("node.id is {node:?}, not a broker id"))?,
             directory_id: parse_base64_uuid(&directory)
                 .ok_or_else(|| format!("directory.id is {directory:?}, not an id"))?,
+            format,
         })
     }
 
-    /// Writes the file durably: the last step of formatting a directory.
+    /// Writes the file durably: the last step of formatting a directory, and the first of what only this version reads.
     pub fn write(&self, io: &dyn Io, dir: &Path) -> io::Result<()> {
         let text = format!(
-            "version=1\nholdfast.format={FORMAT}\ncluster.id={}\nnode.id={}\ndirectory.id={}\n",
+            "version=1\nholdfast.format={}\ncluster.id={}\nnode.id={}\ndirectory.id={}\n",
+            self.format,
             self.cluster_id,
             self.node_id,
             base64_uuid(self.directory_id)

@@ -30,6 +30,7 @@ pub use size::JOURNAL_DISK_SHARE;
 pub use space::SpaceState;
 pub use workers::{JournalRun, Workers};
 
+mod bypass;
 mod checkpoint;
 mod compaction;
 mod logs;
@@ -59,7 +60,7 @@ use crate::journal::{
     JournalFault, JournalFiles, JournalObserver, JournalUsage, JournalWriter, OfflineListener,
     WriterConfig,
 };
-use crate::log::{HashKey, LogConfig, LogEnvironment, TailBudget, is_disk_full};
+use crate::log::{BypassConfig, HashKey, LogConfig, LogEnvironment, TailBudget, is_disk_full};
 
 /// Bounds and habits of a data directory.
 #[derive(Clone)]
@@ -74,6 +75,8 @@ pub struct DataDirConfig {
     pub writer: WriterConfig,
     /// Bytes in tails at which write-behind begins with the fullest logs, whatever their age.
     pub tail_bytes_max: usize,
+    /// When batches bypass the journal.
+    pub bypass: BypassConfig,
     /// A batch is written behind when it is so old, in milliseconds.
     pub write_behind_ms: i64,
     /// Partition files that are kept open for the next use.
@@ -250,7 +253,7 @@ impl DataDir {
         journal.set_offline_listener(Box::new(move |fault| {
             listener(fault);
             if let Some(this) = this.upgrade() {
-                this.fail_page_cache(fault);
+                this.fail_unjournaled(fault);
                 let mut logs = this.logs.write();
                 let emptied = Logs {
                     next_id: logs.next_id,
@@ -293,7 +296,7 @@ impl DataDir {
                     let fault = JournalFault { what, error: Arc::new(error) };
                     tracing::error!(what, error = %fault.error, path = %self.path.display(), "data directory goes offline");
                     self.environment.journal.fail(&fault);
-                    self.fail_page_cache(&fault);
+                    self.fail_unjournaled(&fault);
                     io::Error::other(fault)
                 });
             }

@@ -17,7 +17,7 @@ impl DataDir {
     /// these logs is told.
     pub fn write_page_cache(&self, waiting: Vec<LogId>, now_ms: i64) -> io::Result<()> {
         if let Some(fault) = self.fault() {
-            self.fail_page_cache(&fault);
+            self.fail_unjournaled(&fault);
             return Err(io::Error::other(fault));
         }
         let mut waiting = waiting;
@@ -54,9 +54,9 @@ impl DataDir {
         Ok(())
     }
 
-    pub(super) fn fail_page_cache(&self, fault: &JournalFault) {
+    pub(super) fn fail_unjournaled(&self, fault: &JournalFault) {
         for log in self.logs() {
-            log.fail_page_cache(fault);
+            log.fail_unjournaled(fault);
         }
     }
 }

@@ -21,13 +21,13 @@ use crate::io::{Io, OpenOptions};
 use crate::journal::format::FIRST_COMMIT;
 use crate::journal::{
     BadBytes, EntryKind, JournalFiles, JournalObserver, JournalPosition, JournalQueue,
-    JournalWriter, LogId, OpenEntry, ScanStart, ScannedEntry, scan,
+    JournalWriter, LogId, OpenEntry, ScanStart, ScannedEntry, StoredEntry, scan,
 };
 use crate::log::NewLog;
 use crate::log::descriptors::Descriptors;
 use crate::log::{
-    BatchBytes, CheckpointCount, DirtyCount, Durability, Log, LogConfig, LogEnvironment, PageCache,
-    TailBudget, WaitingLogs, is_disk_full,
+    BatchBytes, Bypass, CheckpointCount, DirtyCount, Durability, Log, LogConfig, LogEnvironment,
+    PageCache, TailBudget, WaitingLogs, is_disk_full,
 };
 
 /// In the name of a directory that is of a log made later under the name of another.
@@ -114,6 +114,7 @@ pub(super) fn open(
         condemned: Arc::new(WaitingLogs::default()),
         checkpoints: Arc::new(CheckpointCount::default()),
         page_cache: Arc::new(PageCache::default()),
+        bypass: Arc::new(Bypass::new(config.bypass)),
     };
     let start = ScanStart {
         directory_id: meta.directory_id,
@@ -153,6 +154,8 @@ pub(super) fn open(
         log.set_high_watermark(log.high_watermark().min(log.offsets().end));
     }
 
+    // Nobody else has it: the scan has locked the journal.
+    let meta = brought_up(io.as_ref(), path, meta)?;
     let journal_files = Arc::new(JournalFiles::new(
         Arc::clone(&io),
         &journal_dir,
@@ -257,6 +260,19 @@ fn check_identity(path: &Path, meta: Meta, identity: &Identity) -> Result<Meta, 
     Ok(meta)
 }
 
+/// Marks a directory of an older format as one of this version, before anything is written to it that the older one does not know.
+fn brought_up(io: &dyn Io, path: &Path, mut meta: Meta) -> Result<Meta, OpenError> {
+    if meta.format < meta::FORMAT {
+        tracing::info!(path = %path.display(), from = meta.format, to = meta::FORMAT, "the data directory has a newer format from now on: older versions refuse it");
+        meta.format = meta::FORMAT;
+        meta.write(io, path).map_err(|source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+    }
+    Ok(meta)
+}
+
 /// Makes an empty directory a data directory. `meta.properties` comes last: without it, this starts over.
 fn format(
     io: &dyn Io,
@@ -317,6 +333,7 @@ fn format(
             .unwrap_or_else(|| base64_uuid(identity.new_cluster_id)),
         node_id: identity.node_id,
         directory_id: identity.new_directory_id,
+        format: meta::FORMAT,
     };
     meta.write(io, path).map_err(at)?;
     if let Some(parent) = path
@@ -408,6 +425,7 @@ impl<'a> Replay<'a> {
                 }
             }
             (EntryKind::NewLogStart, Some(log)) => log.replay_start(entry.offset),
+            (EntryKind::Stored, Some(log)) => self.stored(&log, entry),
             (EntryKind::Drop, log) => self.drop_log(log.as_deref(), entry),
             // Of a log dropped before the checkpoint, or opened before it.
             (_, None) | (EntryKind::Open | EntryKind::OpenUnjournaled, Some(_)) => {}
@@ -492,6 +510,28 @@ impl<'a> Replay<'a> {
             Err(_) => log.replay_damaged(entry.offset, entry.end, bad.clone()),
         }
         self.misfits.push(bad);
+    }
+
+    fn stored(&mut self, log: &Log, entry: &ScannedEntry<'_>) {
+        let what = "what the journal says of a log's files makes no sense";
+        let ends = (entry.offset, entry.end);
+        let bad = match &entry.payload {
+            Err(bad) => bad.clone(),
+            Ok(bytes) => {
+                let stored = StoredEntry::decode(bytes);
+                let put_back = |stored: &StoredEntry| {
+                    log.replay_stored(entry.position, ends, stored, self.now_ms)
+                };
+                match stored.as_ref().map(put_back) {
+                    Some(Ok(())) => return,
+                    Some(Err(error)) => tracing::error!(%error, ?log, "{what}"),
+                    None => tracing::error!(?log, "{what}"),
+                }
+                self.misfit(entry, what)
+            }
+        };
+        // Nobody knows how much of the files counts.
+        log.replay_damaged(log.offsets().end.min(entry.offset), entry.end, bad);
     }
 
     fn drop_log(&mut self, log: Option<&Log>, entry: &ScannedEntry<'_>) {

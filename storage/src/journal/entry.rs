@@ -1,10 +1,12 @@
 //! What the journal carries: appends of record batches, and the few events of a log's life.
 
 use bytes::Bytes;
+use protocol::batch::{BatchHeader, HEADER_BYTES};
 use protocol::model::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 use uuid::Uuid;
 
 use super::LogId;
+use super::format::NUMBER_END;
 
 /// What an entry says happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub enum EntryKind {
     Drop,
     /// A log was created whose records are never in the journal. The payload is an [`OpenEntry`].
     OpenUnjournaled,
+    /// A log's files hold everything before the end offset, durably: batches from the offset on that are not in the journal, too. The payload is a [`StoredEntry`].
+    Stored,
 }
 
 impl EntryKind {
@@ -33,6 +37,7 @@ impl EntryKind {
             EntryKind::NewLogStart => 4,
             EntryKind::Drop => 5,
             EntryKind::OpenUnjournaled => 6,
+            EntryKind::Stored => 7,
         }
     }
 
@@ -45,6 +50,7 @@ impl EntryKind {
             4 => Some(EntryKind::NewLogStart),
             5 => Some(EntryKind::Drop),
             6 => Some(EntryKind::OpenUnjournaled),
+            7 => Some(EntryKind::Stored),
             _ => None,
         }
     }
@@ -59,9 +65,9 @@ pub struct Entry {
     pub log_id: LogId,
     /// The leader epoch of an append.
     pub leader_epoch: Option<LeaderEpoch>,
-    /// Base offset, new end, or start; zero for `drop`.
+    /// Base offset, of the first batch for `stored`; new end, or start; zero for `drop`.
     pub offset: Offset,
-    /// The offset after an appended batch; zero for the other kinds.
+    /// The offset after an appended batch, or after those that are stored; zero for the other kinds.
     pub end: Offset,
     /// The batch, or what the kind carries.
     pub payload: Bytes,
@@ -97,5 +103,75 @@ impl OpenEntry {
             partition: PartitionIndex::new(i32::from_le_bytes(partition.try_into().ok()?)),
             topic: std::str::from_utf8(topic).ok()?.to_owned(),
         })
+    }
+}
+
+/// What a log's files hold, as a checkpoint would say it: start, bytes of the closed segments that have records from there on, and of the active segment base and bytes of
+/// log, index and time index (8 bytes each, little-endian); then the headers of the batches that are not in the journal (61 bytes each, as they are in the segment).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// The log's first offset.
+    pub start: Offset,
+    /// Bytes of the other segments with records from `start` on.
+    pub closed_bytes: u64,
+    /// The base offset of the active segment.
+    pub base: Offset,
+    /// Bytes of its `.log`, which are synced.
+    pub bytes: u64,
+    /// Bytes of its `.index`, which need not be there.
+    pub index_bytes: u64,
+    /// Bytes of its `.timeindex`, which need not be there.
+    pub time_index_bytes: u64,
+    /// The headers, one after the other.
+    pub headers: Bytes,
+}
+
+impl StoredEntry {
+    /// The payload's bytes.
+    pub fn encode(&self) -> Bytes {
+        let numbers = [
+            self.start.get().cast_unsigned(),
+            self.closed_bytes,
+            self.base.get().cast_unsigned(),
+            self.bytes,
+            self.index_bytes,
+            self.time_index_bytes,
+        ];
+        let mut bytes = Vec::with_capacity(size_of_val(&numbers) + self.headers.len());
+        for number in numbers {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(&self.headers);
+        bytes.into()
+    }
+
+    /// Reads a payload.
+    pub fn decode(bytes: &[u8]) -> Option<StoredEntry> {
+        let mut rest = bytes;
+        let mut number = || {
+            let (number, behind) = rest.split_first_chunk()?;
+            rest = behind;
+            Some(u64::from_le_bytes(*number)).filter(|number| *number < NUMBER_END)
+        };
+        let (start, closed_bytes, base) = (number()?, number()?, number()?);
+        let (bytes, index_bytes, time_index_bytes) = (number()?, number()?, number()?);
+        let offset = |number: u64| Offset::from_wire(number.cast_signed());
+        Some(StoredEntry {
+            start: offset(start)?,
+            closed_bytes,
+            base: offset(base)?,
+            bytes,
+            index_bytes,
+            time_index_bytes,
+            headers: Bytes::copy_from_slice(rest),
+        })
+    }
+
+    /// The headers, if each can be read and begins where the one before ends.
+    pub fn headers(&self) -> Option<Vec<BatchHeader>> {
+        let headers = self.headers.chunks(HEADER_BYTES).map(BatchHeader::parse);
+        let headers: Vec<BatchHeader> = headers.collect::<Result<_, _>>().ok()?;
+        let follow = |pair: &[BatchHeader]| pair[0].end_offset() == pair[1].base_offset;
+        headers.windows(2).all(follow).then_some(headers)
     }
 }

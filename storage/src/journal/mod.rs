@@ -14,7 +14,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-pub use entry::{Entry, EntryKind, OpenEntry};
+pub use entry::{Entry, EntryKind, OpenEntry, StoredEntry};
 pub use files::{DiskProgress, JournalFiles, JournalUsage};
 pub use queue::{DurableListener, JournalFault, JournalQueue, NobodyWaits, OfflineListener};
 pub use scan::{Scan, ScanError, ScanStart, ScannedEntry, scan};

@@ -1,6 +1,7 @@
 //! Entries on their way to the writer, in the order in which they happened.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -60,6 +61,8 @@ struct Inner {
 pub struct JournalQueue {
     inner: Mutex<Inner>,
     wake: Condvar,
+    /// Payloads that are not durable yet.
+    backlog_bytes: AtomicUsize,
     entry_bytes_max: usize,
     offline: OnceLock<OfflineListener>,
 }
@@ -78,6 +81,7 @@ impl JournalQueue {
                 fault: None,
             }),
             wake: Condvar::new(),
+            backlog_bytes: AtomicUsize::new(0),
             entry_bytes_max,
             offline: OnceLock::new(),
         }
@@ -112,6 +116,8 @@ impl JournalQueue {
         }
         let position = inner.next_position;
         inner.next_position = position.next();
+        self.backlog_bytes
+            .fetch_add(entry.payload.len(), Ordering::Relaxed);
         inner.entries.push_back(Queued {
             position,
             entry,
@@ -119,6 +125,17 @@ impl JournalQueue {
         });
         self.wake_locked(&mut inner);
         Ok(position)
+    }
+
+    /// Bytes of payloads that are queued, or being written.
+    pub fn backlog_bytes(&self) -> usize {
+        self.backlog_bytes.load(Ordering::Relaxed)
+    }
+
+    /// So many of them are durable.
+    pub(super) fn on_written(&self, payload_bytes: usize) {
+        self.backlog_bytes
+            .fetch_sub(payload_bytes, Ordering::Relaxed);
     }
 
     /// Sets the position of the first entry, once a recovery knows it. Before anything is queued.

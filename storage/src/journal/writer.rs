@@ -70,6 +70,7 @@ struct InFlight {
     sequence: u64,
     done: bool,
     bytes: u64,
+    payload_bytes: usize,
     entries: u64,
     started_ns: u64,
     listeners: Vec<Told>,
@@ -475,6 +476,7 @@ impl JournalWriter {
             sequence: self.next_sequence,
             done: false,
             bytes: total_len as u64,
+            payload_bytes: payload_len,
             entries: entries as u64,
             started_ns: (self.config.clock)(),
             listeners: listeners_of(taken),
@@ -518,6 +520,7 @@ impl JournalWriter {
                 break;
             };
             self.durable_through = commit.sequence;
+            self.queue.on_written(commit.payload_bytes);
             for (listener, position) in commit.listeners {
                 listener.on_durable(position);
             }

@@ -9,7 +9,7 @@ use protocol::model::{LeaderEpoch, Offset};
 
 use super::producers::{ProducerBatch, ProducerError, SequenceCheck};
 use super::tail::{BatchBytes, TailBatch};
-use super::{Durability, Log, State};
+use super::{Durability, Log, Pending, State};
 use crate::journal::{DurableListener, Entry, EntryKind, JournalFault};
 
 /// Something to keep for as long as the batch's bytes are in memory, such as the permit that bounds them.
@@ -86,7 +86,7 @@ impl AsRef<[u8]> for Held {
 impl Log {
     /// Appends a batch as the leader of `epoch`. The batch has been validated; `header` is its header.
     ///
-    /// Done means: it has its offsets, can be read by nobody yet, and is queued for the journal, or for the page cache. Writes base offset and epoch into the
+    /// Done means: it has its offsets, can be read by nobody yet, and is queued for the journal, or for its segment. Writes base offset and epoch into the
     /// batch in place; copies nothing.
     pub fn append(
         self: &Arc<Self>,
@@ -201,8 +201,9 @@ impl Log {
         now_ms: i64,
     ) -> Result<(), AppendError> {
         let (base, end) = (header.base_offset, header.end_offset());
-        let position = match self.durability {
-            Durability::Fsync => {
+        let bypasses = self.bypasses(state, bytes.len());
+        let position = match bypasses {
+            false => {
                 let entry = Entry {
                     kind: EntryKind::Append,
                     log_id: self.id,
@@ -213,10 +214,14 @@ impl Log {
                 };
                 let listener: Arc<dyn DurableListener> = Arc::clone(self) as _;
                 let position = self.environment.journal.push(entry, listener)?;
-                state.pending.push_back((position, end));
+                state.pending.push_back(Pending {
+                    position,
+                    end,
+                    is_stored: false,
+                });
                 position
             }
-            Durability::Os => self.environment.journal.position_if_online()?,
+            true => self.environment.journal.position_if_online()?,
         };
         state.leader_epochs.on_append(epoch, base);
         state.producers.on_append(&header, now_ms);
@@ -229,6 +234,10 @@ impl Log {
             bytes: BatchBytes::Memory(bytes),
         });
         self.list(state);
+        if bypasses && self.durability == Durability::Fsync {
+            state.unjournaled_from.get_or_insert(base);
+            self.list_bypassing(state);
+        }
         state.offsets.end = end;
         state.check();
         Ok(())

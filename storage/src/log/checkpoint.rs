@@ -34,6 +34,15 @@ impl Drop for Unsynced<'_> {
 impl Unsynced<'_> {
     /// It has been synced.
     pub fn done(mut self) {
+        if !self.segments.is_empty() {
+            let is_synced = |known: &Arc<DirtySegment>| {
+                self.segments
+                    .iter()
+                    .any(|segment| Arc::ptr_eq(segment, known))
+            };
+            let mut disk = self.log.disk.lock();
+            disk.unflushed.retain(|known| !is_synced(known));
+        }
         self.segments.clear();
         self.names_changed = false;
     }
@@ -159,7 +168,8 @@ impl Log {
             }
         };
         let oldest_journaled = match self.durability {
-            Durability::Fsync => state.tail.front(),
+            // What the files hold beside is not to be replayed.
+            Durability::Fsync => state.tail.from(disk.end).next(),
             Durability::Os => None,
         };
         let position = match (&disk.cut, oldest_journaled) {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use protocol::batch::BatchHeader;
 use protocol::model::Offset;
 
@@ -63,13 +64,14 @@ pub(super) struct PendingCut {
 pub(super) struct Disk {
     pub(super) directory: Directory,
     pub(super) active: Option<Appender>,
-    /// The end of what the files hold: the log's `written_end`, unless a cut is pending.
+    /// The end of what the files hold: the log's `written_end`, unless a cut is pending, or there is more that is not stored yet.
     pub(super) end: Offset,
     pub(super) leader_epochs: LeaderEpochs,
     pub(super) producers: Producers,
     pub(super) cut: Option<PendingCut>,
     pub(super) dirty: Vec<Arc<DirtySegment>>,
-    /// Of these, and of those a checkpoint is about to sync, the ones that `flush.messages` and `flush.ms` have not synced yet.
+    /// Of these, and of those a checkpoint is about to sync, the ones with records that nobody else has synced yet: for `flush.messages` and `flush.ms`, and for what
+    /// bypasses the journal.
     pub(super) unflushed: Vec<Arc<DirtySegment>>,
     /// Deleted segments whose files are still there, oldest first.
     pub(super) condemned: VecDeque<Condemned>,
@@ -95,6 +97,8 @@ pub(super) struct DirtySegment {
     log: Arc<dyn IoFile>,
     index: Arc<dyn IoFile>,
     time_index: Arc<dyn IoFile>,
+    /// Whether a sync has failed. Of two at once, the kernel would tell only one.
+    has_failed: Mutex<bool>,
     count: Arc<DirtyCount>,
 }
 
@@ -138,6 +142,7 @@ impl DirtySegment {
             log,
             index,
             time_index,
+            has_failed: Mutex::new(false),
             count,
         })
     }
@@ -148,10 +153,23 @@ impl DirtySegment {
 
     /// Makes everything written so far durable.
     pub(super) fn sync(&self) -> io::Result<()> {
-        for file in [&self.log, &self.index, &self.time_index] {
-            sync(file.as_ref())?;
+        self.sync_files(&[&self.log, &self.index, &self.time_index])
+    }
+
+    /// Makes the records durable, and not the indexes.
+    pub(super) fn sync_log(&self) -> io::Result<()> {
+        self.sync_files(&[&self.log])
+    }
+
+    fn sync_files(&self, files: &[&Arc<dyn IoFile>]) -> io::Result<()> {
+        let mut has_failed = self.has_failed.lock();
+        if *has_failed {
+            let error = io::Error::other("another sync of it has failed");
+            return Err(io::Error::other(SyncFailed(error)));
         }
-        Ok(())
+        let synced = files.iter().try_for_each(|file| sync(file.as_ref()));
+        *has_failed = synced.is_err();
+        synced
     }
 }
 
@@ -225,6 +243,11 @@ impl Disk {
             covered: VecDeque::new(),
             compacted_to: None,
         }
+    }
+
+    /// The end of what the files hold, once a pending cut is done.
+    pub(super) fn files_end(&self) -> Offset {
+        self.cut.as_ref().map_or(self.end, |cut| cut.to)
     }
 
     /// A checkpoint counts the segments before `base` as closed.

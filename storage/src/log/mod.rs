@@ -4,7 +4,8 @@
 //!   log_start_offset          written_end                durable_end     log_end_offset
 //!        │  segments (files)       │   tail (memory, journal)  │   tail, not durable │
 //! ```
-//! `log_start_offset ≤ written_end ≤ durable_end ≤ log_end_offset`, always.
+//! `log_start_offset ≤ written_end ≤ durable_end ≤ log_end_offset`, always. The files may hold more than is said of them, which is in the tail as well: what is on its way
+//! past the journal ([`bypass`]).
 //!
 //! Two locks. `state` is held for moments, on the produce and fetch path. `disk` belongs to whoever writes
 //! the partition's files, is held across I/O, and is taken before `state`, never after.
@@ -19,6 +20,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
 
 pub use append::{AppendError, Appended, Hold, ReplicaError};
+pub use bypass::{Bypass, BypassConfig};
 pub use checkpoint::Unsynced;
 pub use compaction::{CompactError, Compacted, Compaction, Dirtiness, HashKey, Pace, Pass};
 pub use disk::{ActiveSegment, DirtyCount, SyncFailed, is_disk_full};
@@ -35,6 +37,7 @@ pub use tail::{BatchBytes, TailBatch};
 pub use truncate::TruncateError;
 
 mod append;
+mod bypass;
 mod checkpoint;
 mod compaction;
 pub mod descriptors;
@@ -246,6 +249,8 @@ pub struct LogEnvironment {
     pub condemned: Arc<WaitingLogs>,
     /// What is on its way to the page cache.
     pub page_cache: Arc<PageCache>,
+    /// What is on its way past the journal.
+    pub bypass: Arc<Bypass>,
     /// The count of checkpoints.
     pub checkpoints: Arc<CheckpointCount>,
 }
@@ -307,13 +312,27 @@ pub struct LogOffsets {
     pub end: Offset,
 }
 
+/// What will make a log durable to some end.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    /// The journal's entry.
+    position: JournalPosition,
+    end: Offset,
+    /// It is one that says what the files hold.
+    is_stored: bool,
+}
+
 struct State {
     offsets: LogOffsets,
     leader_epochs: LeaderEpochs,
     producers: Producers,
     tail: Tail,
-    /// The journal position that makes each log end durable, oldest first.
-    pending: VecDeque<(JournalPosition, Offset)>,
+    /// What makes each log end durable, oldest first.
+    pending: VecDeque<Pending>,
+    /// Where the batches begin that are not in the journal and of whose being stored it says nothing yet.
+    unjournaled_from: Option<Offset>,
+    /// It is, or is about to be, in [`Bypass`].
+    bypass_listed: bool,
     segments: Vec<Arc<Segment>>,
     damaged: Vec<DamagedRange>,
     oldest_tail_ms: Option<i64>,
@@ -441,6 +460,8 @@ impl Log {
                 producers: Producers::default(),
                 tail: Tail::default(),
                 pending: VecDeque::new(),
+                unjournaled_from: None,
+                bypass_listed: false,
                 segments: Vec::new(),
                 damaged: Vec::new(),
                 oldest_tail_ms: None,
@@ -579,6 +600,15 @@ impl Log {
         state.behind_damage(from.max(state.offsets.start)) >= to
     }
 
+    /// What is before `end` is in the files, and stays there: the tail need not have it.
+    fn leave_to_files(&self, state: &mut State, end: Offset) {
+        let freed = state.tail.remove_before(end);
+        self.environment.tails.remove(freed);
+        let end = state.behind_damage(end);
+        state.offsets.written_end = state.offsets.written_end.max(end);
+        state.oldest_tail_ms = state.tail.front().map(|batch| batch.appended_ms);
+    }
+
     /// Whether nothing is in the tail; then the log is no longer in [`WaitingLogs`].
     pub(crate) fn stops_waiting(&self) -> bool {
         let mut state = self.state.lock();
@@ -669,17 +699,23 @@ impl DurableListener for Log {
             let mut state = self.state.lock();
             state.durable_through = state.durable_through.max(Some(position));
             let mut durable_end = None;
-            while state
-                .pending
-                .front()
-                .is_some_and(|(pending, _)| *pending <= position)
+            let mut stored_end = None;
+            while let Some(pending) = state.pending.front().copied()
+                && pending.position <= position
             {
-                durable_end = state.pending.pop_front().map(|(_, end)| end);
+                state.pending.pop_front();
+                durable_end = Some(pending.end);
+                stored_end = durable_end.filter(|_| pending.is_stored).or(stored_end);
             }
             if let Some(durable_end) = durable_end {
                 state.offsets.durable_end = durable_end;
-                state.check();
             }
+            if let Some(stored_end) = stored_end {
+                self.leave_to_files(&mut state, stored_end);
+            }
+            state.check();
+            // It may have waited for this.
+            self.list_bypassing(&mut state);
             durable_end
         };
         if let (Some(durable_end), Some(listener)) = (durable_end, self.listener()) {

@@ -10,7 +10,7 @@ use protocol::model::Offset;
 use super::checkpoint::closed_bytes_from;
 use super::compaction::{CHECKPOINT_FILE as COMPACTION_FILE, CLEANED};
 use super::disk::{
-    ActiveSegment, Appender, Directory, Disk, cut_to, is_sync_failure, write_note, write_side_file,
+    ActiveSegment, Appender, Directory, Disk, is_sync_failure, write_note, write_side_file,
 };
 use super::segment::{Segment, SegmentError, base_of};
 use super::{DamagedRange, Durability, Log};
@@ -265,8 +265,7 @@ impl Log {
             return self.lose_end_of(segment, disk.end);
         }
         if present > counted {
-            let log = Arc::clone(disk.writable(segment, &self.environment.dirty)?.log());
-            cut_to(log.as_ref(), counted)?;
+            self.cut_log(disk, segment, counted)?;
         }
         self.resume(disk, segment, Some(checkpointed))
     }

@@ -57,6 +57,11 @@ impl PageCache {
         self.waiting.put_back(logs);
     }
 
+    pub(super) fn add_unsynced(&self, bytes: usize) {
+        self.unsynced_bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     /// Bytes written since the last checkpoint began.
     pub fn unsynced_bytes(&self) -> u64 {
         self.unsynced_bytes.load(Ordering::Relaxed)
@@ -72,10 +77,9 @@ impl Log {
     /// Whether a recovery might not know of the log yet: what is written to its files would not be found.
     pub(super) fn is_too_early(&self) -> bool {
         let state = self.state();
-        self.durability == Durability::Os
-            && state
-                .open_position
-                .is_some_and(|opened| state.durable_through < Some(opened))
+        state
+            .open_position
+            .is_some_and(|opened| state.durable_through < Some(opened))
     }
 
     /// Syncs what was written if `flush.messages` asks for it, and tells that it is stored.
@@ -88,9 +92,7 @@ impl Log {
             return Ok(());
         }
         let page_cache = &self.environment.page_cache;
-        page_cache
-            .unsynced_bytes
-            .fetch_add(bytes as u64, Ordering::Relaxed);
+        page_cache.add_unsynced(bytes);
         let flush_messages = self.config.lock().flush_messages;
         if flush_messages.is_some_and(|records| disk.unsynced_records >= records) {
             self.flush(&mut disk)?;
@@ -125,18 +127,23 @@ impl Log {
         for segment in &disk.unflushed {
             segment.sync()?;
         }
+        self.sync_names(disk)?;
+        disk.unflushed.clear();
+        disk.unsynced_records = 0;
+        disk.unsynced_since_ms = None;
+        Ok(())
+    }
+
+    /// Makes names durable, the log's own and those in it.
+    pub(super) fn sync_names(&self, disk: &mut Disk) -> io::Result<()> {
         if disk.names_unflushed {
-            // Its own and those in it.
             let io = self.environment.files.io();
             for dir in [Some(self.dir.as_path()), self.dir.parent()] {
                 let synced = dir.map_or(Ok(()), |dir| io.sync_dir(dir));
                 synced.map_err(|error| io::Error::other(SyncFailed(error)))?;
             }
         }
-        disk.unflushed.clear();
         disk.names_unflushed = false;
-        disk.unsynced_records = 0;
-        disk.unsynced_since_ms = None;
         Ok(())
     }
 
@@ -148,24 +155,23 @@ impl Log {
         segment: &Arc<DirtySegment>,
     ) {
         let flushes = config.flush_messages.is_some() || config.flush_ms.is_some();
-        if self.durability == Durability::Fsync || !flushes {
+        if self.durability == Durability::Os && !flushes {
             return;
         }
-        let base = segment.segment.base();
         if disk
             .unflushed
             .iter()
-            .all(|known| known.segment.base() != base)
+            .all(|known| !Arc::ptr_eq(known, segment))
         {
             disk.unflushed.push(Arc::clone(segment));
         }
     }
 
     /// The data directory is offline: what waits will never be stored. Logs in the journal are told by the journal.
-    pub(crate) fn fail_page_cache(&self, fault: &JournalFault) {
-        if self.durability == Durability::Os
-            && let Some(listener) = self.listener()
-        {
+    pub(crate) fn fail_unjournaled(&self, fault: &JournalFault) {
+        let is_unjournaled =
+            self.durability == Durability::Os || self.state().unjournaled_from.is_some();
+        if is_unjournaled && let Some(listener) = self.listener() {
             listener.on_fault(fault);
         }
     }

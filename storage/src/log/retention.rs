@@ -209,10 +209,14 @@ impl Log {
         let mut disk = self.disk.lock();
         let mut state = self.state();
         let has_grown = |facts: &SegmentFacts| facts.segment.bytes() != facts.bytes;
+        // The last one holds more than is said of it while something is on its way past the journal.
+        let is_more = |facts: &SegmentFacts| facts.is_last && disk.end > facts.end;
         let as_seen = state.cuts == cuts
             && disk.cut.is_none()
             && !disk.dropped
-            && !segments.last().is_some_and(has_grown);
+            && !segments
+                .last()
+                .is_some_and(|last| has_grown(last) || is_more(last));
         let Some(last) = segments.last().filter(|_| as_seen) else {
             return Ok(Retained::default());
         };

@@ -32,7 +32,7 @@ pub enum BatchBytes {
 pub struct TailBatch {
     /// Its header, offsets assigned.
     pub header: BatchHeader,
-    /// The journal entry that carries it.
+    /// The journal entry that carries it; for one that is not in the journal, one that is not after what will say that it is stored.
     pub position: JournalPosition,
     /// When it was appended, in milliseconds: what producer expiry goes by.
     pub appended_ms: i64,
@@ -99,6 +99,14 @@ impl Tail {
     /// All batches, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &TailBatch> {
         self.batches.iter()
+    }
+
+    /// The batches that begin at or after `offset`.
+    pub fn beginning_from(&mut self, offset: Offset) -> impl Iterator<Item = &mut TailBatch> {
+        let at = self
+            .batches
+            .partition_point(|batch| batch.header.base_offset < offset);
+        self.batches.range_mut(at..)
     }
 
     /// The batches from the one that holds `offset` (or the first after it) on.

@@ -45,7 +45,7 @@ impl Log {
             return Ok(offsets.end);
         }
         let to = self.batch_boundary(&mut disk, to.max(offsets.start))?;
-        let file_producers = match to < offsets.written_end {
+        let file_producers = match to < disk.files_end() {
             true => Some(self.producers_at(&disk, to)?),
             false => None,
         };
@@ -80,7 +80,7 @@ impl Log {
         if to >= offsets.end {
             return Ok(());
         }
-        let file_producers = match to < offsets.written_end {
+        let file_producers = match to < disk.files_end() {
             true => Some(self.producers_at(&disk, to)?),
             false => None,
         };
@@ -98,11 +98,20 @@ impl Log {
         to: Offset,
         file_producers: Option<Producers>,
     ) {
-        let oldest_in_journal = state.tail.front().map_or(position, |batch| batch.position);
+        // What the files hold beside is not to be replayed.
+        let not_in_files = state.tail.from(disk.end).next();
+        let oldest_in_journal = not_in_files.map_or(position, |batch| batch.position);
         let freed = state.tail.remove_from(to);
         self.environment.tails.remove(freed);
         state.oldest_tail_ms = state.tail.front().map(|batch| batch.appended_ms);
-        state.pending.retain(|(_, end)| *end <= to);
+        // An entry that says what is stored is about what stays, too.
+        state
+            .pending
+            .retain(|pending| pending.is_stored || pending.end <= to);
+        for pending in &mut state.pending {
+            pending.end = pending.end.min(to);
+        }
+        state.unjournaled_from = state.unjournaled_from.filter(|from| *from < to);
         state.offsets.end = to;
         // The batch that held the start is gone as a whole: Kafka's `UnifiedLog.truncateTo`.
         state.offsets.start = state.offsets.start.min(to);
@@ -166,6 +175,7 @@ impl Log {
         self.state().segments = kept;
         disk.active = None;
         disk.names_changed = true;
+        disk.names_unflushed = true;
         for segment in removed {
             let is_other = |dirty: &Arc<DirtySegment>| dirty.segment.base() != segment.base();
             disk.dirty.retain(is_other);
@@ -195,10 +205,22 @@ impl Log {
                 return self.lose_end_of(segment, to);
             }
         };
-        let log = Arc::clone(disk.writable(segment, &self.environment.dirty)?.log());
-        cut_to(log.as_ref(), position)?;
+        self.cut_log(disk, segment, position)?;
         segment.set_bytes(position);
         self.resume(disk, segment, None)
+    }
+
+    /// Cuts a segment's records off. Before anything is said of segments behind it, that has to be durable: it would be taken for one that holds theirs too.
+    pub(super) fn cut_log(
+        &self,
+        disk: &mut Disk,
+        segment: &Arc<Segment>,
+        len: u64,
+    ) -> io::Result<()> {
+        let config = self.config.lock().clone();
+        let files = Arc::clone(disk.writable(segment, &self.environment.dirty)?);
+        self.to_flush(disk, &config, &files);
+        cut_to(files.log().as_ref(), len)
     }
 
     /// Notes that the files end where the pending cut says.

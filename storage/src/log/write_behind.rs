@@ -25,6 +25,15 @@ const WRITEBACK_BYTES_MIN: u64 = 128 << 10;
 /// Batches written with one call, at most: as many pieces as a vectored write takes.
 const RUN_BATCHES: usize = 1000;
 
+/// Which batches may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ready {
+    /// Those that are stored, as the log's [`Durability`] says, or are when they are written.
+    Stored,
+    /// All: the tail keeps them until they are stored.
+    Appended,
+}
+
 /// A batch on its way to a segment, with its bytes.
 type Loaded = (TailBatch, Bytes);
 
@@ -38,8 +47,9 @@ impl Log {
         if disk.dropped || self.is_too_early() || !self.cut_if_durable(&mut disk)? {
             return Ok(0);
         }
+        self.leave_written(&disk);
         while moved < bytes_max {
-            let run = self.take_run(bytes_max - moved);
+            let run = self.take_run(&disk, bytes_max - moved, Ready::Stored);
             if run.is_empty() {
                 break;
             }
@@ -48,7 +58,7 @@ impl Log {
                 .iter()
                 .map(|batch| batch.header.size_in_bytes)
                 .sum::<usize>();
-            self.write_run(&mut disk, run)?;
+            self.write_run(&mut disk, run, Ready::Stored)?;
         }
         if self.durability == Durability::Os {
             self.after_page_cache_write(disk, moved)?;
@@ -71,15 +81,25 @@ impl Log {
         self.environment.tails.remove(freed);
     }
 
-    fn take_run(&self, bytes_max: usize) -> Vec<TailBatch> {
+    /// Of what was written before it was stored, leaves to the files what is stored by now, without an entry of the journal that says so.
+    fn leave_written(&self, disk: &Disk) {
+        let mut state = self.state();
+        let end = disk.end.min(state.offsets.durable_end);
+        if end > state.offsets.written_end {
+            self.leave_to_files(&mut state, end);
+            state.check();
+        }
+    }
+
+    pub(super) fn take_run(&self, disk: &Disk, bytes_max: usize, ready: Ready) -> Vec<TailBatch> {
         let state = self.state();
-        let ready_end = match self.durability {
-            Durability::Fsync => state.offsets.durable_end,
-            Durability::Os => state.offsets.end,
+        let ready_end = match (self.durability, ready) {
+            (Durability::Fsync, Ready::Stored) => state.offsets.durable_end,
+            _ => state.offsets.end,
         };
         let mut run = Vec::new();
         let mut bytes = 0;
-        for batch in state.tail.iter() {
+        for batch in state.tail.from(disk.end) {
             if batch.header.end_offset() > ready_end
                 || bytes >= bytes_max.min(RUN_BYTES)
                 || run.len() == RUN_BATCHES
@@ -92,7 +112,12 @@ impl Log {
         run
     }
 
-    fn write_run(&self, disk: &mut Disk, run: Vec<TailBatch>) -> io::Result<()> {
+    pub(super) fn write_run(
+        &self,
+        disk: &mut Disk,
+        run: Vec<TailBatch>,
+        ready: Ready,
+    ) -> io::Result<()> {
         let config = self.config.lock().clone();
         let mut batches: Vec<Loaded> = Vec::with_capacity(run.len());
         let mut plan = disk.active.as_ref().map(Appender::plan);
@@ -101,9 +126,9 @@ impl Log {
             let bytes = match load(&batch)? {
                 Ok(bytes) => bytes,
                 Err(bad) => {
-                    self.append_run(disk, &batches, &config)?;
+                    self.append_run(disk, &batches, &config, ready)?;
                     batches.clear();
-                    self.give_up(disk, &batch, bad);
+                    self.give_up(disk, &batch, bad, ready);
                     continue;
                 }
             };
@@ -111,7 +136,7 @@ impl Log {
                 .as_ref()
                 .is_none_or(|plan| plan.must_roll(&header, &config))
             {
-                self.append_run(disk, &batches, &config)?;
+                self.append_run(disk, &batches, &config, ready)?;
                 batches.clear();
                 self.roll(disk, header.base_offset)?;
                 plan = disk.active.as_ref().map(Appender::plan);
@@ -121,11 +146,17 @@ impl Log {
             }
             batches.push((batch, bytes));
         }
-        self.append_run(disk, &batches, &config)
+        self.append_run(disk, &batches, &config, ready)
     }
 
     /// Writes batches to the active segment: one vectored write for the batches, one for each index that grew.
-    fn append_run(&self, disk: &mut Disk, run: &[Loaded], config: &LogConfig) -> io::Result<()> {
+    fn append_run(
+        &self,
+        disk: &mut Disk,
+        run: &[Loaded],
+        config: &LogConfig,
+        ready: Ready,
+    ) -> io::Result<()> {
         let Some((last, _)) = run.last() else {
             return Ok(());
         };
@@ -175,32 +206,31 @@ impl Log {
         active.segment.set_bytes(position);
         active.segment.trust(start..position);
         disk.active = Some(active);
-        self.written_to(disk, last.header.end_offset());
+        self.written_to(disk, last.header.end_offset(), ready);
         disk.flush_indexes(&self.environment.dirty)?;
-        if position - start < WRITEBACK_BYTES_MIN {
+        // What is synced right away need not be begun.
+        if ready == Ready::Appended || position - start < WRITEBACK_BYTES_MIN {
             return Ok(());
         }
         log.start_writeback(start, position - start)
     }
 
     /// Notes that everything before `end` is in the files, or lost.
-    fn written_to(&self, disk: &mut Disk, end: Offset) {
+    fn written_to(&self, disk: &mut Disk, end: Offset, ready: Ready) {
         let mut state = self.state();
-        let freed = state.tail.remove_before(end);
-        let end = state.behind_damage(end);
-        disk.end = end;
-        state.offsets.written_end = end;
-        if self.durability == Durability::Os {
-            state.offsets.durable_end = end;
+        disk.end = state.behind_damage(end);
+        if ready == Ready::Appended {
+            return;
         }
-        state.oldest_tail_ms = state.tail.front().map(|batch| batch.appended_ms);
+        if self.durability == Durability::Os {
+            state.offsets.durable_end = disk.end;
+        }
+        self.leave_to_files(&mut state, end);
         state.check();
-        drop(state);
-        self.environment.tails.remove(freed);
     }
 
     /// A batch that a recovery read well is damaged in the journal now. It is lost; the others are not.
-    fn give_up(&self, disk: &mut Disk, batch: &TailBatch, bad: BadBytes) {
+    fn give_up(&self, disk: &mut Disk, batch: &TailBatch, bad: BadBytes, ready: Ready) {
         let range = DamagedRange {
             from: batch.header.base_offset,
             to: batch.header.end_offset(),
@@ -208,7 +238,7 @@ impl Log {
         };
         let to = range.to;
         self.add_damage(&mut self.state(), range);
-        self.written_to(disk, to);
+        self.written_to(disk, to, ready);
     }
 
     /// Closes the active segment and opens one at `base`, with a snapshot of the producers as they are there.

@@ -21,7 +21,7 @@ use storage::io::sim::{SimConfig, SimDisk};
 use storage::journal::{
     JournalObserver, JournalWriter, Turn, WriterConfig, WriterStep, WriterWait,
 };
-use storage::log::{Compaction, Log, LogConfig, Retention, is_disk_full};
+use storage::log::{BypassConfig, Compaction, Log, LogConfig, Retention, is_disk_full};
 
 use super::model::Expected;
 
@@ -125,6 +125,12 @@ impl Life {
                 }),
             },
             tail_bytes_max: self.random.random_range(1..64) << 10,
+            bypass: BypassConfig {
+                batch_bytes_min: [None, Some(0), Some(200), Some(5_000)]
+                    [self.random.random_range(0..4)],
+                backlog_bytes_min: [0, 3_000][self.random.random_range(0..2)],
+                sync_bytes_min: [0, 3_000][self.random.random_range(0..2)],
+            },
             write_behind_ms: 1_000,
             open_files_max: self.random.random_range(1..40),
             unsynced_files_max: 0,
@@ -247,8 +253,9 @@ impl Life {
             40..44 => self.truncate(),
             44..46 => self.retry(),
             46..50 => self.read().map_err(std::io::Error::other),
-            50..55 => data_dir.write_waiting_page_cache(self.now_ms),
-            55..75 => {
+            50..53 => data_dir.write_waiting_page_cache(self.now_ms),
+            53..57 => self.store_bypassing(data_dir),
+            57..75 => {
                 let is_idle = match self.random.random_bool(0.5) {
                     true => writer.step() == WriterStep::Idle,
                     false => writer.turn() == Turn::Wait(WriterWait::Entry),
@@ -286,6 +293,7 @@ impl Life {
 
     fn stop(&mut self, data_dir: &DataDir, writer: &mut JournalWriter) -> Result<(), String> {
         let stopped = (|| {
+            data_dir.bypass_no_more()?;
             data_dir.checkpoint(None)?;
             match writer.finish() {
                 Some(end) => data_dir.checkpoint(Some(end)),

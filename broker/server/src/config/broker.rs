@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use protocol::model::{Uuid, parse_base64_uuid};
+use storage::log::BypassConfig;
 
 use super::broker_definitions::RACK_AWARE_SELECTOR;
 use super::cluster::ClusterConfig;
@@ -12,6 +13,10 @@ use super::group_coordinator;
 use super::listener::{Endpoint, advertised_listeners, listeners};
 use super::settings::{Setting, Settings};
 use super::value::Value;
+
+/// What bypasses the journal is worth a sync of its own from here on: a sync of 64 KiB takes the disk about as long as both ways together
+/// (docs/decisions/0014).
+const SYNC_BYTES_MIN: usize = 96 << 10;
 
 /// A node's configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,6 +152,8 @@ pub struct JournalConfig {
     pub commit_bytes_max: usize,
     /// `journal.depth`.
     pub depth: usize,
+    /// `journal.bypass.batch.bytes.min` and `journal.bypass.backlog.bytes.min`.
+    pub bypass: BypassConfig,
     /// `disk.free.bytes.min`; `None` for the default.
     pub free_bytes_min: Option<u64>,
     /// `journal.unsafe.no.sync`: loses acknowledged records; for tests of durability only.
@@ -330,6 +337,12 @@ impl JournalConfig {
             initial_file_bytes: settings.number("journal.initial.file.bytes"),
             commit_bytes_max: settings.number("journal.commit.bytes.max"),
             depth: settings.number("journal.depth"),
+            bypass: BypassConfig {
+                batch_bytes_min: Some(settings.number("journal.bypass.batch.bytes.min"))
+                    .filter(|bytes| *bytes > 0),
+                backlog_bytes_min: settings.number("journal.bypass.backlog.bytes.min"),
+                sync_bytes_min: SYNC_BYTES_MIN,
+            },
             free_bytes_min: u64::try_from(settings.number::<i64>("disk.free.bytes.min")).ok(),
             unsafe_no_sync: settings.boolean("journal.unsafe.no.sync"),
             unsafe_clock_file: settings.text("clock.unsafe.offset.file").map(PathBuf::from),

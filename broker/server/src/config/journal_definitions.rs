@@ -65,6 +65,26 @@ pub(super) const JOURNAL: &[Definition] = &[
     .low()
     .own(),
     Definition::new(
+        "journal.bypass.batch.bytes.min",
+        Int,
+        Some("16384"),
+        "A batch of at least so many bytes may be written to its segment only, which is synced, \
+         instead of to the journal first, while the journal is busy: every byte is written once \
+         then. 0: never.",
+    )
+    .at_least(0)
+    .low()
+    .own(),
+    Definition::new(
+        "journal.bypass.backlog.bytes.min",
+        Int,
+        Some("524288"),
+        "The journal is busy when it has so many bytes to write, with the batch.",
+    )
+    .at_least(0)
+    .low()
+    .own(),
+    Definition::new(
         "disk.free.bytes.min",
         Long,
         Some("-1"),

@@ -83,6 +83,7 @@ impl DirectoryConfigs<'_> {
                 salt: Arc::new(rand::random),
             },
             tail_bytes_max: (config.logs.tail_bytes_max / directories).max(TAIL_BYTES_MIN),
+            bypass: config.journal.bypass,
             write_behind_ms: millis(config.logs.write_behind_age),
             open_files_max: OpenFiles::of_process().for_directory(directories),
             unsynced_files_max: OpenFiles::of_process().unsynced_for_directory(directories),

@@ -270,8 +270,8 @@ fn an_unknown_format_or_damaged_description_is_refused() {
     let text = fs::read_to_string(&meta).expect("it is text");
     let cases = [
         (
-            text.replace("holdfast.format=2", "holdfast.format=99"),
-            vec!["format 99", "format 2"],
+            text.replace("holdfast.format=3", "holdfast.format=99"),
+            vec!["format 99", "formats 2 to 3"],
         ),
         (
             text.replace("node.id=1", "node.id=one"),

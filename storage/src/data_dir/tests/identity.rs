@@ -92,8 +92,8 @@ fn an_unknown_format_is_refused() {
     let path = Path::new(ROOT).join("meta.properties");
     let text = String::from_utf8(node.read(&path)).expect("text");
     for (from, to, word) in [
-        ("holdfast.format=2", "holdfast.format=9", "format 9"),
-        ("holdfast.format=2", "holdfast.format=x", "not a number"),
+        ("holdfast.format=3", "holdfast.format=9", "format 9"),
+        ("holdfast.format=3", "holdfast.format=x", "not a number"),
         ("directory.id", "directory.ix", "directory.id is missing"),
         ("node.id=1", "node.id=-1", "not a broker id"),
     ] {
@@ -102,6 +102,23 @@ fn an_unknown_format_is_refused() {
         node.overwrite(&path, 0, changed.as_bytes());
         refused(&node, None, 1, &[word]);
     }
+}
+
+#[test]
+fn a_directory_of_the_format_before_is_read_and_is_of_this_one_then() {
+    let node = node();
+    let mut running = node.start();
+    append(&running.create("a"), b"written before");
+    running.seal();
+    drop(running);
+    node.disk.kill();
+    let path = Path::new(ROOT).join("meta.properties");
+    let text = String::from_utf8(node.read(&path)).expect("text");
+    let before = text.replace("holdfast.format=3", "holdfast.format=2");
+    assert_ne!(before, text);
+    node.overwrite(&path, 0, before.as_bytes());
+    assert_eq!(values(&node.start().log("a")), ["written before"]);
+    assert_eq!(node.read(&path), text.as_bytes());
 }
 
 #[test]

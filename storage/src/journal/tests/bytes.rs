@@ -1,12 +1,13 @@
 //! The formats, byte by byte: what an older version wrote must be read for ever.
 
-use protocol::model::{PartitionIndex, TopicId};
+use bytes::Bytes;
+use protocol::model::{Offset, PartitionIndex, TopicId};
 use uuid::Uuid;
 
 use crate::journal::format::{
     COMMIT_HEADER, CommitHeader, FileHeader, TABLE_ENTRY, TableEntry, decode_table,
 };
-use crate::journal::{EntryKind, OpenEntry};
+use crate::journal::{EntryKind, OpenEntry, StoredEntry};
 
 const SALT: [u8; 16] = *b"0123456789abcdef";
 
@@ -199,11 +200,33 @@ fn entry_kinds_keep_their_numbers() {
         (4, EntryKind::NewLogStart),
         (5, EntryKind::Drop),
         (6, EntryKind::OpenUnjournaled),
+        (7, EntryKind::Stored),
     ];
     for (byte, kind) in kinds {
         assert_eq!(kind.to_wire(), byte);
         assert_eq!(EntryKind::from_wire(byte), Some(kind));
     }
     assert_eq!(EntryKind::from_wire(0), None);
-    assert_eq!(EntryKind::from_wire(7), None);
+    assert_eq!(EntryKind::from_wire(8), None);
+}
+
+#[test]
+fn what_is_stored_is_told_in_these_bytes() {
+    let stored = StoredEntry {
+        start: Offset::new(1),
+        closed_bytes: 2,
+        base: Offset::new(3),
+        bytes: 4,
+        index_bytes: 5,
+        time_index_bytes: 6,
+        headers: Bytes::from_static(b"headers"),
+    };
+    let bytes = stored.encode();
+    let numbers = (1..=6_u64).flat_map(u64::to_le_bytes);
+    assert_eq!(bytes, numbers.chain(*b"headers").collect::<Vec<_>>());
+    assert_eq!(StoredEntry::decode(&bytes), Some(stored.clone()));
+    assert_eq!(StoredEntry::decode(&bytes[..47]), None);
+    assert_eq!(stored.headers(), None, "there is no such header");
+    let negative = [[0xff; 8].as_slice(), &bytes[8..]].concat();
+    assert_eq!(StoredEntry::decode(&negative), None);
 }

@@ -232,6 +232,7 @@ impl Log {
         disk.compacted_to = Some(Offset::ZERO);
         // Durable before the journal's entry of the cut can be given up: with the next checkpoint.
         disk.names_changed = true;
+        disk.names_unflushed = true;
         match self
             .environment
             .files

@@ -1,5 +1,6 @@
 //! Tests of a log: segments and indexes as Kafka's, damage, timestamps, producers, truncation.
 
+mod bypass;
 mod damage;
 mod files;
 mod page_cache;

@@ -19,6 +19,8 @@ pub struct Outcome {
     pub truncations: u64,
     /// Records compared of logs in the page cache.
     pub unjournaled: u64,
+    /// Times that what bypasses the journal was stored.
+    pub bypassed: u64,
     /// Retries recognised.
     pub duplicates: u64,
     /// Directories that went offline.
@@ -56,6 +58,7 @@ impl Outcome {
         self.read += other.read;
         self.truncations += other.truncations;
         self.duplicates += other.duplicates;
+        self.bypassed += other.bypassed;
         self.faults += other.faults;
         self.unjournaled += other.unjournaled;
         self.deleted += other.deleted;

@@ -102,6 +102,13 @@ impl Life {
         Ok(())
     }
 
+    pub(super) fn store_bypassing(&mut self, data_dir: &DataDir) -> std::io::Result<()> {
+        let is_waiting = |log: &Arc<Log>| log.bypasses_now();
+        self.outcome.bypassed +=
+            data_dir.logs().iter().filter(|log| is_waiting(log)).count() as u64;
+        data_dir.store_all_bypassing()
+    }
+
     pub(super) fn truncate(&mut self) -> std::io::Result<()> {
         let Some((log, partition)) = self.pick() else {
             return Ok(());

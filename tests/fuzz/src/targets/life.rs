@@ -20,7 +20,7 @@ use storage::data_dir::{
 };
 use storage::io::sim::{SimConfig, SimDisk};
 use storage::journal::{JournalFiles, JournalObserver, JournalWriter, WriterConfig, WriterStep};
-use storage::log::{Durability, LogConfig};
+use storage::log::{BypassConfig, Durability, LogConfig};
 use uuid::Uuid;
 
 use super::disk::Image;
@@ -92,6 +92,7 @@ pub(super) fn open(disk: &SimDisk) -> Result<(Arc<DataDir>, RecoveryReport), Ope
             }),
         },
         tail_bytes_max: 64 << 10,
+        bypass: BypassConfig::NEVER,
         write_behind_ms: 1_000,
         open_files_max: 10,
         unsynced_files_max: 10,

@@ -19,7 +19,10 @@ use storage::data_dir::Checkpoint;
 use storage::io::sim::SimDisk;
 use storage::journal::{DurableListener, JournalFault, JournalPosition, JournalQueue};
 use storage::log::descriptors::Descriptors;
-use storage::log::{CheckpointedLog, DirtyCount, Log, LogEnvironment, RetentionTime, TailBudget};
+use storage::log::{
+    Bypass, BypassConfig, CheckpointedLog, DirtyCount, Log, LogEnvironment, RetentionTime,
+    TailBudget,
+};
 
 mod plan;
 
@@ -152,6 +155,7 @@ fn environment(disk: &SimDisk) -> LogEnvironment {
         dirty: Arc::new(DirtyCount::new(usize::MAX)),
         condemned: Arc::default(),
         page_cache: Arc::default(),
+        bypass: Arc::new(Bypass::new(BypassConfig::NEVER)),
         checkpoints: Arc::default(),
     }
 }

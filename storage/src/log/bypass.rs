@@ -1,0 +1,375 @@
+//! Large batches while the journal is busy: they are written once, to their segment, which is synced before an entry of the journal says so.
+//!
+//! By way of the journal every byte is written twice, and synced twice: at once in the journal, for the latency, and with a checkpoint in its segment. A disk that has
+//! more to do than it can is served better by writing it once. One sync is worth as many bytes as wait for it, so this is for batches that are large, for times when there are
+//! many, and for logs of which each has many.
+//!
+//! | a batch | while nothing waits to bypass | while something of its log does |
+//! |---|---|---|
+//! | small, or the journal has little to do, or syncs have been of little | the journal | behind that |
+//! | large, with which the journal has much to do | bypasses | behind that |
+//!
+//! What is stored is in the order of the log, therefore, and an entry ([`EntryKind::Stored`]) covers all that its files hold, that which is in the journal too. It is the
+//! log's line in a checkpoint, written between two of them: a recovery goes by the last one.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use protocol::batch::{BatchHeader, HEADER_BYTES};
+use protocol::model::Offset;
+
+use super::checkpoint::closed_bytes_from;
+use super::disk::{ActiveSegment, Directory, Disk};
+use super::restore::ReplayError;
+use super::tail::BatchBytes;
+use super::write_behind::Ready;
+use super::{Durability, Log, Pending, State};
+use crate::journal::{
+    DurableListener, Entry, EntryKind, JournalFault, JournalPosition, LogId, StoredEntry,
+};
+
+/// Of so many batches that might, one bypasses all the same, to see how much it is by now.
+const TRIES_OF: usize = 64;
+
+/// Of a log with more to write, others have their turn after so many bytes.
+const TURN_BYTES: usize = 16 << 20;
+
+/// When batches bypass the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BypassConfig {
+    /// Bytes of a batch at least; `None`: all go through the journal.
+    pub batch_bytes_min: Option<usize>,
+    /// Bytes that the journal has to write, with the batch, at least.
+    pub backlog_bytes_min: usize,
+    /// Bytes that a sync has stored on average, at least: a journal does better with what many logs have a little of.
+    pub sync_bytes_min: usize,
+}
+
+impl BypassConfig {
+    /// Everything goes through the journal.
+    pub const NEVER: BypassConfig = BypassConfig {
+        batch_bytes_min: None,
+        backlog_bytes_min: 0,
+        sync_bytes_min: 0,
+    };
+}
+
+/// The logs that have batches on their way past the journal, and who stores them.
+#[derive(Debug)]
+pub struct Bypass {
+    config: BypassConfig,
+    queue: Mutex<Queue>,
+    wakes: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<LogId>,
+    /// Bytes that one sync has stored, on average, the last ones above all.
+    bytes_per_sync: usize,
+    /// Batches since the last try.
+    refused: usize,
+}
+
+impl Bypass {
+    /// Nothing yet.
+    pub fn new(config: BypassConfig) -> Bypass {
+        let queue = Queue {
+            bytes_per_sync: config.sync_bytes_min,
+            ..Queue::default()
+        };
+        Bypass {
+            config,
+            queue: Mutex::new(queue),
+            wakes: Condvar::new(),
+        }
+    }
+
+    /// Whether a batch may bypass a journal with so much to do.
+    fn takes(&self, batch_bytes: usize, backlog_bytes: usize) -> bool {
+        let bytes_min = self.config.batch_bytes_min;
+        if bytes_min.is_none_or(|bytes| batch_bytes < bytes)
+            || backlog_bytes.saturating_add(batch_bytes) < self.config.backlog_bytes_min
+        {
+            return false;
+        }
+        let mut queue = self.queue.lock();
+        if queue.bytes_per_sync < self.config.sync_bytes_min {
+            queue.refused += 1;
+            if queue.refused < TRIES_OF {
+                return false;
+            }
+            queue.refused = 0;
+        }
+        true
+    }
+
+    fn push(&self, log: LogId) {
+        self.queue.lock().waiting.push_back(log);
+        self.wakes.notify_one();
+    }
+
+    /// The log that has waited longest; waits for one, at most for `limit`.
+    pub fn wait(&self, limit: Duration) -> Option<LogId> {
+        let mut queue = self.queue.lock();
+        if queue.waiting.is_empty() {
+            self.wakes.wait_for(&mut queue, limit);
+        }
+        queue.waiting.pop_front()
+    }
+
+    /// The same, without waiting.
+    pub fn take(&self) -> Option<LogId> {
+        self.queue.lock().waiting.pop_front()
+    }
+
+    /// So much of a log is stored, with one sync.
+    fn on_stored(&self, bytes: usize) {
+        let mut queue = self.queue.lock();
+        queue.bytes_per_sync = (queue.bytes_per_sync * 7 + bytes) / 8;
+    }
+
+    /// How many logs wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.lock().waiting.len()
+    }
+
+    /// Wakes all who wait.
+    pub fn wake(&self) {
+        let _queue = self.queue.lock();
+        self.wakes.notify_all();
+    }
+}
+
+impl Log {
+    /// Whether a batch of so many bytes is not to go into the journal.
+    pub(super) fn bypasses(&self, state: &State, batch_bytes: usize) -> bool {
+        match self.durability {
+            Durability::Os => true,
+            Durability::Fsync => {
+                let (bypass, journal) = (&self.environment.bypass, &self.environment.journal);
+                state.unjournaled_from.is_some()
+                    || bypass.takes(batch_bytes, journal.backlog_bytes())
+            }
+        }
+    }
+
+    /// Whether something is on its way past the journal.
+    pub fn bypasses_now(&self) -> bool {
+        self.state().unjournaled_from.is_some()
+    }
+
+    /// Has somebody store what bypasses the journal.
+    pub(super) fn list_bypassing(&self, state: &mut State) {
+        if state.unjournaled_from.is_some() && !state.bypass_listed {
+            state.bypass_listed = true;
+            self.environment.bypass.push(self.id);
+        }
+    }
+
+    /// Stores what bypasses the journal, and whatever is before it: written, synced, and an entry about it queued for the journal. Nothing while the log's files
+    /// have to wait for the journal; it is listed again when they need not.
+    pub fn store_bypassing(self: &Arc<Self>) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        self.state().bypass_listed = false;
+        if disk.dropped || self.is_too_early() || !self.cut_if_durable(&mut disk)? {
+            return Ok(());
+        }
+        let Some(unjournaled) = self.state().unjournaled_from else {
+            return Ok(());
+        };
+        let (mut headers, mut bytes) = (Vec::new(), 0);
+        while bytes < TURN_BYTES {
+            let run = self.take_run(&disk, TURN_BYTES - bytes, Ready::Appended);
+            if run.is_empty() {
+                break;
+            }
+            self.make_ready(&mut disk)?;
+            for batch in &run {
+                bytes += batch.header.size_in_bytes;
+                match &batch.bytes {
+                    BatchBytes::Memory(bytes) if batch.header.base_offset >= unjournaled => {
+                        headers.extend_from_slice(&bytes[..HEADER_BYTES]);
+                    }
+                    // The journal has it.
+                    _ => {}
+                }
+            }
+            self.write_run(&mut disk, run, Ready::Appended)?;
+        }
+        if bytes > 0 {
+            self.sync_data(&mut disk)?;
+            self.environment.page_cache.add_unsynced(bytes);
+            self.environment.bypass.on_stored(bytes);
+        }
+        let mut state = self.state();
+        if !headers.is_empty()
+            && let Some(entry) = self.stored_entry(&disk, &state, unjournaled, headers)
+        {
+            let end = entry.end;
+            let listener: Arc<dyn DurableListener> = Arc::clone(self) as _;
+            let pushed = self.environment.journal.push(entry, listener);
+            let position = pushed.map_err(io::Error::other)?;
+            state.pending.push_back(Pending {
+                position,
+                end,
+                is_stored: true,
+            });
+        }
+        let rest = disk.end.max(unjournaled);
+        state.unjournaled_from = (rest < state.offsets.end).then_some(rest);
+        self.list_bypassing(&mut state);
+        Ok(())
+    }
+
+    /// What the journal is to say of the files, in which there are batches with these headers that it does not have, from `from` on.
+    fn stored_entry(
+        &self,
+        disk: &Disk,
+        state: &State,
+        from: Offset,
+        headers: Vec<u8>,
+    ) -> Option<Entry> {
+        let active = disk.active.as_ref()?;
+        let start = state.offsets.start;
+        let stored = StoredEntry {
+            start,
+            closed_bytes: closed_bytes_from(start, &state.segments),
+            base: active.segment.base(),
+            bytes: active.segment.bytes(),
+            index_bytes: active.index_bytes,
+            time_index_bytes: active.time_index_bytes,
+            headers: headers.into(),
+        };
+        Some(Entry {
+            kind: EntryKind::Stored,
+            log_id: self.id,
+            leader_epoch: None,
+            offset: from,
+            end: disk.end,
+            payload: stored.encode(),
+        })
+    }
+
+    /// Has what bypasses the journal go into it after all, since the files cannot be written now.
+    pub fn bypass_no_more(self: &Arc<Self>) -> Result<(), JournalFault> {
+        let mut state = self.state();
+        let state = &mut *state;
+        let Some(from) = state.unjournaled_from.take() else {
+            return Ok(());
+        };
+        for batch in state.tail.beginning_from(from) {
+            let BatchBytes::Memory(payload) = &batch.bytes else {
+                continue;
+            };
+            let end = batch.header.end_offset();
+            let entry = Entry {
+                kind: EntryKind::Append,
+                log_id: self.id,
+                leader_epoch: batch.header.partition_leader_epoch,
+                offset: batch.header.base_offset,
+                end,
+                payload: payload.clone(),
+            };
+            let listener: Arc<dyn DurableListener> = Arc::clone(self) as _;
+            batch.position = self.environment.journal.push(entry, listener)?;
+            state.pending.push_back(Pending {
+                position: batch.position,
+                end,
+                is_stored: false,
+            });
+        }
+        Ok(())
+    }
+
+    /// Makes what the segments hold durable, and their names: not the indexes, which can be built again.
+    fn sync_data(&self, disk: &mut Disk) -> io::Result<()> {
+        for segment in &disk.unflushed {
+            segment.sync_log()?;
+        }
+        self.sync_names(disk)?;
+        disk.unflushed.clear();
+        Ok(())
+    }
+
+    /// Puts back that the files hold everything up to `end`: what was replayed of it, and batches from `from` on that the journal does not have.
+    pub(crate) fn replay_stored(
+        &self,
+        position: JournalPosition,
+        (from, end): (Offset, Offset),
+        stored: &StoredEntry,
+        now_ms: i64,
+    ) -> Result<(), ReplayError> {
+        let mut disk = self.disk.lock();
+        let mut state = self.state();
+        let files_end = disk.cut.as_ref().map_or(disk.end, |cut| cut.to);
+        if end <= files_end {
+            // A checkpoint had it.
+            return Ok(());
+        }
+        let headers = stored.headers().unwrap_or_default();
+        let is_whole = headers
+            .first()
+            .is_some_and(|first| first.base_offset == from)
+            && headers.last().is_some_and(|last| last.end_offset() == end);
+        if !is_whole || from > state.offsets.end {
+            return Err(ReplayError {
+                position,
+                got: from,
+                epoch: headers
+                    .first()
+                    .and_then(|first| first.partition_leader_epoch),
+                end: state.offsets.end,
+                latest: state.leader_epochs.latest(),
+            });
+        }
+        if let Some(cut) = disk.cut.take() {
+            // It was done before.
+            disk.leader_epochs.truncate_to(cut.to);
+            disk.producers = cut.producers;
+            disk.end = cut.to;
+        }
+        let known_end = state.offsets.end;
+        let tail: Vec<BatchHeader> = state.tail.iter().map(|batch| batch.header).collect();
+        let new = headers
+            .iter()
+            .filter(|header| header.base_offset >= known_end);
+        for header in new.clone() {
+            if let Some(epoch) = header.partition_leader_epoch {
+                state.leader_epochs.on_append(epoch, header.base_offset);
+            }
+            state.producers.on_append(header, now_ms);
+        }
+        for header in tail.iter().chain(new) {
+            if let Some(epoch) = header.partition_leader_epoch {
+                disk.leader_epochs.on_append(epoch, header.base_offset);
+            }
+            disk.producers.on_append(header, now_ms);
+        }
+        let freed = state.tail.remove_from(Offset::ZERO);
+        self.environment.tails.remove(freed);
+        state.oldest_tail_ms = None;
+        state.offsets.written_end = end;
+        state.offsets.durable_end = end;
+        state.offsets.end = end;
+        state.check();
+        disk.end = end;
+        disk.directory = Directory::Unopened {
+            active: Some(ActiveSegment {
+                base: stored.base,
+                bytes: stored.bytes,
+                index_bytes: stored.index_bytes,
+                time_index_bytes: stored.time_index_bytes,
+            }),
+            closed_bytes: stored.closed_bytes,
+            start: stored.start,
+        };
+        let bytes = stored.closed_bytes + stored.bytes;
+        self.unopened_bytes.store(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+}
