@@ -148,7 +148,7 @@ impl Workers {
         self.shared.stopped.notify_all();
         self.shared.data_dir.environment.page_cache.wake();
         self.shared.data_dir.environment.tails.wake();
-        self.shared.data_dir.environment.bypass.wake();
+        self.shared.data_dir.environment.bypass.close();
         for thread in self.others {
             join(thread)?;
         }
@@ -351,11 +351,9 @@ fn write_page_cache(shared: &Shared) {
 
 fn store_bypassing(shared: &Shared) {
     let data_dir = &shared.data_dir;
-    loop {
-        let log = data_dir.environment.bypass.wait(TICK);
-        // The other threads say what is wrong with the directory.
-        let stored = log.map_or(Ok(()), |log| data_dir.store_bypassing(log));
-        if stored.is_err() || *shared.stop.lock() {
+    while let Some(log) = data_dir.environment.bypass.wait() {
+        // What is wrong with the directory was said where it went offline.
+        if data_dir.store_bypassing(log).is_err() {
             return;
         }
     }

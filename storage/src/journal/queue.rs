@@ -53,6 +53,8 @@ struct Inner {
     /// How to wake a writer that sleeps as a task rather than a thread.
     waker: Option<Waker>,
     wake_requested: bool,
+    /// The disk is to be tried.
+    probe_requested: bool,
     closed: bool,
     fault: Option<JournalFault>,
 }
@@ -77,6 +79,7 @@ impl JournalQueue {
                 writer_sleeps: false,
                 waker: None,
                 wake_requested: false,
+                probe_requested: false,
                 closed: false,
                 fault: None,
             }),
@@ -164,6 +167,18 @@ impl JournalQueue {
         let mut inner = self.inner.lock();
         inner.wake_requested = true;
         self.wake_locked(&mut inner);
+    }
+
+    /// Has the writer write a commit of nothing, if it has nothing else to write: whether the disk does it shows whether that hangs.
+    pub fn probe(&self) {
+        let mut inner = self.inner.lock();
+        inner.probe_requested = true;
+        inner.wake_requested = true;
+        self.wake_locked(&mut inner);
+    }
+
+    pub(super) fn take_probe(&self) -> bool {
+        std::mem::take(&mut self.inner.lock().probe_requested)
     }
 
     /// Asks the writer to end once everything queued is durable and sealed.

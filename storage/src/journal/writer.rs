@@ -316,6 +316,12 @@ impl JournalWriter {
             }
         }
         self.files.set_stalled(stalled);
+        let is_idle = !self.is_writing() && !stalled;
+        if is_idle && self.queue.take_probe() {
+            self.sealed = false;
+            self.seal();
+            self.files.set_waits(self.is_writing());
+        }
         if !self.is_writing() {
             self.files.set_waits(false);
             return Some(if stalled {

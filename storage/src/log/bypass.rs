@@ -16,7 +16,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use protocol::batch::{BatchHeader, HEADER_BYTES};
@@ -73,6 +72,25 @@ struct Queue {
     bytes_per_sync: usize,
     /// Batches since the last try.
     refused: usize,
+    /// Nobody is to wait any more.
+    is_closed: bool,
+    /// Logs that are being stored.
+    storing: usize,
+    /// Those that were.
+    stored: u64,
+    /// What that was at the last look.
+    seen_stored: u64,
+}
+
+/// A log is being stored.
+pub(super) struct Storing<'a>(&'a Bypass);
+
+impl Drop for Storing<'_> {
+    fn drop(&mut self) {
+        let mut queue = self.0.queue.lock();
+        queue.storing -= 1;
+        queue.stored += 1;
+    }
 }
 
 impl Bypass {
@@ -113,11 +131,11 @@ impl Bypass {
         self.wakes.notify_one();
     }
 
-    /// The log that has waited longest; waits for one, at most for `limit`.
-    pub fn wait(&self, limit: Duration) -> Option<LogId> {
+    /// The log that has waited longest; waits for one. `None` when it is closed, and no log is left.
+    pub fn wait(&self) -> Option<LogId> {
         let mut queue = self.queue.lock();
-        if queue.waiting.is_empty() {
-            self.wakes.wait_for(&mut queue, limit);
+        while queue.waiting.is_empty() && !queue.is_closed {
+            self.wakes.wait(&mut queue);
         }
         queue.waiting.pop_front()
     }
@@ -125,6 +143,19 @@ impl Bypass {
     /// The same, without waiting.
     pub fn take(&self) -> Option<LogId> {
         self.queue.lock().waiting.pop_front()
+    }
+
+    pub(super) fn begin(&self) -> Storing<'_> {
+        self.queue.lock().storing += 1;
+        Storing(self)
+    }
+
+    /// Whether something was being stored at the last look, and no log has been since.
+    pub(crate) fn is_stuck(&self) -> bool {
+        let mut queue = self.queue.lock();
+        let is_same = queue.seen_stored == queue.stored;
+        queue.seen_stored = queue.stored;
+        queue.storing > 0 && is_same
     }
 
     /// So much of a log is stored, with one sync.
@@ -138,9 +169,9 @@ impl Bypass {
         self.queue.lock().waiting.len()
     }
 
-    /// Wakes all who wait.
-    pub fn wake(&self) {
-        let _queue = self.queue.lock();
+    /// Ends all waits, once and for all.
+    pub fn close(&self) {
+        self.queue.lock().is_closed = true;
         self.wakes.notify_all();
     }
 }
@@ -182,6 +213,7 @@ impl Log {
         let Some(unjournaled) = self.state().unjournaled_from else {
             return Ok(());
         };
+        let _storing = self.environment.bypass.begin();
         let (mut headers, mut bytes) = (Vec::new(), 0);
         while bytes < TURN_BYTES {
             let run = self.take_run(&disk, TURN_BYTES - bytes, Ready::Appended);
@@ -306,8 +338,7 @@ impl Log {
     ) -> Result<(), ReplayError> {
         let mut disk = self.disk.lock();
         let mut state = self.state();
-        let files_end = disk.cut.as_ref().map_or(disk.end, |cut| cut.to);
-        if end <= files_end {
+        if end <= disk.files_end() {
             // A checkpoint had it.
             return Ok(());
         }

@@ -329,6 +329,8 @@ struct State {
     tail: Tail,
     /// What makes each log end durable, oldest first.
     pending: VecDeque<Pending>,
+    /// The end of what was written before it was stored, so that it may be in the files and in the tail.
+    written_ahead: Offset,
     /// Where the batches begin that are not in the journal and of whose being stored it says nothing yet.
     unjournaled_from: Option<Offset>,
     /// It is, or is about to be, in [`Bypass`].
@@ -369,6 +371,12 @@ impl State {
         self.offsets.start = start;
         self.leader_epochs.start_at(start);
         self.damaged.retain(|range| range.to > start);
+    }
+
+    /// Bytes of the tail that are not in the files as well.
+    fn bytes_beside_files(&self) -> u64 {
+        let beside = self.tail.from(self.written_ahead);
+        beside.map(|batch| batch.header.size_in_bytes as u64).sum()
     }
 
     fn check(&self) {
@@ -460,6 +468,7 @@ impl Log {
                 producers: Producers::default(),
                 tail: Tail::default(),
                 pending: VecDeque::new(),
+                written_ahead: start,
                 unjournaled_from: None,
                 bypass_listed: false,
                 segments: Vec::new(),
@@ -521,7 +530,7 @@ impl Log {
         } else {
             files
         };
-        files + state.tail.bytes() as u64
+        files + state.bytes_beside_files()
     }
 
     /// What its compaction goes by, if it is to be compacted.

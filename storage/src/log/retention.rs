@@ -128,7 +128,7 @@ impl Log {
                 high_watermark: self.high_watermark().min(state.offsets.written_end),
             };
             let bytes: u64 = segments.iter().map(|facts| facts.bytes).sum();
-            let size_bytes = bytes + state.tail.bytes() as u64;
+            let size_bytes = bytes + state.bytes_beside_files();
             (segments, bounds, size_bytes, state.cuts)
         };
         let retention = config.retention.unwrap_or_default();

@@ -111,6 +111,7 @@ impl Log {
         for pending in &mut state.pending {
             pending.end = pending.end.min(to);
         }
+        state.written_ahead = state.written_ahead.min(to);
         state.unjournaled_from = state.unjournaled_from.filter(|from| *from < to);
         state.offsets.end = to;
         // The batch that held the start is gone as a whole: Kafka's `UnifiedLog.truncateTo`.

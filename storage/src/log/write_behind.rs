@@ -220,6 +220,7 @@ impl Log {
         let mut state = self.state();
         disk.end = state.behind_damage(end);
         if ready == Ready::Appended {
+            state.written_ahead = disk.end;
             return;
         }
         if self.durability == Durability::Os {

@@ -86,6 +86,8 @@ fn it_counts_when_the_journal_says_so_and_not_before() {
         (offsets.written_end, offsets.durable_end),
         (Offset::ZERO, Offset::ZERO)
     );
+    let bytes = node.read(&log_path("a", 0, "log")).len() as u64;
+    assert_eq!(log.size_bytes(), bytes, "it is in the file and in memory");
     // Followers have it from memory meanwhile.
     let read = log.read_tail(Offset::ZERO, offsets.end, 1 << 20);
     assert!(matches!(read, Ok(TailRead::Batches(batches)) if batches.len() == 1));
@@ -254,4 +256,29 @@ fn an_entry_that_cannot_be_read_is_reported() {
         Offset::new(3),
         "its offsets are never given out again"
     );
+}
+
+#[test]
+fn a_disk_that_may_hang_is_tried_by_the_journal() {
+    let node = bypassing();
+    let (mut running, log) = start(&node);
+    running.seal();
+    let commits = |node: &Node| node.commits(node.newest()).len();
+    let before = commits(&node);
+    // Nothing is being stored.
+    for _ in 0..3 {
+        running.dir.disk_progress();
+        running.commit();
+    }
+    assert_eq!(commits(&node), before);
+    let storing = log.environment.bypass.begin();
+    for looks in 0..3 {
+        running.dir.disk_progress();
+        running.commit();
+        assert_eq!(commits(&node), before + looks + 1);
+    }
+    drop(storing);
+    running.dir.disk_progress();
+    running.commit();
+    assert_eq!(commits(&node), before + 3);
 }
