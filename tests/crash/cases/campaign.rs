@@ -57,6 +57,8 @@ pub enum Subject {
     Compaction,
     /// A thousand partitions.
     Partitions,
+    /// Batches that bypass the journal, all of them.
+    Bypass,
     /// Topics that leave the journal out. A killed process has lost nothing of these either.
     PageCache,
 }
@@ -68,7 +70,7 @@ impl Subject {
     fn life(self) -> LifeConfig {
         let plain = LifeConfig::default();
         match self {
-            Subject::Plain => plain,
+            Subject::Plain | Subject::Bypass => plain,
             Subject::Retention => LifeConfig {
                 // What was not acknowledged counts as well while it is there.
                 kept: Kept::Bytes(RETENTION_BYTES / 2),
@@ -100,6 +102,10 @@ impl Subject {
                 .set("log.segment.bytes", "1048576")
                 .set("log.retention.check.interval.ms", "20")
                 .set("log.segment.delete.delay.ms", "10"),
+            Subject::Bypass => config
+                .set("journal.bypass.batch.bytes.min", "1")
+                .set("journal.bypass.backlog.bytes.min", "0")
+                .set("journal.bypass.sync.bytes.min", "0"),
             // Segments are compacted once a checkpoint has seen them closed: with a small journal there are many.
             Subject::Compaction => config
                 .set("journal.file.bytes", "4194304")

@@ -32,6 +32,11 @@ pub fn partitions() -> Result<(), Failed> {
     Campaign::new("kill9::partitions", "auto", false, 1, Subject::Partitions).run()
 }
 
+/// With batches that bypass the journal.
+pub fn bypass() -> Result<(), Failed> {
+    Campaign::new("kill9::bypass", "auto", false, 1, Subject::Bypass).run()
+}
+
 /// With topics that are not in the journal.
 pub fn page_cache() -> Result<(), Failed> {
     Campaign::new("kill9::page_cache", "auto", false, 1, Subject::PageCache).run()

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         trial("kill9::retention", None, false, kill9::retention),
         trial("kill9::compaction", None, false, kill9::compaction),
         trial("kill9::partitions", None, false, kill9::partitions),
+        trial("kill9::bypass", None, false, kill9::bypass),
         trial("kill9::page_cache", None, false, kill9::page_cache),
         trial("power::uring", no_ring_or_loop, loop_excused, || {
             power::run("uring")
@@ -64,6 +65,12 @@ fn main() -> ExitCode {
             no_loop.clone(),
             loop_excused,
             power::compaction,
+        ),
+        trial(
+            "power::bypass",
+            no_loop.clone(),
+            loop_excused,
+            power::bypass,
         ),
         trial(
             "power::partitions",

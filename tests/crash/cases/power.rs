@@ -32,6 +32,11 @@ pub fn compaction() -> Result<(), Failed> {
     Campaign::new("power::compaction", "auto", true, 1, Subject::Compaction).run()
 }
 
+/// With batches that bypass the journal.
+pub fn bypass() -> Result<(), Failed> {
+    Campaign::new("power::bypass", "auto", true, 1, Subject::Bypass).run()
+}
+
 /// With a thousand partitions.
 pub fn partitions() -> Result<(), Failed> {
     Campaign::new("power::partitions", "auto", true, 1, Subject::Partitions).run()

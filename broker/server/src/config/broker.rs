@@ -14,10 +14,6 @@ use super::listener::{Endpoint, advertised_listeners, listeners};
 use super::settings::{Setting, Settings};
 use super::value::Value;
 
-/// What bypasses the journal is worth a sync of its own from here on: a sync of 64 KiB takes the disk about as long as both ways together
-/// (docs/decisions/0014).
-const SYNC_BYTES_MIN: usize = 96 << 10;
-
 /// A node's configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokerConfig {
@@ -152,7 +148,7 @@ pub struct JournalConfig {
     pub commit_bytes_max: usize,
     /// `journal.depth`.
     pub depth: usize,
-    /// `journal.bypass.batch.bytes.min` and `journal.bypass.backlog.bytes.min`.
+    /// `journal.bypass.batch.bytes.min`, `journal.bypass.backlog.bytes.min` and `journal.bypass.sync.bytes.min`.
     pub bypass: BypassConfig,
     /// `disk.free.bytes.min`; `None` for the default.
     pub free_bytes_min: Option<u64>,
@@ -341,7 +337,7 @@ impl JournalConfig {
                 batch_bytes_min: Some(settings.number("journal.bypass.batch.bytes.min"))
                     .filter(|bytes| *bytes > 0),
                 backlog_bytes_min: settings.number("journal.bypass.backlog.bytes.min"),
-                sync_bytes_min: SYNC_BYTES_MIN,
+                sync_bytes_min: settings.number("journal.bypass.sync.bytes.min"),
             },
             free_bytes_min: u64::try_from(settings.number::<i64>("disk.free.bytes.min")).ok(),
             unsafe_no_sync: settings.boolean("journal.unsafe.no.sync"),

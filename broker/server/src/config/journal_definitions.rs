@@ -85,6 +85,17 @@ pub(super) const JOURNAL: &[Definition] = &[
     .low()
     .own(),
     Definition::new(
+        "journal.bypass.sync.bytes.min",
+        Int,
+        Some("98304"),
+        "While a sync stores fewer bytes than this of what bypasses the journal, on average, only \
+         one of 64 such batches does: the journal does better with what many partitions have a \
+         little of.",
+    )
+    .at_least(0)
+    .low()
+    .own(),
+    Definition::new(
         "disk.free.bytes.min",
         Long,
         Some("-1"),
