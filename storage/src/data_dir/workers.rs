@@ -153,9 +153,9 @@ impl Workers {
             join(thread)?;
         }
         let data_dir = &self.shared.data_dir;
-        data_dir.bypass_no_more()?;
         // Frees files, in case the writer waits for one. On a full disk it cannot, and the next start replays.
-        let freed = data_dir.checkpoint(None);
+        let journaled = data_dir.bypass_no_more();
+        let freed = journaled.and_then(|()| data_dir.checkpoint(None));
         data_dir.environment.journal.close();
         let end = (self.journal)()?;
         freed?;

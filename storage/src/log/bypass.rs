@@ -6,7 +6,7 @@
 //!
 //! | a batch | while nothing waits to bypass | while something of its log does |
 //! |---|---|---|
-//! | small, or the journal has little to do, or syncs have been of little | the journal | behind that |
+//! | small, or the journal has little to do, or little of the log waits | the journal | behind that |
 //! | large, with which the journal has much to do | bypasses | behind that |
 //!
 //! What is stored is in the order of the log, therefore, and an entry ([`EntryKind::Stored`]) covers all that its files hold, that which is in the journal too. It is the
@@ -31,9 +31,6 @@ use crate::journal::{
     DurableListener, Entry, EntryKind, JournalFault, JournalPosition, LogId, StoredEntry,
 };
 
-/// Of so many batches that might, one bypasses all the same, to see how much it is by now.
-const TRIES_OF: usize = 64;
-
 /// Of a log with more to write, others have their turn after so many bytes.
 const TURN_BYTES: usize = 16 << 20;
 
@@ -44,7 +41,7 @@ pub struct BypassConfig {
     pub batch_bytes_min: Option<usize>,
     /// Bytes that the journal has to write, with the batch, at least.
     pub backlog_bytes_min: usize,
-    /// Bytes that a sync has stored on average, at least: a journal does better with what many logs have a little of.
+    /// Bytes of the log that are not stored yet, with the batch, at least: a sync of its own is for them. A journal does better with what many logs have a little of.
     pub sync_bytes_min: usize,
 }
 
@@ -68,10 +65,6 @@ pub struct Bypass {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<LogId>,
-    /// Bytes that one sync has stored, on average, the last ones above all.
-    bytes_per_sync: usize,
-    /// Batches since the last try.
-    refused: usize,
     /// Nobody is to wait any more.
     is_closed: bool,
     /// Logs that are being stored.
@@ -96,13 +89,9 @@ impl Drop for Storing<'_> {
 impl Bypass {
     /// Nothing yet.
     pub fn new(config: BypassConfig) -> Bypass {
-        let queue = Queue {
-            bytes_per_sync: config.sync_bytes_min,
-            ..Queue::default()
-        };
         Bypass {
             config,
-            queue: Mutex::new(queue),
+            queue: Mutex::default(),
             wakes: Condvar::new(),
         }
     }
@@ -110,20 +99,8 @@ impl Bypass {
     /// Whether a batch may bypass a journal with so much to do.
     fn takes(&self, batch_bytes: usize, backlog_bytes: usize) -> bool {
         let bytes_min = self.config.batch_bytes_min;
-        if bytes_min.is_none_or(|bytes| batch_bytes < bytes)
-            || backlog_bytes.saturating_add(batch_bytes) < self.config.backlog_bytes_min
-        {
-            return false;
-        }
-        let mut queue = self.queue.lock();
-        if queue.bytes_per_sync < self.config.sync_bytes_min {
-            queue.refused += 1;
-            if queue.refused < TRIES_OF {
-                return false;
-            }
-            queue.refused = 0;
-        }
-        true
+        bytes_min.is_some_and(|bytes| batch_bytes >= bytes)
+            && backlog_bytes.saturating_add(batch_bytes) >= self.config.backlog_bytes_min
     }
 
     fn push(&self, log: LogId) {
@@ -158,12 +135,6 @@ impl Bypass {
         queue.storing > 0 && is_same
     }
 
-    /// So much of a log is stored, with one sync.
-    fn on_stored(&self, bytes: usize) {
-        let mut queue = self.queue.lock();
-        queue.bytes_per_sync = (queue.bytes_per_sync * 7 + bytes) / 8;
-    }
-
     /// How many logs wait.
     pub fn waiting(&self) -> usize {
         self.queue.lock().waiting.len()
@@ -185,6 +156,7 @@ impl Log {
                 let (bypass, journal) = (&self.environment.bypass, &self.environment.journal);
                 state.unjournaled_from.is_some()
                     || bypass.takes(batch_bytes, journal.backlog_bytes())
+                        && state.bytes_not_stored() + batch_bytes >= bypass.config.sync_bytes_min
             }
         }
     }
@@ -236,7 +208,6 @@ impl Log {
         if bytes > 0 {
             self.sync_data(&mut disk)?;
             self.environment.page_cache.add_unsynced(bytes);
-            self.environment.bypass.on_stored(bytes);
         }
         let mut state = self.state();
         if !headers.is_empty()

@@ -373,6 +373,12 @@ impl State {
         self.damaged.retain(|range| range.to > start);
     }
 
+    /// Bytes of the tail that are not stored yet.
+    fn bytes_not_stored(&self) -> usize {
+        let waiting = self.tail.from(self.offsets.durable_end);
+        waiting.map(|batch| batch.header.size_in_bytes).sum()
+    }
+
     /// Bytes of the tail that are not in the files as well.
     fn bytes_beside_files(&self) -> u64 {
         let beside = self.tail.from(self.written_ahead);

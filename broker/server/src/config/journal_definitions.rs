@@ -88,9 +88,8 @@ pub(super) const JOURNAL: &[Definition] = &[
         "journal.bypass.sync.bytes.min",
         Int,
         Some("98304"),
-        "While a sync stores fewer bytes than this of what bypasses the journal, on average, only \
-         one of 64 such batches does: the journal does better with what many partitions have a \
-         little of.",
+        "A batch bypasses the journal only if so many bytes of its partition, with it, wait to be \
+         stored: the journal does better with what many partitions have a little of.",
     )
     .at_least(0)
     .low()
