@@ -187,6 +187,7 @@ fn storage(data_dir: &DataDir) -> StorageSample {
     StorageSample {
         journal_bytes_used: usage.live,
         journal_bytes_capacity: usage.capacity,
+        bypassed_bytes: data_dir.bypassed_bytes(),
         tail_bytes,
         write_behind_bytes: tail_bytes,
         disk_bytes_free: space.available,

@@ -7,6 +7,11 @@ use crate::journal::LogId;
 use crate::log::is_disk_full;
 
 impl DataDir {
+    /// Bytes of batches that were written once, past the journal, since the start.
+    pub fn bypassed_bytes(&self) -> u64 {
+        self.environment.bypass.stored_bytes()
+    }
+
     /// Stores what bypasses the journal of one log. On a full disk it goes into the journal after all, whose space is there. Any
     /// other error takes the directory offline.
     pub fn store_bypassing(&self, id: LogId) -> io::Result<()> {

@@ -110,6 +110,7 @@ pub(super) fn open(
         journal: Arc::new(JournalQueue::new(JournalPosition(0), entry_bytes_max)),
         tails: Arc::new(TailBudget::new(config.tail_bytes_max / 4 * 3)),
         waiting: Arc::new(WaitingLogs::default()),
+        unwritten: Arc::new(WaitingLogs::default()),
         dirty: Arc::new(DirtyCount::new(config.unsynced_files_max)),
         condemned: Arc::new(WaitingLogs::default()),
         checkpoints: Arc::new(CheckpointCount::default()),

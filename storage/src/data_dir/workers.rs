@@ -26,8 +26,15 @@ const GROW_AGAIN_TICKS: u32 = 50;
 /// The first look for segments to delete comes so long after the start, in milliseconds: clients come first.
 const RETENTION_FIRST_MS: i64 = 30_000;
 
+/// In a round, the kernel is asked to write what each log has in the page cache from before it. Two are less than the 30 s after which it would begin by itself, with all that is so old at
+/// once, and in the way of the journal.
+const WRITEBACK_ROUND: Duration = Duration::from_secs(12);
+
+/// Steps of a round are not shorter.
+const WRITEBACK_STEPS_MAX: usize = 600;
+
 /// Threads that store what bypasses the journal: of syncs at once each takes less of the disk than one after the other.
-const BYPASS_THREADS: usize = 4;
+const BYPASS_THREADS: usize = 8;
 
 struct Shared {
     data_dir: Arc<DataDir>,
@@ -121,6 +128,7 @@ impl Workers {
         let retention = Arc::clone(&shared);
         let compaction = Arc::clone(&shared);
         let page_cache = Arc::clone(&shared);
+        let writeback = Arc::clone(&shared);
         let mut others = vec![
             spawn("write-behind", move || write_behind(&behind))?,
             spawn("checkpoint", move || checkpoint(&checkpoints))?,
@@ -128,6 +136,7 @@ impl Workers {
             spawn("retention", move || retain(&retention))?,
             spawn("compaction", move || compact(&compaction))?,
             spawn("page-cache", move || write_page_cache(&page_cache))?,
+            spawn("writeback", move || begin_writebacks(&writeback))?,
         ];
         for _ in 0..BYPASS_THREADS {
             let bypass = Arc::clone(&shared);
@@ -344,6 +353,31 @@ fn write_page_cache(shared: &Shared) {
             Err(_) => return,
         }
         if stops {
+            return;
+        }
+    }
+}
+
+/// Spreads over a round what the kernel is to write.
+fn begin_writebacks(shared: &Shared) {
+    let data_dir = &shared.data_dir;
+    loop {
+        let logs = data_dir.take_unwritten();
+        let step = logs.len().div_ceil(WRITEBACK_STEPS_MAX).max(1);
+        let steps = logs.chunks(step);
+        let pause = WRITEBACK_ROUND / u32::try_from(steps.len().max(1)).unwrap_or(u32::MAX);
+        for logs in steps {
+            for log in logs {
+                // What is wrong with the directory was said where it went offline.
+                if data_dir.begin_writeback(*log).is_err() {
+                    return;
+                }
+            }
+            if shared.wait_for(pause) {
+                return;
+            }
+        }
+        if logs.is_empty() && shared.wait_for(WRITEBACK_ROUND) {
             return;
         }
     }

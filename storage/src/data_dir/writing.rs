@@ -12,7 +12,7 @@ use crate::log::{Log, SyncFailed, Unsynced, is_disk_full};
 const SINGLE_SYNCS_MAX: usize = 256;
 
 impl DataDir {
-    /// Writes behind what is old enough, and more when tails hold too much. Returns the bytes moved.
+    /// Writes behind what is old enough or worth a write, and more when tails hold too much. Returns the bytes moved.
     ///
     /// A full disk ([`is_disk_full`]) may be tried again later. Any other error takes the directory offline.
     pub fn write_behind(&self, now_ms: i64) -> io::Result<usize> {
@@ -47,8 +47,8 @@ impl DataDir {
             let Some(log) = self.logs.read().by_id.get(id).cloned() else {
                 continue;
             };
-            let (bytes, oldest) = log.tail_bytes();
-            if oldest.is_some_and(|oldest| now_ms - oldest >= self.config.write_behind_ms) {
+            let bytes = log.tail_bytes();
+            if log.is_due(now_ms, self.config.write_behind_ms) {
                 moved += self.write_log(&log)?;
             } else if bytes > 0 {
                 young.push((bytes, log));
@@ -63,6 +63,22 @@ impl DataDir {
             moved += self.write_log(&log)?;
         }
         Ok(moved)
+    }
+
+    /// Has the kernel begin to write what a log has in the page cache.
+    pub(super) fn begin_writeback(&self, id: LogId) -> io::Result<()> {
+        self.check_online()?;
+        let log = self.logs.read().by_id.get(&id).cloned();
+        match log.map_or(Ok(()), |log| log.begin_writeback()) {
+            // Who writes or syncs it finds out.
+            Err(error) if is_disk_full(&error) => Ok(()),
+            begun => self.settle("writing partition files", begun),
+        }
+    }
+
+    /// The logs of which something is to be begun.
+    pub(super) fn take_unwritten(&self) -> Vec<LogId> {
+        self.environment.unwritten.take()
     }
 
     fn write_log(&self, log: &Log) -> io::Result<usize> {

@@ -8,7 +8,7 @@ use protocol::batch::{BatchHeader, set_base_offset, set_partition_leader_epoch};
 use protocol::model::{LeaderEpoch, Offset};
 
 use super::producers::{ProducerBatch, ProducerError, SequenceCheck};
-use super::tail::{BatchBytes, TailBatch};
+use super::tail::{BATCH_MEMORY, BatchBytes, TailBatch};
 use super::{Durability, Log, Pending, State};
 use crate::journal::{DurableListener, Entry, EntryKind, JournalFault};
 
@@ -225,7 +225,7 @@ impl Log {
         };
         state.leader_epochs.on_append(epoch, base);
         state.producers.on_append(&header, now_ms);
-        self.environment.tails.add(bytes.len());
+        self.environment.tails.add(bytes.len() + BATCH_MEMORY);
         state.oldest_tail_ms.get_or_insert(now_ms);
         state.tail.push(TailBatch {
             header,
@@ -235,8 +235,7 @@ impl Log {
         });
         self.list(state);
         if bypasses && self.durability == Durability::Fsync {
-            state.unjournaled_from.get_or_insert(base);
-            self.list_bypassing(state);
+            self.on_bypassing(state, base, header.size_in_bytes);
         }
         state.offsets.end = end;
         state.check();

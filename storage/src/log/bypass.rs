@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use protocol::batch::{BatchHeader, HEADER_BYTES};
@@ -39,9 +39,10 @@ const TURN_BYTES: usize = 16 << 20;
 pub struct BypassConfig {
     /// Bytes of a batch at least; `None`: all go through the journal.
     pub batch_bytes_min: Option<usize>,
-    /// Bytes that the journal has to write, with the batch, at least.
+    /// Bytes that are on their way to the disk, with the batch, at least: into the journal, or past it.
     pub backlog_bytes_min: usize,
-    /// Bytes of the log that are not stored yet, with the batch, at least: a sync of its own is for them. A journal does better with what many logs have a little of.
+    /// Bytes of the log that are not stored yet, with the batch, at least, or that were stored with the last sync: a sync of its own is for them. A journal does better with
+    /// what many logs have a little of.
     pub sync_bytes_min: usize,
 }
 
@@ -59,6 +60,10 @@ impl BypassConfig {
 pub struct Bypass {
     config: BypassConfig,
     queue: Mutex<Queue>,
+    /// Bytes of batches that are on their way past the journal, of all logs.
+    bytes: AtomicUsize,
+    /// Bytes of those that were stored.
+    stored_bytes: AtomicU64,
     wakes: Condvar,
 }
 
@@ -92,15 +97,28 @@ impl Bypass {
         Bypass {
             config,
             queue: Mutex::default(),
+            bytes: AtomicUsize::new(0),
+            stored_bytes: AtomicU64::new(0),
             wakes: Condvar::new(),
         }
     }
 
     /// Whether a batch may bypass a journal with so much to do.
-    fn takes(&self, batch_bytes: usize, backlog_bytes: usize) -> bool {
+    fn takes(&self, batch_bytes: usize, journal_bytes: usize) -> bool {
         let bytes_min = self.config.batch_bytes_min;
+        let backlog_bytes = journal_bytes + self.bytes() + batch_bytes;
         bytes_min.is_some_and(|bytes| batch_bytes >= bytes)
-            && backlog_bytes.saturating_add(batch_bytes) >= self.config.backlog_bytes_min
+            && backlog_bytes >= self.config.backlog_bytes_min
+    }
+
+    /// Bytes of batches that are on their way past the journal.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of batches that were stored without the journal's having them, since the start.
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored_bytes.load(Ordering::Relaxed)
     }
 
     fn push(&self, log: LogId) {
@@ -154,9 +172,13 @@ impl Log {
             Durability::Os => true,
             Durability::Fsync => {
                 let (bypass, journal) = (&self.environment.bypass, &self.environment.journal);
+                let sync_bytes = || {
+                    let waiting = state.bytes_not_stored() + batch_bytes;
+                    waiting.max(state.bypass_sync_bytes)
+                };
                 state.unjournaled_from.is_some()
                     || bypass.takes(batch_bytes, journal.backlog_bytes())
-                        && state.bytes_not_stored() + batch_bytes >= bypass.config.sync_bytes_min
+                        && sync_bytes() >= bypass.config.sync_bytes_min
             }
         }
     }
@@ -164,6 +186,27 @@ impl Log {
     /// Whether something is on its way past the journal.
     pub fn bypasses_now(&self) -> bool {
         self.state().unjournaled_from.is_some()
+    }
+
+    /// Notes that a batch of so many bytes, the newest of the log, bypasses the journal.
+    pub(super) fn on_bypassing(&self, state: &mut State, base: Offset, bytes: usize) {
+        state.unjournaled_from.get_or_insert(base);
+        state.unjournaled_bytes += bytes;
+        self.environment
+            .bypass
+            .bytes
+            .fetch_add(bytes, Ordering::Relaxed);
+        self.list_bypassing(state);
+    }
+
+    /// What bypasses the journal begins here now.
+    pub(super) fn set_unjournaled(&self, state: &mut State, from: Option<Offset>) {
+        let bytes = from.map_or(0, |from| state.tail.bytes_from(from));
+        let all = &self.environment.bypass.bytes;
+        all.fetch_add(bytes, Ordering::Relaxed);
+        all.fetch_sub(state.unjournaled_bytes, Ordering::Relaxed);
+        state.unjournaled_from = from;
+        state.unjournaled_bytes = bytes;
     }
 
     /// Has somebody store what bypasses the journal.
@@ -186,7 +229,7 @@ impl Log {
             return Ok(());
         };
         let _storing = self.environment.bypass.begin();
-        let (mut headers, mut bytes) = (Vec::new(), 0);
+        let (mut headers, mut bytes, mut unjournaled_bytes) = (Vec::new(), 0, 0);
         while bytes < TURN_BYTES {
             let run = self.take_run(&disk, TURN_BYTES - bytes, Ready::Appended);
             if run.is_empty() {
@@ -198,6 +241,7 @@ impl Log {
                 match &batch.bytes {
                     BatchBytes::Memory(bytes) if batch.header.base_offset >= unjournaled => {
                         headers.extend_from_slice(&bytes[..HEADER_BYTES]);
+                        unjournaled_bytes += bytes.len() as u64;
                     }
                     // The journal has it.
                     _ => {}
@@ -208,8 +252,11 @@ impl Log {
         if bytes > 0 {
             self.sync_data(&mut disk)?;
             self.environment.page_cache.add_unsynced(bytes);
+            let stored_bytes = &self.environment.bypass.stored_bytes;
+            stored_bytes.fetch_add(unjournaled_bytes, Ordering::Relaxed);
         }
         let mut state = self.state();
+        state.bypass_sync_bytes = bytes;
         if !headers.is_empty()
             && let Some(entry) = self.stored_entry(&disk, &state, unjournaled, headers)
         {
@@ -224,7 +271,8 @@ impl Log {
             });
         }
         let rest = disk.end.max(unjournaled);
-        state.unjournaled_from = (rest < state.offsets.end).then_some(rest);
+        let rest = (rest < state.offsets.end).then_some(rest);
+        self.set_unjournaled(&mut state, rest);
         self.list_bypassing(&mut state);
         Ok(())
     }
@@ -262,9 +310,10 @@ impl Log {
     pub fn bypass_no_more(self: &Arc<Self>) -> Result<(), JournalFault> {
         let mut state = self.state();
         let state = &mut *state;
-        let Some(from) = state.unjournaled_from.take() else {
+        let Some(from) = state.unjournaled_from else {
             return Ok(());
         };
+        self.set_unjournaled(state, None);
         for batch in state.tail.beginning_from(from) {
             let BatchBytes::Memory(payload) = &batch.bytes else {
                 continue;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use protocol::batch::BatchHeader;
@@ -81,6 +81,8 @@ pub(super) struct Disk {
     pub(super) names_unflushed: bool,
     /// When that was first noticed, for `flush.ms`.
     pub(super) unsynced_since_ms: Option<i64>,
+    /// It is, or is about to be, among those whose writing back is to begin.
+    pub(super) writeback_listed: bool,
     pub(super) names_changed: bool,
     pub(super) epochs_changed: bool,
     pub(super) dropped: bool,
@@ -97,6 +99,8 @@ pub(super) struct DirtySegment {
     log: Arc<dyn IoFile>,
     index: Arc<dyn IoFile>,
     time_index: Arc<dyn IoFile>,
+    /// Up to where the kernel was asked to write the `.log`.
+    writeback_end: AtomicU64,
     /// Whether a sync has failed. Of two at once, the kernel would tell only one.
     has_failed: Mutex<bool>,
     count: Arc<DirtyCount>,
@@ -138,6 +142,7 @@ impl DirtySegment {
         let time_index = segment.create("timeindex")?;
         count.files.fetch_add(FILES_PER_SEGMENT, Ordering::Relaxed);
         Ok(DirtySegment {
+            writeback_end: AtomicU64::new(segment.bytes()),
             segment,
             log,
             index,
@@ -159,6 +164,27 @@ impl DirtySegment {
     /// Makes the records durable, and not the indexes.
     pub(super) fn sync_log(&self) -> io::Result<()> {
         self.sync_files(&[&self.log])
+    }
+
+    /// Has the kernel begin to write the `.log`, if that makes it at least `bytes_min` more than it was asked for.
+    pub(super) fn begin_writeback_of_log(&self, bytes_min: u64) -> io::Result<()> {
+        let end = self.segment.bytes();
+        let begun = self.writeback_end.load(Ordering::Relaxed);
+        let bytes = end.saturating_sub(begun);
+        if bytes < bytes_min {
+            return Ok(());
+        }
+        self.writeback_end.store(end, Ordering::Relaxed);
+        self.log.start_writeback(begun, bytes)
+    }
+
+    /// Has the kernel begin to write all that it was not asked for.
+    pub(super) fn begin_writeback(&self) -> io::Result<()> {
+        self.begin_writeback_of_log(0)?;
+        for index in [&self.index, &self.time_index] {
+            index.start_writeback(0, index.len()?)?;
+        }
+        Ok(())
     }
 
     fn sync_files(&self, files: &[&Arc<dyn IoFile>]) -> io::Result<()> {
@@ -237,6 +263,7 @@ impl Disk {
             unsynced_records: 0,
             names_unflushed: false,
             unsynced_since_ms: None,
+            writeback_listed: false,
             names_changed: false,
             epochs_changed: false,
             dropped: false,

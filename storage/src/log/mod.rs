@@ -243,6 +243,8 @@ pub struct LogEnvironment {
     pub tails: Arc<TailBudget>,
     /// The logs whose tails are not empty.
     pub waiting: Arc<WaitingLogs>,
+    /// The logs of which the kernel has something to write that it was not asked to.
+    pub unwritten: Arc<WaitingLogs>,
     /// The count of files that are not synced.
     pub dirty: Arc<DirtyCount>,
     /// The logs that have files of deleted segments.
@@ -333,8 +335,12 @@ struct State {
     written_ahead: Offset,
     /// Where the batches begin that are not in the journal and of whose being stored it says nothing yet.
     unjournaled_from: Option<Offset>,
+    /// Their bytes.
+    unjournaled_bytes: usize,
     /// It is, or is about to be, in [`Bypass`].
     bypass_listed: bool,
+    /// What was stored with one sync the last time that something had bypassed the journal.
+    bypass_sync_bytes: usize,
     segments: Vec<Arc<Segment>>,
     damaged: Vec<DamagedRange>,
     oldest_tail_ms: Option<i64>,
@@ -375,14 +381,12 @@ impl State {
 
     /// Bytes of the tail that are not stored yet.
     fn bytes_not_stored(&self) -> usize {
-        let waiting = self.tail.from(self.offsets.durable_end);
-        waiting.map(|batch| batch.header.size_in_bytes).sum()
+        self.tail.bytes_from(self.offsets.durable_end)
     }
 
     /// Bytes of the tail that are not in the files as well.
     fn bytes_beside_files(&self) -> u64 {
-        let beside = self.tail.from(self.written_ahead);
-        beside.map(|batch| batch.header.size_in_bytes as u64).sum()
+        self.tail.bytes_from(self.written_ahead) as u64
     }
 
     fn check(&self) {
@@ -476,7 +480,9 @@ impl Log {
                 pending: VecDeque::new(),
                 written_ahead: start,
                 unjournaled_from: None,
+                unjournaled_bytes: 0,
                 bypass_listed: false,
+                bypass_sync_bytes: 0,
                 segments: Vec::new(),
                 damaged: Vec::new(),
                 oldest_tail_ms: None,
@@ -559,10 +565,9 @@ impl Log {
         self.state.lock().segments.len()
     }
 
-    /// Bytes in the tail, and when the oldest of it was appended.
-    pub fn tail_bytes(&self) -> (usize, Option<i64>) {
-        let state = self.state.lock();
-        (state.tail.bytes(), state.oldest_tail_ms)
+    /// Bytes in the tail.
+    pub fn tail_bytes(&self) -> usize {
+        self.state.lock().tail.bytes()
     }
 
     /// The leader epoch of the last record.
@@ -749,6 +754,6 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.environment
             .tails
-            .remove(self.state.get_mut().tail.bytes());
+            .remove(self.state.get_mut().tail.memory());
     }
 }

@@ -8,7 +8,7 @@ use protocol::batch::BatchHeader;
 use protocol::model::{LeaderEpoch, Offset, TopicIdPartition};
 
 use super::disk::{ActiveSegment, Directory, Disk};
-use super::tail::{BatchBytes, TailBatch};
+use super::tail::{BATCH_MEMORY, BatchBytes, TailBatch};
 use super::{
     DamagedRange, Durability, LeaderEpochs, Log, LogConfig, LogEnvironment, NewLog, Producers,
 };
@@ -146,7 +146,9 @@ impl Log {
             state.leader_epochs.on_append(epoch, header.base_offset);
         }
         state.producers.on_append(&header, now_ms);
-        self.environment.tails.add(header.size_in_bytes);
+        self.environment
+            .tails
+            .add(header.size_in_bytes + BATCH_MEMORY);
         state.oldest_tail_ms.get_or_insert(now_ms);
         self.list(&mut state);
         let end = header.end_offset();

@@ -40,6 +40,9 @@ pub struct TailBatch {
     pub bytes: BatchBytes,
 }
 
+/// What a batch takes beside its bytes, about: itself, and what holds the frame.
+pub const BATCH_MEMORY: usize = size_of::<TailBatch>() + 192;
+
 /// The tail of one log, oldest batch first, offsets growing.
 #[derive(Debug, Default)]
 pub struct Tail {
@@ -51,6 +54,11 @@ impl Tail {
     /// Bytes of all batches, wherever they are.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Memory of all batches, as if their bytes were there.
+    pub fn memory(&self) -> usize {
+        self.bytes + self.batches.len() * BATCH_MEMORY
     }
 
     /// The oldest batch.
@@ -70,9 +78,9 @@ impl Tail {
         self.batches.push_back(batch);
     }
 
-    /// Removes the batches that end at or before `end`, and returns their bytes.
+    /// Removes the batches that end at or before `end`, and returns their memory.
     pub fn remove_before(&mut self, end: Offset) -> usize {
-        let before = self.bytes;
+        let before = self.memory();
         while let Some(front) = self.batches.front() {
             if front.header.end_offset() > end {
                 break;
@@ -80,12 +88,12 @@ impl Tail {
             self.bytes -= front.header.size_in_bytes;
             self.batches.pop_front();
         }
-        before - self.bytes
+        before - self.memory()
     }
 
-    /// Removes the batches that begin at or after `end`, and returns their bytes.
+    /// Removes the batches that begin at or after `end`, and returns their memory.
     pub fn remove_from(&mut self, end: Offset) -> usize {
-        let before = self.bytes;
+        let before = self.memory();
         while let Some(back) = self.batches.back() {
             if back.header.base_offset < end {
                 break;
@@ -93,7 +101,7 @@ impl Tail {
             self.bytes -= back.header.size_in_bytes;
             self.batches.pop_back();
         }
-        before - self.bytes
+        before - self.memory()
     }
 
     /// All batches, oldest first.
@@ -115,5 +123,11 @@ impl Tail {
             .batches
             .partition_point(|batch| batch.header.end_offset() <= offset);
         self.batches.range(at..)
+    }
+
+    /// Bytes of the batches from the one that holds `offset` (or the first after it) on.
+    pub fn bytes_from(&self, offset: Offset) -> usize {
+        let batches = self.from(offset);
+        batches.map(|batch| batch.header.size_in_bytes).sum()
     }
 }

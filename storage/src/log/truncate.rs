@@ -112,7 +112,8 @@ impl Log {
             pending.end = pending.end.min(to);
         }
         state.written_ahead = state.written_ahead.min(to);
-        state.unjournaled_from = state.unjournaled_from.filter(|from| *from < to);
+        let unjournaled = state.unjournaled_from.filter(|from| *from < to);
+        self.set_unjournaled(state, unjournaled);
         state.offsets.end = to;
         // The batch that held the start is gone as a whole: Kafka's `UnifiedLog.truncateTo`.
         state.offsets.start = state.offsets.start.min(to);

@@ -19,9 +19,9 @@ use crate::journal::BadBytes;
 /// Bytes taken from the tail at once.
 const RUN_BYTES: usize = 4 << 20;
 
-/// Less than this is left to the kernel and to checkpoints: of a thousand partitions with a little each, it would be a thousand writes in the way of
-/// the journal's.
-const WRITEBACK_BYTES_MIN: u64 = 128 << 10;
+/// So much of a log is worth a write of its own. Less waits for its age, and for its turn with the kernel: of a thousand partitions with a little each, it would be a thousand writes
+/// in the way of the journal's.
+const WRITE_BYTES_MIN: usize = 128 << 10;
 /// Batches written with one call, at most: as many pieces as a vectored write takes.
 const RUN_BATCHES: usize = 1000;
 
@@ -66,6 +66,14 @@ impl Log {
         Ok(moved)
     }
 
+    /// Whether its tail is to be written behind now: it is as old as `age_ms`, or worth it, and not about to be written by others.
+    pub(crate) fn is_due(&self, now_ms: i64, age_ms: i64) -> bool {
+        let state = self.state();
+        let is_old = |oldest: i64| now_ms - oldest >= age_ms;
+        let is_worth_it = state.tail.bytes() >= WRITE_BYTES_MIN && state.unjournaled_from.is_none();
+        state.oldest_tail_ms.is_some_and(is_old) || is_worth_it
+    }
+
     /// Marks the log as deleted: nothing will be written to its directory any more, and nobody reads what is there, since a
     /// log made again under the same name has its files under the same paths.
     pub(crate) fn set_dropped(&self) {
@@ -79,6 +87,7 @@ impl Log {
         state.dropped = true;
         let freed = state.tail.remove_from(Offset::ZERO);
         self.environment.tails.remove(freed);
+        self.set_unjournaled(&mut state, None);
     }
 
     /// Of what was written before it was stored, leaves to the files what is stored by now, without an entry of the journal that says so.
@@ -170,11 +179,10 @@ impl Log {
             .cloned()
             .and_then(|files| {
                 self.to_flush(disk, config, &files);
-                let log = Arc::clone(files.log());
-                log.write_all_at(&pieces, start).map(|()| log)
+                files.log().write_all_at(&pieces, start).map(|()| files)
             });
-        let log = match written {
-            Ok(log) => log,
+        let files = match written {
+            Ok(files) => files,
             Err(error) => {
                 disk.active = Some(active);
                 return Err(error);
@@ -208,11 +216,27 @@ impl Log {
         disk.active = Some(active);
         self.written_to(disk, last.header.end_offset(), ready);
         disk.flush_indexes(&self.environment.dirty)?;
-        // What is synced right away need not be begun.
-        if ready == Ready::Appended || position - start < WRITEBACK_BYTES_MIN {
-            return Ok(());
+        if !disk.writeback_listed {
+            disk.writeback_listed = true;
+            self.environment.unwritten.push(self.id);
         }
-        log.start_writeback(start, position - start)
+        // What is synced right away need not be begun.
+        match ready {
+            Ready::Stored => files.begin_writeback_of_log(WRITE_BYTES_MIN as u64),
+            Ready::Appended => Ok(()),
+        }
+    }
+
+    /// Has the kernel begin to write what was written to it and is not synced.
+    pub fn begin_writeback(&self) -> io::Result<()> {
+        let segments = {
+            let mut disk = self.disk.lock();
+            disk.writeback_listed = false;
+            disk.dirty.clone()
+        };
+        segments
+            .iter()
+            .try_for_each(|segment| segment.begin_writeback())
     }
 
     /// Notes that everything before `end` is in the files, or lost.

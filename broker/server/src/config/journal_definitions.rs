@@ -79,7 +79,8 @@ pub(super) const JOURNAL: &[Definition] = &[
         "journal.bypass.backlog.bytes.min",
         Int,
         Some("524288"),
-        "The journal is busy when it has so many bytes to write, with the batch.",
+        "The journal is busy when so many bytes are on their way to the disk, with the batch: into \
+         it, or past it.",
     )
     .at_least(0)
     .low()
@@ -89,7 +90,8 @@ pub(super) const JOURNAL: &[Definition] = &[
         Int,
         Some("98304"),
         "A batch bypasses the journal only if so many bytes of its partition, with it, wait to be \
-         stored: the journal does better with what many partitions have a little of.",
+         stored, or were stored with the partition's last sync of this kind: the journal does \
+         better with what many partitions have a little of.",
     )
     .at_least(0)
     .low()
@@ -136,8 +138,10 @@ pub(super) const JOURNAL: &[Definition] = &[
     Definition::new(
         "log.write.behind.ms",
         Long,
-        Some("1000"),
-        "The age at which a log's end is written to its segment.",
+        Some("10000"),
+        "The age at which a log's end is written to its segment, if it has not grown to 128 KiB \
+         before: of many partitions with a little each, the fewer writes are in the way of the \
+         journal's.",
     )
     .between(1, 3_600_000)
     .low()

@@ -11,6 +11,8 @@ pub struct StorageSample {
     pub journal_bytes_used: u64,
     /// Bytes of the journal.
     pub journal_bytes_capacity: u64,
+    /// Bytes of batches that were written once, past the journal, since the start.
+    pub bypassed_bytes: u64,
     /// Memory of the ends of its logs.
     pub tail_bytes: u64,
     /// Bytes that are not written to segments yet.
@@ -56,7 +58,7 @@ const GAUGES: [Column; 14] = [
     ),
     (
         "holdfast_log_write_behind_bytes",
-        "Bytes that are in the journal and not in a segment yet.",
+        "Memory of what is in the journal and not in a segment yet.",
         |s| s.write_behind_bytes,
     ),
     (
@@ -111,7 +113,12 @@ const GAUGES: [Column; 14] = [
     ),
 ];
 
-const COUNTERS: [Column; 6] = [
+const COUNTERS: [Column; 7] = [
+    (
+        "holdfast_journal_bypassed_bytes_total",
+        "Bytes of batches that were written to their segment only.",
+        |s| s.bypassed_bytes,
+    ),
     (
         "holdfast_retention_deleted_segments_total",
         "Segments that retention has deleted.",

@@ -206,6 +206,7 @@ impl Scrape for Hosted {
         }
         let sample = StorageSample {
             journal_bytes_used: 9,
+            bypassed_bytes: 7,
             refusing: true,
             ..Default::default()
         };
@@ -288,6 +289,10 @@ fn what_others_hold_is_asked_for() {
             "1",
         ),
         ("holdfast_journal_bytes_used{directory=\"/d1\"}", "9"),
+        (
+            "holdfast_journal_bypassed_bytes_total{directory=\"/d1\"}",
+            "7",
+        ),
         ("holdfast_disk_refusing{directory=\"/d1\"}", "1"),
         (
             "holdfast_io_engine{engine=\"threads\",fallback_reason=\"EPERM: \\\"blocked\\\"\\nhere\"}",

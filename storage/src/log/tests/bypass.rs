@@ -97,7 +97,7 @@ fn it_counts_when_the_journal_says_so_and_not_before() {
         (offsets.written_end, offsets.durable_end),
         (Offset::new(1), Offset::new(1))
     );
-    assert_eq!(log.tail_bytes().0, 0);
+    assert_eq!(log.tail_bytes(), 0);
     // Without the journal's word it is not there after a crash, though it was synced.
     large(&log, 0);
     running.dir.store_all_bypassing().expect("space");
@@ -153,6 +153,52 @@ fn a_journal_that_has_little_to_do_takes_large_ones() {
     running.commit();
     let running = node.crash(running);
     assert_eq!(values(&running.log("a")).len(), 4);
+}
+
+#[test]
+fn what_is_on_its_way_past_the_journal_keeps_the_disk_busy_too() {
+    let mut node = bypassing();
+    node.config.bypass.backlog_bytes_min = 1_900;
+    let (mut running, first) = start(&node);
+    let second = running.create("b");
+    running.commit();
+    for _ in 0..3 {
+        large(&first, 0);
+    }
+    running.commit();
+    // The journal has nothing to do.
+    large(&second, 0);
+    assert!(second.bypasses_now());
+    store(&mut running);
+    large(&second, 0);
+    assert!(!second.bypasses_now());
+    // What was taken back waits no longer.
+    for _ in 0..3 {
+        large(&first, 0);
+    }
+    assert!(first.bypasses_now());
+    first.truncate(Offset::new(3)).expect("it is cut");
+    running.commit();
+    large(&second, 0);
+    assert!(!second.bypasses_now());
+}
+
+#[test]
+fn a_log_that_had_much_to_store_bypasses_once_more() {
+    let mut node = bypassing();
+    node.config.bypass.sync_bytes_min = 1_900;
+    let (mut running, log) = start(&node);
+    large(&log, 0);
+    assert!(!log.bypasses_now());
+    large(&log, 0);
+    assert!(log.bypasses_now());
+    store(&mut running);
+    large(&log, 0);
+    assert!(log.bypasses_now());
+    store(&mut running);
+    // That was not much.
+    large(&log, 0);
+    assert!(!log.bypasses_now());
 }
 
 #[test]
