@@ -101,7 +101,11 @@ fn faults(engine: &str, network: Option<Network>) -> Result<(), Failed> {
         since.map_or(0, |since| u64::from(since.subsec_nanos()))
     });
     eprintln!("faults: {engine}, {seconds} s from seed {seed}");
-    let config = config().set("io.engine", engine);
+    let mut config = config().set("io.engine", engine);
+    // Whatever disks are wiped.
+    if seed % 4 >= 2 {
+        config = config.bypassing();
+    }
     // A replica that is alone is lost with its disk: a run has one or the other.
     let may_wipe = seed.is_multiple_of(2) || course::only().as_deref() == Some("wipe");
     let mut ground = Ground::find(network, may_wipe)?;

@@ -102,10 +102,7 @@ impl Subject {
                 .set("log.segment.bytes", "1048576")
                 .set("log.retention.check.interval.ms", "20")
                 .set("log.segment.delete.delay.ms", "10"),
-            Subject::Bypass => config
-                .set("journal.bypass.batch.bytes.min", "1")
-                .set("journal.bypass.backlog.bytes.min", "0")
-                .set("journal.bypass.sync.bytes.min", "0"),
+            Subject::Bypass => config.bypassing(),
             // Segments are compacted once a checkpoint has seen them closed: with a small journal there are many.
             Subject::Compaction => config
                 .set("journal.file.bytes", "4194304")

@@ -64,6 +64,14 @@ impl HoldfastConfig {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
     }
+
+    /// Has every batch bypass the journal.
+    #[must_use]
+    pub fn bypassing(self) -> HoldfastConfig {
+        self.set("journal.bypass.batch.bytes.min", "1")
+            .set("journal.bypass.backlog.bytes.min", "0")
+            .set("journal.bypass.sync.bytes.min", "0")
+    }
 }
 
 /// A `holdfast` broker; its process is killed on drop.

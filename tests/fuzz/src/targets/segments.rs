@@ -152,6 +152,7 @@ fn environment(disk: &SimDisk) -> LogEnvironment {
         )),
         tails: Arc::new(TailBudget::new(usize::MAX)),
         waiting: Arc::default(),
+        unwritten: Arc::default(),
         dirty: Arc::new(DirtyCount::new(usize::MAX)),
         condemned: Arc::default(),
         page_cache: Arc::default(),
