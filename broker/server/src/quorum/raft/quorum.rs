@@ -265,12 +265,14 @@ impl RaftQuorum {
         Some(applied.index)
     }
 
-    /// The voter that leads, as far as this one knows.
+    /// The voter that leads, as far as this one knows; none once it has stopped.
     pub fn leader(&self) -> Option<(VoterId, Voter)> {
         if !self.is_member() {
             return self.told.borrow().leader.clone();
         }
         let metrics = self.raft.get()?.metrics();
+        // What Raft said last stays there when it has stopped.
+        metrics.has_changed().ok()?;
         let metrics = metrics.borrow();
         let leader = metrics.current_leader?;
         let voter = metrics.membership_config.membership().get_node(&leader)?;
@@ -554,10 +556,15 @@ impl MetadataQuorum for RaftQuorum {
                 // It has not started: there is nothing to see.
                 return std::future::pending().await;
             };
-            // The senders are gone when Raft has stopped.
-            tokio::select! {
-                _ = metrics.wait_for(|it| it.current_leader != before) => {}
-                _ = told.changed() => {}
+            let changed = async {
+                tokio::select! {
+                    changed = metrics.wait_for(|it| it.current_leader != before) => changed.is_ok(),
+                    changed = told.changed() => changed.is_ok(),
+                }
+            };
+            // The senders are gone when Raft has stopped: nothing changes any more.
+            if !changed.await {
+                std::future::pending().await
             }
         }
     }

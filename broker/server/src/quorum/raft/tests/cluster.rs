@@ -17,7 +17,7 @@ use super::super::quorum::{RaftQuorum, RaftTiming};
 use super::super::types::{Voter, VoterId};
 use crate::internal::wire::{BrokerIdentity, Reply, Request};
 use crate::internal::{Caller, Handler, Internal};
-use crate::quorum::{Committed, MetadataQuorum};
+use crate::quorum::{Committed, Controller, MetadataQuorum};
 use crate::testing::small_data_dir;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -263,6 +263,24 @@ async fn a_leader_whose_process_is_gone_has_a_successor_before_its_lease_is_over
         cluster.0[leader].restart().await;
         cluster.all_see(10 + value).await;
     }
+    cluster.stop().await;
+}
+
+/// Otherwise who fences the dead would go on, as fast as it can, while the process ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_stopped_leads_nothing_and_sees_no_change() {
+    let mut cluster = Cluster::of(3).await;
+    cluster.set(1).await;
+    let leader = cluster.leader().await;
+    let quorum = Arc::clone(cluster.0[leader].quorum());
+    assert_eq!(quorum.controller(), Controller::Here);
+    cluster.0[leader].stop().await;
+    assert_eq!(quorum.controller(), Controller::Nowhere);
+    let changed = quorum.controller_changed();
+    let waited = tokio::time::timeout(Duration::from_millis(50), changed).await;
+    assert!(waited.is_err(), "nothing changes any more");
+    drop(quorum);
+    cluster.0[leader].restart().await;
     cluster.stop().await;
 }
 
