@@ -30,7 +30,7 @@ const RETENTION_FIRST_MS: i64 = 30_000;
 /// once, and in the way of the journal.
 const WRITEBACK_ROUND: Duration = Duration::from_secs(12);
 
-/// Steps of a round are not shorter.
+/// Steps of a round, at most.
 const WRITEBACK_STEPS_MAX: usize = 600;
 
 /// Threads that store what bypasses the journal: of syncs at once each takes less of the disk than one after the other.

@@ -41,23 +41,26 @@ impl DataDir {
     }
 
     fn write_waiting(&self, waiting: &[LogId], now_ms: i64) -> io::Result<usize> {
-        let mut young: Vec<(usize, Arc<Log>)> = Vec::new();
+        let mut young: Vec<Arc<Log>> = Vec::new();
         let mut moved = 0;
         for id in waiting {
             let Some(log) = self.logs.read().by_id.get(id).cloned() else {
                 continue;
             };
-            let bytes = log.tail_bytes();
             if log.is_due(now_ms, self.config.write_behind_ms) {
                 moved += self.write_log(&log)?;
-            } else if bytes > 0 {
-                young.push((bytes, log));
+            } else {
+                young.push(log);
             }
         }
-        young.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-        for (_, log) in young {
+        let is_enough = || self.environment.tails.bytes() <= self.config.tail_bytes_max / 2;
+        if is_enough() {
+            return Ok(moved);
+        }
+        young.sort_by_cached_key(|log| std::cmp::Reverse(log.tail_bytes()));
+        for log in young {
             // Down to half, so that the next append does not begin the next round.
-            if self.environment.tails.bytes() <= self.config.tail_bytes_max / 2 {
+            if is_enough() {
                 break;
             }
             moved += self.write_log(&log)?;

@@ -102,7 +102,7 @@ fn faults(engine: &str, network: Option<Network>) -> Result<(), Failed> {
     });
     eprintln!("faults: {engine}, {seconds} s from seed {seed}");
     let mut config = config().set("io.engine", engine);
-    // Whatever disks are wiped.
+    // Independently of whether disks are wiped.
     if seed % 4 >= 2 {
         config = config.bypassing();
     }

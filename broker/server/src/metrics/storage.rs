@@ -15,7 +15,7 @@ pub struct StorageSample {
     pub bypassed_bytes: u64,
     /// Memory of the ends of its logs.
     pub tail_bytes: u64,
-    /// Bytes that are not written to segments yet.
+    /// Memory of what is not written to segments yet.
     pub write_behind_bytes: u64,
     /// Bytes free on the file system.
     pub disk_bytes_free: u64,

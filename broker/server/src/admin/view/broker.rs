@@ -72,7 +72,7 @@ struct Usage {
     /// Bytes of the journal that are not released.
     journal_bytes_used: u64,
     journal_bytes_capacity: u64,
-    /// Bytes that are in the journal and not in a segment yet.
+    /// Memory of what is in the journal and not in a segment yet.
     write_behind_bytes: u64,
     disk_bytes_free: u64,
     disk_bytes_capacity: u64,
