@@ -21,7 +21,9 @@ use crate::liveness::SESSION_MS;
 use crate::logging::Loggers;
 use crate::metrics::Metrics;
 use crate::node::Node;
-use crate::partition::{Home, IsrProposals, Leading, Partition, RecordWorkers, log_config};
+use crate::partition::{
+    Home, InSyncChanges, IsrProposals, Leading, Partition, RecordWorkers, log_config,
+};
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{ImageListener, METADATA_TOPIC, Metadata, RaftQuorum, metadata_partition};
 use crate::replication::{
@@ -89,6 +91,8 @@ pub struct Partitions {
     leadership: Leadership,
     /// What leaderships go by.
     leading: Leading,
+    /// Who is in sync now and was not, or the other way round, and is yet to be told to the log.
+    in_sync_changes: Mutex<InSyncChanges>,
     throttles: Throttles,
 }
 
@@ -121,6 +125,7 @@ impl Partitions {
             roles: Mutex::new(()),
             configs: RwLock::default(),
             leadership: Leadership::default(),
+            in_sync_changes: Mutex::default(),
             throttles: Throttles::default(),
         }
     }
@@ -215,7 +220,7 @@ impl Partitions {
         let config = self.config_of(image, topic.topic_id(), topic.name());
         let view = view_of(image, state, config.min_insync_replicas);
         if let Some(partition) = self.get(id) {
-            partition.set_view(view);
+            partition.set_view(view, &mut self.in_sync_changes.lock());
             return;
         }
         if let Some(followed) = self.followed.write().remove(&id) {
@@ -499,6 +504,7 @@ impl ImageListener for Partitions {
         }
         // It may be throttled no more.
         self.fetch();
+        std::mem::take(&mut *self.in_sync_changes.lock()).say();
     }
 
     fn on_image_published(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {

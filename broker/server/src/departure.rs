@@ -11,6 +11,7 @@ use broker_controller::decide::{FenceBroker, HandOver, Missed};
 use protocol::ErrorCode;
 use protocol::model::{BrokerEpoch, BrokerId};
 use tokio::sync::{Mutex, watch};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::admin::Readiness;
@@ -54,8 +55,8 @@ pub struct Departure {
     /// Others are there that could take over.
     has_peers: bool,
     readiness: watch::Sender<Readiness>,
-    /// One who asks at a time.
-    turn: Mutex<()>,
+    /// One who asks at a time; and what ends the wait for the signal, once it has begun.
+    patience: Mutex<Option<AbortHandle>>,
 }
 
 impl Departure {
@@ -69,7 +70,7 @@ impl Departure {
             broker,
             has_peers,
             readiness,
-            turn: Mutex::new(()),
+            patience: Mutex::new(None),
         }
     }
 
@@ -101,26 +102,32 @@ impl Departure {
     /// # Errors
     /// It stops already.
     pub async fn when_safe(&self) -> Result<(), String> {
-        let _turn = self.turn.lock().await;
+        let mut patience = self.patience.lock().await;
         if !self.has_peers {
             return Ok(());
         }
         let mut readiness = self.readiness.subscribe();
-        let stops = async {
-            let is_not_ready = |it: &Readiness| *it != Readiness::Ready;
-            // The sender is this one's own.
-            let _ = readiness.wait_for(is_not_ready).await;
-        };
-        tokio::select! {
-            () = self.until_handed_over() => {}
-            () = stops => return Err("it stops already".to_owned()),
-        }
-        tracing::info!("leaderships are handed over; waiting for the signal to stop");
         let handed_over = Readiness::NotReady("handed over, and about to stop".to_owned());
-        self.readiness.send_replace(handed_over.clone());
+        if *readiness.borrow() != handed_over {
+            let stops = async {
+                let is_not_ready = |it: &Readiness| *it != Readiness::Ready;
+                // The sender is this one's own.
+                let _ = readiness.wait_for(is_not_ready).await;
+            };
+            tokio::select! {
+                () = self.until_handed_over() => {}
+                () = stops => return Err("it stops already".to_owned()),
+            }
+            tracing::info!("leaderships are handed over; waiting for the signal to stop");
+            self.readiness.send_replace(handed_over.clone());
+        }
+        // Whoever asks last is waited for.
+        if let Some(earlier) = patience.take() {
+            earlier.abort();
+        }
         let contact = self.broker.node.contact().clone();
         let readiness = self.readiness.clone();
-        tokio::spawn(async move {
+        let takes_part_again = tokio::spawn(async move {
             tokio::time::sleep(SIGNAL_PATIENCE).await;
             let stays = readiness.send_if_modified(|now| {
                 let stays = *now == handed_over;
@@ -134,6 +141,7 @@ impl Departure {
                 contact.set_departing(false);
             }
         });
+        *patience = Some(takes_part_again.abort_handle());
         Ok(())
     }
 

@@ -200,6 +200,9 @@ fn hand_over_and_stay(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
     if admin::hand_over(&first, Some(PATIENCE))? != Answer::Yes {
         return Err("all are in sync, and it is kept".into());
     }
+    if admin::hand_over(&first, Some(PATIENCE))? != Answer::Yes {
+        return Err("asked again, it says something else".into());
+    }
     // The others hear of it in their own time.
     await_that("the others are in sync without it", PATIENCE, || {
         let told = connect(&address)?.in_sync(TOPIC)?;

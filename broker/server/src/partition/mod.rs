@@ -38,6 +38,7 @@ pub use waiters::{Acks, FetchWait, PartitionsWait};
 mod append;
 mod delete_records;
 mod followers;
+mod in_sync;
 mod incoming;
 mod record_workers;
 mod records;
@@ -45,6 +46,7 @@ mod waiters;
 
 pub use append::{ProducedBatch, RecordRefusal, Refusal};
 pub use followers::{FollowerLag, InSyncFollower};
+pub use in_sync::InSyncChanges;
 pub use incoming::{Incoming, Looked};
 pub use record_workers::RecordWorkers;
 pub use records::Records;
@@ -227,14 +229,16 @@ impl Partition {
         self.config.store(config);
     }
 
-    /// The metadata says something new of it, perhaps another epoch of the same leader.
-    pub fn set_view(&self, view: PartitionView) {
+    /// The metadata says something new of it, perhaps another epoch of the same leader. Who is in sync now and was not, or the other way round, is noted.
+    pub fn set_view(&self, view: PartitionView, changes: &mut InSyncChanges) {
         let mut effects = Vec::new();
         let told = {
             let mut state = self.state.lock();
             let before = state.leader.view().leader_epoch;
             assert!(before <= view.leader_epoch, "a leader epoch decreases");
-            match view.isr.len().cmp(&state.leader.view().isr.len()) {
+            let isr_before = &state.leader.view().isr;
+            changes.note((&self.topic, self.id.partition), isr_before, &view);
+            match view.isr.len().cmp(&isr_before.len()) {
                 Ordering::Less => self.leading.metrics.isr_shrinks.increment(),
                 Ordering::Equal => {}
                 Ordering::Greater => self.leading.metrics.isr_expands.increment(),
@@ -259,10 +263,11 @@ impl Partition {
     #[cfg(test)]
     pub(crate) fn lead_on(&self, leader_epoch: LeaderEpoch) {
         let view = self.state.lock().leader.view().clone();
-        self.set_view(PartitionView {
+        let view = PartitionView {
             leader_epoch,
             ..view
-        });
+        };
+        self.set_view(view, &mut InSyncChanges::default());
     }
 
     /// The same, with another broker in the ISR.
@@ -274,18 +279,19 @@ impl Partition {
         view.has_others = true;
         view.live
             .insert(other, protocol::model::BrokerEpoch::new(0));
-        self.set_view(view);
+        self.set_view(view, &mut InSyncChanges::default());
     }
 
     /// The same, with more in-sync replicas required than there are.
     #[cfg(test)]
     pub(crate) fn require(&self, leader_epoch: LeaderEpoch, min_insync_replicas: usize) {
         let view = self.state.lock().leader.view().clone();
-        self.set_view(PartitionView {
+        let view = PartitionView {
             leader_epoch,
             min_insync_replicas,
             ..view
-        });
+        };
+        self.set_view(view, &mut InSyncChanges::default());
     }
 
     /// The controller has refused a proposal.

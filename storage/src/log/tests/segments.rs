@@ -229,3 +229,20 @@ fn ten_thousand_idle_logs_are_not_looked_at() {
     append_at(&log, 0, 0, &[b"v"]).expect("it is appended");
     assert_eq!(running.dir.waiting(), 1);
 }
+
+#[test]
+fn what_is_worth_a_write_does_not_wait_for_its_age() {
+    let mut node = node();
+    node.config.journal_file_bytes = 4 << 20;
+    node.config.journal_first_file_bytes = 4 << 20;
+    let mut running = node.start();
+    let log = running.create("a");
+    running.commit();
+    let value = vec![b'x'; 70 << 10];
+    append_at(&log, 0, 0, &[&value]).expect("it is appended");
+    running.commit();
+    assert_eq!(running.dir.write_behind(0).expect("space"), 0);
+    append_at(&log, 0, 0, &[&value]).expect("it is appended");
+    running.commit();
+    assert!(running.dir.write_behind(0).expect("space") > 2 * value.len());
+}

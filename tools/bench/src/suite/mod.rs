@@ -75,14 +75,14 @@ impl Length {
         }
     }
 
-    /// As fast as answers come.
-    fn closed(self, name: &str, size: u64, batch_records: usize) -> Workload {
+    /// As fast as answers come, to clusters of so many brokers, which together write the same.
+    fn closed(self, nodes: u64, name: &str, (size, batch_records): (u64, usize)) -> Workload {
         Workload {
             name: name.to_owned(),
             size: Size(size),
             batch_records,
             bytes: match self {
-                Length::Full => Size(6 << 30),
+                Length::Full => Size((6 << 30) / nodes),
                 Length::Quick => Size(0),
             },
             ..self.base()
@@ -137,6 +137,7 @@ impl Length {
             read_back: true,
             ..workload
         };
+        let (small, large) = ((100, 600), (1_024, 60));
         let mut many = vec![
             self.open(PARTITIONS_6, 2_000.0, 6),
             self.open(PARTITIONS_1000, 2_000.0, 1_000),
@@ -149,8 +150,8 @@ impl Length {
             Part {
                 nodes: 1,
                 workloads: vec![
-                    read_back(self.closed(SMALL, 100, 600)),
-                    read_back(self.closed(LARGE, 1_024, 60)),
+                    read_back(self.closed(1, SMALL, small)),
+                    read_back(self.closed(1, LARGE, large)),
                     self.open(UNBATCHED, 6_000.0, 6),
                 ],
                 synced_too: true,
@@ -165,8 +166,8 @@ impl Length {
             Part {
                 nodes: 3,
                 workloads: vec![
-                    self.closed(THREE_SMALL, 100, 600),
-                    self.closed(THREE_LARGE, 1_024, 60),
+                    self.closed(3, THREE_SMALL, small),
+                    self.closed(3, THREE_LARGE, large),
                     self.killed(),
                 ],
                 synced_too: false,

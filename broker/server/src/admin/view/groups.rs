@@ -163,9 +163,42 @@ pub(super) struct Told {
     group_type: &'static str,
     state: &'static str,
     assignor: String,
-    member_count: usize,
-    members: Vec<MemberRow>,
+    members: Members,
     committed: Vec<Committed>,
+}
+
+impl Told {
+    /// Of a group whose offsets are not known yet.
+    fn new(
+        id: &Arc<str>,
+        (group_type, state): (&'static str, &'static str),
+        assignor: String,
+        members: Members,
+    ) -> Told {
+        Told {
+            id: Arc::clone(id),
+            group_type,
+            state,
+            assignor,
+            members,
+            committed: Vec::new(),
+        }
+    }
+}
+
+/// How many members there are, and the first of them.
+struct Members {
+    count: usize,
+    shown: Vec<MemberRow>,
+}
+
+impl Members {
+    fn of<M>(members: &[M], row: fn(&M) -> MemberRow) -> Members {
+        Members {
+            count: members.len(),
+            shown: members.iter().take(MEMBERS_MAX).map(row).collect(),
+        }
+    }
 }
 
 /// Asks the coordinator of a group, which is to be here. Done means: what it tells will not be taken back.
@@ -174,29 +207,19 @@ pub(super) async fn ask(broker: &Broker, id: Arc<str>) -> Result<Told, Refusal> 
     let group = Arc::clone(&id);
     let described = broker.groups.ask(&image, DescribeConsumerGroup { group });
     let mut told = match described.await.map_err(refused)? {
-        Ok(described) => Told {
-            id: Arc::clone(&id),
-            group_type: "consumer",
-            state: described.state,
-            assignor: described.assignor.to_owned(),
-            member_count: described.members.len(),
-            members: shown_members(&described.members, of_consumer_protocol),
-            committed: Vec::new(),
-        },
+        Ok(described) => {
+            let members = Members::of(&described.members, of_consumer_protocol);
+            let assignor = described.assignor.to_owned();
+            Told::new(&id, ("consumer", described.state), assignor, members)
+        }
         Err(_) => {
             let group = Arc::clone(&id);
             let described = broker.groups.ask(&image, DescribeGroup { group });
             let described = described.await.map_err(refused)?;
             let described = described.map_err(|refusal| refused(refusal.error))?;
-            Told {
-                id: Arc::clone(&id),
-                group_type: "classic",
-                state: described.state,
-                assignor: described.protocol.to_string(),
-                member_count: described.members.len(),
-                members: shown_members(&described.members, of_classic_protocol),
-                committed: Vec::new(),
-            }
+            let members = Members::of(&described.members, of_classic_protocol);
+            let assignor = described.protocol.to_string();
+            Told::new(&id, ("classic", described.state), assignor, members)
         }
     };
     let offsets = FetchOffsets {
@@ -226,10 +249,6 @@ fn refused(error: ErrorCode) -> Refusal {
         }
         other => Refusal::unavailable(other.name()),
     }
-}
-
-fn shown_members<M>(members: &[M], row: fn(&M) -> MemberRow) -> Vec<MemberRow> {
-    members.iter().take(MEMBERS_MAX).map(row).collect()
 }
 
 fn of_consumer_protocol(member: &DescribedConsumerMember) -> MemberRow {
@@ -279,7 +298,7 @@ pub(super) fn group(broker: &Broker, told: Told) -> Group {
         group_type: told.group_type,
         state: told.state,
         assignor: told.assignor,
-        member_count: told.member_count,
-        members: told.members,
+        member_count: told.members.count,
+        members: told.members.shown,
     }
 }
