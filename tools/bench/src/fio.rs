@@ -1,4 +1,4 @@
-//! What `fio`, which knows nothing of Holdfast, writes to the same file system in the same manner as the journal: the most that the device has for it.
+//! What `fio`, which knows nothing of Holdfast, writes to the same file system in the same manner as a broker that syncs: the most that the device has for it.
 
 use std::io;
 use std::path::Path;
@@ -11,8 +11,9 @@ use serde::Deserialize;
 const RUNTIME: Duration = Duration::from_secs(5);
 /// Of its file, which it writes again and again: less than a journal has by default, so that it is laid out soon.
 const FILE_BYTES: u64 = 512 << 20;
-/// Blocks are whole blocks of a device, and no larger than a commit is.
+/// Blocks are whole blocks of a device.
 const BLOCK_BYTES: u64 = 4 << 10;
+/// No larger than a commit is.
 const BLOCKS_MAX: u64 = 1 << 10;
 /// As many as `journal.depth` allows.
 const DEPTH_MAX: u32 = 64;
@@ -40,6 +41,12 @@ pub struct Fio {
 }
 
 impl FioLoad {
+    /// As is stored what bypasses a journal: in large writes, several at once.
+    pub const LARGE: FioLoad = FioLoad {
+        block_bytes: 1 << 20,
+        depth: 8,
+    };
+
     /// As a journal writes whose commits have so many bytes, and of which so many are in flight, on average.
     pub fn like_journal(commit_bytes: f64, in_flight: f64) -> FioLoad {
         let blocks = (commit_bytes / BLOCK_BYTES as f64).round() as u64;

@@ -13,6 +13,8 @@ pub struct JournalTotals {
     pub write_seconds: f64,
     /// Bytes that the process caused to be written to devices, those of commits included.
     pub written_bytes: u64,
+    /// Bytes of batches that were stored in their segments, and are not in commits.
+    pub bypassed_bytes: f64,
 }
 
 impl JournalTotals {
@@ -27,6 +29,8 @@ impl JournalTotals {
             bytes: value("holdfast_journal_commit_bytes_sum ")?,
             write_seconds: value("holdfast_journal_sync_seconds_sum ")?,
             written_bytes,
+            // Builds from before there was such a thing do not have it.
+            bypassed_bytes: value("holdfast_journal_bypassed_bytes_total ").unwrap_or(0.0),
         })
     }
 }
@@ -42,6 +46,9 @@ pub struct JournalRound {
     pub bytes_per_second: f64,
     /// Bytes per second that the broker caused to be written to devices in all: commits, and segments behind them.
     pub written_bytes_per_second: f64,
+    /// Bytes per second of batches that were stored in their segments, and are not in commits.
+    #[serde(default)]
+    pub bypassed_bytes_per_second: f64,
 }
 
 impl JournalRound {
@@ -62,7 +69,18 @@ impl JournalRound {
             in_flight: (after.write_seconds - before.write_seconds) / seconds,
             bytes_per_second: bytes / seconds,
             written_bytes_per_second: written as f64 / seconds,
+            bypassed_bytes_per_second: (after.bypassed_bytes - before.bypassed_bytes) / seconds,
         })
+    }
+
+    /// Bytes per second that were synced before they were acknowledged, in commits and past them.
+    pub fn synced_bytes_per_second(&self) -> f64 {
+        self.bytes_per_second + self.bypassed_bytes_per_second
+    }
+
+    /// Whether most of that bypassed the journal.
+    pub fn is_bypassed(&self) -> bool {
+        self.bypassed_bytes_per_second > self.bytes_per_second
     }
 }
 
@@ -76,7 +94,8 @@ mod tests {
         holdfast_journal_commit_bytes_sum 409600\n\
         holdfast_journal_commit_bytes_count 4\n\
         holdfast_journal_sync_seconds_sum 0.5\n\
-        holdfast_journal_sync_seconds_count 4\n";
+        holdfast_journal_sync_seconds_count 4\n\
+        holdfast_journal_bypassed_bytes_total 819200\n";
 
     #[test]
     fn a_page_is_read() {
@@ -86,6 +105,7 @@ mod tests {
             bytes: 409_600.0,
             write_seconds: 0.5,
             written_bytes: 7,
+            bypassed_bytes: 819_200.0,
         };
         assert_eq!(totals, expected);
         assert_eq!(JournalTotals::of_page("kafka_server_up 1\n", 7), None);
@@ -103,8 +123,12 @@ mod tests {
             in_flight: 0.25,
             bytes_per_second: 204_800.0,
             written_bytes_per_second: 400_000.0,
+            bypassed_bytes_per_second: 409_600.0,
         };
-        assert_eq!(JournalRound::between(before, after, 2.0), Some(expected));
+        let round = JournalRound::between(before, after, 2.0);
+        assert_eq!(round, Some(expected));
+        assert!(expected.is_bypassed());
+        assert_eq!(expected.synced_bytes_per_second(), 614_400.0);
         assert_eq!(JournalRound::between(after, after, 2.0), None);
     }
 }

@@ -20,8 +20,8 @@ const LATE_MS_MAX: f64 = 1.0;
 /// So late, as a part of what is measured, changes little.
 const LATE_SHARE_MAX: f64 = 0.1;
 
-/// What the journal wrote in a second of a run.
-pub const JOURNAL_RATE: &str = "journal MB/s";
+/// What was synced in a second of a run, before it was acknowledged: in the journal, or past it.
+pub const SYNCED_RATE: &str = "synced MB/s";
 
 /// What one round measured. What was not measured is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -308,7 +308,8 @@ impl Figures {
 
     fn journal(&mut self, journal: &JournalRound) {
         let in_all = journal.written_bytes_per_second;
-        self.push(JOURNAL_RATE, journal.bytes_per_second / 1e6);
+        self.push(SYNCED_RATE, journal.synced_bytes_per_second() / 1e6);
+        self.push("journal MB/s", journal.bytes_per_second / 1e6);
         self.push("journal KB/commit", journal.commit_bytes / 1e3);
         self.push("journal commits in flight", journal.in_flight);
         self.push("written in all MB/s", in_all / 1e6);

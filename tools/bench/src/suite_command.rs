@@ -42,7 +42,7 @@ pub fn run(length: Length, output: &OutputArgs) -> Result<(), BenchError> {
         if interrupt.is_raised() {
             break;
         }
-        let measured = measure(&part, length, &mut saved, &mut topics, &interrupt);
+        let measured = measure(&part, &mut saved, &mut topics, &interrupt);
         // The first is what the tool ends with, and is said then.
         match (&outcome, measured) {
             (Err(_), Err(error)) => eprintln!("holdfast-bench: {error}"),
@@ -111,7 +111,6 @@ fn singles(saved: &mut Saved) -> Result<(), BenchError> {
 
 fn measure(
     part: &Part,
-    length: Length,
     saved: &mut Saved,
     topics: &mut TopicNames,
     interrupt: &Interrupt,
@@ -150,7 +149,7 @@ fn measure(
     let mut turns = Turns {
         targets,
         rounds: Rounds {
-            counted: length.rounds(),
+            counted: part.rounds,
             warm_up: 0,
         },
         page_cache: None,

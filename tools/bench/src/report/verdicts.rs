@@ -144,13 +144,13 @@ mod tests {
     fn what_was_not_measured_says_why() {
         let mut saved = saved(Vec::new());
         saved.unmeasured.push(Unmeasured {
-            what: "1 KiB: journal MB/s".to_owned(),
+            what: "1 KiB: synced MB/s".to_owned(),
             why: "fio is not on the PATH".to_owned(),
         });
         let line = cells(&saved).rows.remove(0);
         assert_eq!(line.last().unwrap(), "not measured");
         assert_eq!(line.len(), cells(&saved).header.len());
-        let why = "1 KiB: journal MB/s: not measured, fio is not on the PATH";
+        let why = "1 KiB: synced MB/s: not measured, fio is not on the PATH";
         assert_eq!(table(&saved).lines().last(), Some(why));
     }
 

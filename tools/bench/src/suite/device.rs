@@ -1,4 +1,4 @@
-//! What the device would have had for the journal, by `fio`.
+//! What the device would have had for what was synced, by `fio`.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use super::LARGE;
 use super::verdict::{FIO, Single, Unmeasured};
 use crate::fio::FioLoad;
 use crate::journal::JournalRound;
-use crate::round::JOURNAL_RATE;
+use crate::round::SYNCED_RATE;
 use crate::saved::Saved;
 use crate::targets::TargetKind;
 
-/// Has `fio` write in `directory` as the journal did under the load of 1 KiB, for some seconds, and notes what came of it, or why nothing did. Nothing is
+/// Has `fio` write in `directory` as the broker did under the load of 1 KiB, for some seconds, and notes what came of it, or why nothing did. Nothing is
 /// noted if there was no such load.
 pub fn measure(saved: &mut Saved, directory: &Path) {
     let rounds = journal_rounds(saved);
@@ -20,17 +20,22 @@ pub fn measure(saved: &mut Saved, directory: &Path) {
     let measured = match journal {
         None => Err("the broker does not say what its journal wrote".to_owned()),
         Some(journal) => {
-            let load = FioLoad::like_journal(journal.commit_bytes, journal.in_flight);
+            let load = match journal.is_bypassed() {
+                true => FioLoad::LARGE,
+                false => FioLoad::like_journal(journal.commit_bytes, journal.in_flight),
+            };
             load.run(directory).map(|fio| Single {
-                figure: JOURNAL_RATE.to_owned(),
+                figure: SYNCED_RATE.to_owned(),
                 target: FIO.to_owned(),
                 value: fio.bytes_per_second / 1e6,
                 note: Some(format!(
-                    "{}, {}, O_DIRECT and O_DSYNC, {} KiB a write, {} in flight; Holdfast wrote {:.0} MB/s in all, each byte once to the journal and once to a segment",
+                    "{}, {}, O_DIRECT and O_DSYNC, {} KiB a write, {} in flight; of Holdfast's {:.0} MB/s, {:.0} bypassed the journal, and it wrote {:.0} in all",
                     fio.version,
                     fio.engine,
                     load.block_bytes >> 10,
                     load.depth,
+                    journal.synced_bytes_per_second() / 1e6,
+                    journal.bypassed_bytes_per_second / 1e6,
                     journal.written_bytes_per_second / 1e6
                 )),
             })
@@ -39,7 +44,7 @@ pub fn measure(saved: &mut Saved, directory: &Path) {
     match measured {
         Ok(single) => saved.singles.push(single),
         Err(why) => saved.unmeasured.push(Unmeasured {
-            what: format!("{LARGE}: {JOURNAL_RATE} of what fio writes"),
+            what: format!("{LARGE}: {SYNCED_RATE} of what fio writes"),
             why,
         }),
     }
@@ -67,6 +72,7 @@ fn average(rounds: &[JournalRound]) -> Option<JournalRound> {
         in_flight: of(|it| it.in_flight),
         bytes_per_second: of(|it| it.bytes_per_second),
         written_bytes_per_second: of(|it| it.written_bytes_per_second),
+        bypassed_bytes_per_second: of(|it| it.bypassed_bytes_per_second),
     })
 }
 

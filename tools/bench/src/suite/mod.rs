@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use self::wanted::{Against, Wanted, at_least, at_most};
 use crate::fault::{Fault, FaultKind};
-use crate::round::JOURNAL_RATE;
+use crate::round::SYNCED_RATE;
 use crate::workload::quantity::{Rate, Size, Span};
 use crate::workload::{Client, Workload};
 
@@ -30,6 +30,8 @@ pub enum Length {
 pub struct Part {
     /// Brokers of each cluster.
     pub nodes: usize,
+    /// How often each load is measured.
+    pub rounds: usize,
     /// One after the other.
     pub workloads: Vec<Workload>,
     /// Whether Apache Kafka is measured once more with `flush.messages=1`, so that it too has records on the disk before it acknowledges them.
@@ -65,7 +67,7 @@ impl Length {
     /// What all loads have in common.
     pub fn base(self) -> Workload {
         let (warm_up, duration) = match self {
-            Length::Full => (20, 40),
+            Length::Full => (15, 30),
             Length::Quick => (3, 6),
         };
         Workload {
@@ -99,6 +101,18 @@ impl Length {
         }
     }
 
+    /// The same rate over few partitions or over many, of which the files have been made for so long that the kernel has written them once, all at the same time.
+    fn spread(self, name: &str, rate: f64, partitions: i32) -> Workload {
+        let open = self.open(name, rate, partitions);
+        match self {
+            Length::Full => Workload {
+                warm_up: Span(Duration::from_secs(45)),
+                ..open
+            },
+            Length::Quick => open,
+        }
+    }
+
     fn killed(self) -> Workload {
         let fast = [
             ("topic.metadata.refresh.interval.ms", "100"),
@@ -123,35 +137,23 @@ impl Length {
         }
     }
 
-    /// How often each load is measured.
-    pub fn rounds(self) -> usize {
-        match self {
-            Length::Full => 2,
-            Length::Quick => 1,
-        }
-    }
-
     /// The loads.
     pub fn parts(self) -> Vec<Part> {
-        let read_back = |workload| Workload {
-            read_back: true,
-            ..workload
-        };
         let (small, large) = ((100, 600), (1_024, 60));
-        let mut many = vec![
-            self.open(PARTITIONS_6, 2_000.0, 6),
-            self.open(PARTITIONS_1000, 2_000.0, 1_000),
-        ];
-        if self == Length::Full {
-            many.push(self.open(PARTITIONS_10, 5_000.0, 10));
-            many.push(self.open(PARTITIONS_10000, 5_000.0, 10_000));
-        }
-        vec![
+        let rounds = match self {
+            Length::Full => 2,
+            Length::Quick => 1,
+        };
+        let mut parts = vec![
             Part {
                 nodes: 1,
+                rounds,
                 workloads: vec![
-                    read_back(self.closed(1, SMALL, small)),
-                    read_back(self.closed(1, LARGE, large)),
+                    self.closed(1, SMALL, small),
+                    Workload {
+                        read_back: true,
+                        ..self.closed(1, LARGE, large)
+                    },
                     self.open(UNBATCHED, 6_000.0, 6),
                 ],
                 synced_too: true,
@@ -159,12 +161,17 @@ impl Length {
             },
             Part {
                 nodes: 1,
-                workloads: many,
+                rounds,
+                workloads: vec![
+                    self.spread(PARTITIONS_6, 2_000.0, 6),
+                    self.spread(PARTITIONS_1000, 2_000.0, 1_000),
+                ],
                 synced_too: false,
                 bare_too: false,
             },
             Part {
                 nodes: 3,
+                rounds,
                 workloads: vec![
                     self.closed(3, THREE_SMALL, small),
                     self.closed(3, THREE_LARGE, large),
@@ -173,7 +180,21 @@ impl Length {
                 synced_too: false,
                 bare_too: false,
             },
-        ]
+        ];
+        if self == Length::Full {
+            parts.push(Part {
+                nodes: 1,
+                // To make 10,000 partitions, and to remove them, takes Apache Kafka as long as to be measured.
+                rounds: 1,
+                workloads: vec![
+                    self.spread(PARTITIONS_10, 5_000.0, 10),
+                    self.spread(PARTITIONS_10000, 5_000.0, 10_000),
+                ],
+                synced_too: false,
+                bare_too: false,
+            });
+        }
+        parts
     }
 }
 
@@ -212,7 +233,7 @@ pub fn wanted() -> Vec<Wanted> {
         at_most(0.2, UNBATCHED, "p99 ms", Apache),
         at_most(1.5, PARTITIONS_1000, "p99 ms", Own(PARTITIONS_6)),
         at_most(0.5, LARGE, "read back broker CPU s/GB", Apache).or_at_most(1.3, Beside(BARE_LOOP)),
-        at_least(0.8, LARGE, JOURNAL_RATE, Fio),
+        at_least(0.8, LARGE, SYNCED_RATE, Fio),
         at_least(4.0, THREE_SMALL, "records/s", Apache),
         at_least(4.0, THREE_LARGE, "records/s", Apache),
         at_most(1.0 / 6.0, THREE_LARGE, cpu, Apache),
