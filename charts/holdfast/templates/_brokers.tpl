@@ -45,7 +45,8 @@ internal.listen: {{ printf "0.0.0.0:%d" (int $values.ports.internal) | quote }}
 internal.advertise: {{ printf "%s:%d" $host (int $values.ports.internal) | quote }}
 {{- end }}
 {{- $listeners := list (printf "PLAINTEXT://0.0.0.0:%d" (int $values.ports.kafka)) }}
-{{- $advertised := list (printf "PLAINTEXT://%s:%d" $host (int $values.ports.kafka)) }}
+{{- $stays := printf "%s-%d.%s.svc.%s" (include "holdfast.fullname" $root) .ordinal $root.Release.Namespace $values.clusterDomain }}
+{{- $advertised := list (printf "PLAINTEXT://%s:%d" $stays (int $values.ports.kafka)) }}
 {{- if $values.external.enabled }}
 {{- $listeners = append $listeners (printf "EXTERNAL://0.0.0.0:%d" (int $values.ports.external)) }}
 {{- $advertised = append $advertised (include "holdfast.external" .) }}
