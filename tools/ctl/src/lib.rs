@@ -2,6 +2,7 @@
 //!
 //! - [`admin`]: what one broker does for who runs it.
 //! - [`cluster`]: how a cluster is, and what it can do without.
+//! - [`configs`]: settings of topics and brokers.
 //! - [`consume`], [`produce`]: records read and written by hand.
 //! - [`debug`]: what one sends with a report of a bug.
 //! - [`doctor`]: the usual mistakes, looked for.
@@ -14,6 +15,7 @@
 pub mod admin;
 mod clock;
 pub mod cluster;
+pub mod configs;
 pub mod consume;
 pub mod debug;
 pub mod doctor;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use client::{ClientError, ConfigChanges, ConfigResource, Connection, TopicMetadata};
+use client::{ClientError, ConfigResource, Connection, TopicMetadata};
 use protocol::ErrorCode;
 use serde::Serialize;
 
@@ -160,11 +160,4 @@ pub fn add_partitions(seeds: &Seeds, name: &str, count: i32) -> Result<(), CtlEr
     seeds.ask_patiently(SILENCE_MAX, PATIENCE, |it| {
         it.create_partitions(name, count)
     })
-}
-
-/// Changes settings of a topic; `None` goes back to what all topics have.
-pub fn alter(seeds: &Seeds, name: &str, changes: &ConfigChanges) -> Result<(), CtlError> {
-    let resource = ConfigResource::Topic(name.to_owned());
-    let changes = BTreeMap::from([(resource, changes.clone())]);
-    seeds.ask_patiently(SILENCE_MAX, PATIENCE, |it| it.alter_configs(&changes))
 }

@@ -193,6 +193,47 @@ fn topics_are_made_changed_and_deleted() {
 }
 
 #[test]
+fn settings_are_told_and_changed() {
+    let broker = Holdfast::start(HoldfastConfig::default()).expect("a broker");
+    let ctl = Ctl::of(&broker);
+    let name = "log.retention.ms";
+    let value_of = |owner: &[&str]| {
+        let said = ctl.json(&[&["config", "describe"], owner].concat(), WELL);
+        let mut settings = said.as_array().expect("a list").iter();
+        let setting = settings.find(|it| it["name"] == name).cloned();
+        setting.map(|it| (it["value"].clone(), it["source"].clone()))
+    };
+    let own = |value: &str| Some((json!(value), json!("own")));
+    let (one, all) = (["--broker", "1"], ["--all-brokers"]);
+    assert_eq!(value_of(&all), None);
+
+    let set = ["config", "alter", "--set", "log.retention.ms=86400000"];
+    let said = ctl.json(&[&set[..], &all].concat(), WELL);
+    assert_eq!(said, json!([{"name": "all brokers", "change": "changed"}]));
+    wait_until("set for all", || value_of(&all) == own("86400000"));
+    let inherited = Some((json!("86400000"), json!("inherited")));
+    wait_until("in force", || value_of(&one) == inherited);
+
+    let set = ["config", "alter", "--set", "log.retention.ms=7200000"];
+    assert!(
+        ctl.text(&[&set[..], &one].concat())
+            .contains("broker 1 was changed")
+    );
+    wait_until("set for one", || value_of(&one) == own("7200000"));
+    let unset = ["config", "alter", "--unset", name];
+    ctl.text(&[&unset[..], &one].concat());
+    wait_until("taken back", || value_of(&one) == inherited);
+
+    let described = ctl.text(&["config", "describe", "--broker", "1", "--all"]);
+    assert!(described.contains("num.partitions"), "{described}");
+    let nobody = ["config", "describe", "--broker", "7"];
+    assert_eq!(ctl.code(&nobody), Some(NO_ANSWER));
+    let unknown = ["config", "alter", "--all-brokers", "--set", "no.such=1"];
+    assert_eq!(ctl.code(&unknown), Some(NO_ANSWER));
+    assert_eq!(ctl.code(&["config", "describe"]), Some(NO_ANSWER), "whose?");
+}
+
+#[test]
 fn records_are_written_and_read() {
     let broker = Holdfast::start(HoldfastConfig::default()).expect("a broker");
     let ctl = Ctl::of(&broker);

@@ -4,6 +4,7 @@ mod broker;
 mod changed;
 mod cluster;
 mod completion;
+mod config;
 mod debug;
 mod doctor;
 mod group;
@@ -44,6 +45,9 @@ enum Command {
     Broker(broker::BrokerCommand),
     /// Writes what a shell needs to complete this program's arguments
     Completion(completion::CompletionArgs),
+    /// Settings of topics and brokers: described, changed
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// What one sends with a report of a bug
     #[command(subcommand)]
     Debug(debug::DebugCommand),
@@ -93,6 +97,7 @@ pub fn run() -> ExitCode {
         Command::Broker(command) => broker::broker(&command),
         Command::Kubernetes(command) => kubernetes::kubernetes(&command),
         Command::Completion(args) => Ok(completion::completion(&args)),
+        Command::Config(command) => config::config(&command),
         Command::Debug(command) => debug::debug(&command),
         Command::Doctor(args) => Ok(doctor::doctor(&args)),
         Command::Consume(args) => records::consume(&args),

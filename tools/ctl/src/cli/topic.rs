@@ -3,8 +3,9 @@
 use std::{fmt::Write as _, slice};
 
 use clap::{Args, Subcommand};
+use client::ConfigResource;
 use ctl::{
-    CtlError, Seeds,
+    CtlError, Seeds, configs,
     format::{Format, columns},
     topics::{self, Described, Listed},
 };
@@ -12,6 +13,7 @@ use ctl::{
 use super::{
     Said,
     changed::{Change, changed},
+    config::Changes,
     name_and_value, said,
 };
 
@@ -71,12 +73,8 @@ pub enum TopicCommand {
     Alter {
         /// Its name
         topic: String,
-        /// A setting; may be repeated
-        #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value, required_unless_present = "unset")]
-        set: Vec<(String, String)>,
-        /// A setting that is to be as for all topics; may be repeated
-        #[arg(long, value_name = "NAME")]
-        unset: Vec<String>,
+        #[command(flatten)]
+        changes: Changes,
         #[command(flatten)]
         asked: Asked,
     },
@@ -130,13 +128,11 @@ pub fn topic(command: &TopicCommand) -> Result<Said, CtlError> {
         }
         TopicCommand::Alter {
             topic,
-            set,
-            unset,
+            changes,
             asked,
         } => {
-            let set = set.iter().cloned().map(|(name, it)| (name, Some(it)));
-            let changes = unset.iter().cloned().map(|name| (name, None)).chain(set);
-            topics::alter(&asked.bootstrap_server, topic, &changes.collect())?;
+            let of = ConfigResource::Topic(topic.clone());
+            configs::alter(&asked.bootstrap_server, &of, &changes.of_settings())?;
             changed(asked.format, slice::from_ref(topic), Change::Changed)
         }
     };
