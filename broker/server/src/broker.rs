@@ -504,7 +504,8 @@ impl ImageListener for Partitions {
         }
         // It may be throttled no more.
         self.fetch();
-        std::mem::take(&mut *self.in_sync_changes.lock()).say();
+        let changes = std::mem::take(&mut *self.in_sync_changes.lock());
+        changes.say();
     }
 
     fn on_image_published(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
