@@ -4,6 +4,8 @@
 //! until others have caught up, so that no partition falls below `min.insync.replicas`. Then the broker is fenced, leads nothing, and waits for the signal; if none
 //! comes, it takes part again.
 
+mod patience;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +13,9 @@ use broker_controller::decide::{FenceBroker, HandOver, Missed};
 use protocol::ErrorCode;
 use protocol::model::{BrokerEpoch, BrokerId};
 use tokio::sync::{Mutex, watch};
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use self::patience::Patience;
 use crate::admin::Readiness;
 use crate::api::configs::ConfigTables;
 use crate::broker::Broker;
@@ -55,8 +57,9 @@ pub struct Departure {
     /// Others are there that could take over.
     has_peers: bool,
     readiness: watch::Sender<Readiness>,
-    /// One who asks at a time; and what ends the wait for the signal, once it has begun.
-    patience: Mutex<Option<AbortHandle>>,
+    /// One who asks at a time.
+    turn: Mutex<()>,
+    patience: Patience,
 }
 
 impl Departure {
@@ -66,11 +69,13 @@ impl Departure {
         has_peers: bool,
         readiness: watch::Sender<Readiness>,
     ) -> Departure {
+        let contact = broker.node.contact().clone();
         Departure {
             broker,
             has_peers,
+            patience: Patience::new(readiness.clone(), contact, SIGNAL_PATIENCE),
             readiness,
-            patience: Mutex::new(None),
+            turn: Mutex::new(()),
         }
     }
 
@@ -102,46 +107,25 @@ impl Departure {
     /// # Errors
     /// It stops already.
     pub async fn when_safe(&self) -> Result<(), String> {
-        let mut patience = self.patience.lock().await;
-        if !self.has_peers {
+        let _turn = self.turn.lock().await;
+        if !self.has_peers || self.patience.prolong() {
             return Ok(());
         }
         let mut readiness = self.readiness.subscribe();
-        let handed_over = Readiness::NotReady("handed over, and about to stop".to_owned());
-        if *readiness.borrow() != handed_over {
-            let stops = async {
-                let is_not_ready = |it: &Readiness| *it != Readiness::Ready;
-                // The sender is this one's own.
-                let _ = readiness.wait_for(is_not_ready).await;
-            };
-            tokio::select! {
-                () = self.until_handed_over() => {}
-                () = stops => return Err("it stops already".to_owned()),
-            }
-            tracing::info!("leaderships are handed over; waiting for the signal to stop");
-            self.readiness.send_replace(handed_over.clone());
+        let stops = async {
+            let is_not_ready = |it: &Readiness| *it != Readiness::Ready;
+            // The sender is this one's own.
+            let _ = readiness.wait_for(is_not_ready).await;
+        };
+        let stops_already = || "it stops already".to_owned();
+        tokio::select! {
+            () = self.until_handed_over() => {}
+            () = stops => return Err(stops_already()),
         }
-        // Whoever asks last is waited for.
-        if let Some(earlier) = patience.take() {
-            earlier.abort();
+        if !self.patience.begin() {
+            return Err(stops_already());
         }
-        let contact = self.broker.node.contact().clone();
-        let readiness = self.readiness.clone();
-        let takes_part_again = tokio::spawn(async move {
-            tokio::time::sleep(SIGNAL_PATIENCE).await;
-            let stays = readiness.send_if_modified(|now| {
-                let stays = *now == handed_over;
-                if stays {
-                    *now = Readiness::Ready;
-                }
-                stays
-            });
-            if stays {
-                tracing::warn!("nobody has stopped this broker: it takes part again");
-                contact.set_departing(false);
-            }
-        });
-        *patience = Some(takes_part_again.abort_handle());
+        tracing::info!("leaderships are handed over; waiting for the signal to stop");
         Ok(())
     }
 
