@@ -257,6 +257,10 @@ pub async fn run(
     server.run(dispatcher, observer, budget, stop).await;
     together.stop();
     broker.metadata.quorum().stop().await;
+    // What leaders still answer is not appended to journals that end.
+    for followed in broker.partitions.all_followed() {
+        followed.stop();
+    }
     tracing::info!("stopping: no more requests; writing the last checkpoint");
     let data_dirs = Arc::clone(&broker.data_dirs);
     let stopped = tokio::task::spawn_blocking(move || data_dirs.stop())

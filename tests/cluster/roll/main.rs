@@ -148,6 +148,10 @@ fn round(cluster: &mut HoldfastCluster) -> Result<(), Failed> {
                 Answer::No(why) => return Err(format!("node {node} is kept: {why}").into()),
             }
             cluster.node(node).stop()?;
+            let said = cluster.node(node).stderr()?;
+            if let Some(error) = said.lines().find(|line| line.contains("ERROR")) {
+                return Err(format!("node {node} is stopped, and has said: {error}").into());
+            }
             cluster.node(node).restart()?;
             stopped.push(node);
         }
