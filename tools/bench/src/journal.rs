@@ -20,19 +20,27 @@ pub struct JournalTotals {
 impl JournalTotals {
     /// Of a page of metrics; `None` if it is that of another broker.
     pub fn of_page(page: &str, written_bytes: u64) -> Option<JournalTotals> {
+        // Of all data directories.
         let value = |name: &str| {
-            let line = page.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim().parse().ok()
+            let samples = page.lines().filter_map(|line| sample(line, name));
+            samples.reduce(|sum, one| sum + one)
         };
         Some(JournalTotals {
-            commits: value("holdfast_journal_commit_bytes_count ")?,
-            bytes: value("holdfast_journal_commit_bytes_sum ")?,
-            write_seconds: value("holdfast_journal_sync_seconds_sum ")?,
+            commits: value("holdfast_journal_commit_bytes_count")?,
+            bytes: value("holdfast_journal_commit_bytes_sum")?,
+            write_seconds: value("holdfast_journal_sync_seconds_sum")?,
             written_bytes,
             // Builds from before there was such a thing do not have it.
-            bypassed_bytes: value("holdfast_journal_bypassed_bytes_total ").unwrap_or(0.0),
+            bypassed_bytes: value("holdfast_journal_bypassed_bytes_total").unwrap_or(0.0),
         })
     }
+}
+
+/// The value in a line of a page of metrics, with labels or without, if it is of `name`.
+fn sample(line: &str, name: &str) -> Option<f64> {
+    let rest = line.strip_prefix(name)?;
+    let (_, value) = rest.rsplit_once(' ')?;
+    value.parse().ok().filter(|_| rest.starts_with([' ', '{']))
 }
 
 /// What it wrote during a run, warm-up included.
@@ -95,7 +103,9 @@ mod tests {
         holdfast_journal_commit_bytes_count 4\n\
         holdfast_journal_sync_seconds_sum 0.5\n\
         holdfast_journal_sync_seconds_count 4\n\
-        holdfast_journal_bypassed_bytes_total 819200\n";
+        holdfast_journal_bypassed_bytes_total{directory=\"/a\"} 819000\n\
+        holdfast_journal_bypassed_bytes_total{directory=\"/b c\"} 200\n\
+        holdfast_journal_bypassed_bytes_total_of_another 1\n";
 
     #[test]
     fn a_page_is_read() {
