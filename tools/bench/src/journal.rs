@@ -1,5 +1,6 @@
 //! What Holdfast's journal wrote during a run, by the broker's own metrics.
 
+use client::metrics::samples;
 use serde::{Deserialize, Serialize};
 
 /// What a journal has written since its broker started.
@@ -22,8 +23,8 @@ impl JournalTotals {
     pub fn of_page(page: &str, written_bytes: u64) -> Option<JournalTotals> {
         // Of all data directories.
         let value = |name: &str| {
-            let samples = page.lines().filter_map(|line| sample(line, name));
-            samples.reduce(|sum, one| sum + one)
+            let values = samples(page, name).map(|it| it.value);
+            values.reduce(|sum, one| sum + one)
         };
         Some(JournalTotals {
             commits: value("holdfast_journal_commit_bytes_count")?,
@@ -34,13 +35,6 @@ impl JournalTotals {
             bypassed_bytes: value("holdfast_journal_bypassed_bytes_total").unwrap_or(0.0),
         })
     }
-}
-
-/// The value in a line of a page of metrics, with labels or without, if it is of `name`.
-fn sample(line: &str, name: &str) -> Option<f64> {
-    let rest = line.strip_prefix(name)?;
-    let (_, value) = rest.rsplit_once(' ')?;
-    value.parse().ok().filter(|_| rest.starts_with([' ', '{']))
 }
 
 /// What it wrote during a run, warm-up included.

@@ -14,6 +14,7 @@
 //! - `replicas.rs`: partitions moved to other brokers, and leaders elected.
 //! - `cluster.rs`, `quorum.rs`, `partitions.rs`, `configs.rs`, `log_dirs.rs`: what there is to know of brokers, of the metadata quorum,
 //!   of partitions, of settings, and of directories.
+//! - [`metrics`]: what a page of metrics says.
 
 mod admin;
 mod cluster;
@@ -25,6 +26,7 @@ mod fetch_many;
 mod groups;
 mod log_dirs;
 mod metadata;
+pub mod metrics;
 mod partitioner;
 mod partitions;
 mod produce;

@@ -6,7 +6,6 @@
 
 pub mod findings;
 mod look;
-pub mod metrics;
 pub mod report;
 mod snapshot;
 

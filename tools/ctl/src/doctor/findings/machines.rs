@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use client::metrics::{Sample, samples};
+
 use super::{Finding, Severity, or_ok, some_of};
-use crate::doctor::{
-    AdminLook, Clock, Snapshot,
-    metrics::{Sample, samples},
-};
+use crate::doctor::{AdminLook, Clock, Snapshot};
 
 /// Clocks that differ by more are not kept by the same servers. Some are read with a second more or less.
 const CLOCK_MS_MAX: i64 = 5_000;
