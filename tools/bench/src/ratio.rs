@@ -1,10 +1,12 @@
 //! Rounds that ran side by side: medians, and ratios with their spread.
 
-/// The middle of some numbers; of an even count, the lower of the two in the middle.
+/// The middle of some numbers; of an even count, the mean of the two in the middle.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len().checked_sub(1)? / 2).copied()
+    let lower = sorted.get(sorted.len().checked_sub(1)? / 2)?;
+    let upper = sorted.get(sorted.len() / 2)?;
+    Some(f64::midpoint(*lower, *upper))
 }
 
 /// A ratio of rounds that ran side by side.
@@ -36,6 +38,7 @@ mod tests {
     #[test]
     fn the_middle_and_the_spread() {
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), Some(2.5));
         assert_eq!(median(&[]), None);
         let expected = Ratio {
             median: 1.5,

@@ -235,23 +235,23 @@ mod tests {
     #[test]
     fn ratios_are_those_of_rounds_side_by_side() {
         let wanted = [
-            at_least(2.0, "a", "records/s", Against::Apache),
-            at_least(2.1, "a", "records/s", Against::Apache),
-            at_most(4.0, "a", "records/s", Against::Own("b")),
+            at_least(2.5, "a", "records/s", Against::Apache),
+            at_least(2.6, "a", "records/s", Against::Apache),
+            at_most(6.5, "a", "records/s", Against::Own("b")),
             at_most(12.0, "", "start ms", Against::Nothing),
             at_most(11.0, "", "start ms", Against::Nothing),
         ];
         let verdicts = verdicts(&saved(), &wanted);
         let values: Vec<_> = verdicts.iter().map(|it| (it.value, it.reached)).collect();
         let expected = [
-            (2.0, true),
-            (2.0, false),
-            (4.0, true),
+            (2.5, true),
+            (2.5, false),
+            (6.5, true),
             (12.0, true),
             (12.0, false),
         ];
         assert_eq!(values, expected);
-        assert_eq!(verdicts[0].theirs, Some(200.0));
+        assert_eq!(verdicts[0].theirs, Some(250.0));
     }
 
     #[test]
@@ -275,9 +275,9 @@ mod tests {
         let wanted = |ours| at_least(ours, "a", "records/s", Against::Apache);
         // Holdfast has 400 and 900 in its rounds, Apache Kafka 200 and 300.
         let cases = [
-            (2.0, [1_000, 2_000], true),
-            (2.1, [500, 1_000], true),
-            (2.1, [1_000, 2_000], false),
+            (2.5, [1_000, 2_000], true),
+            (2.6, [500, 1_000], true),
+            (2.6, [1_000, 2_000], false),
         ];
         for (of_apache, of_null_server, reached) in cases {
             let null_server = Against::Beside("null server");
@@ -290,9 +290,9 @@ mod tests {
                 verdict.what,
                 "a: records/s of Apache Kafka's, or of the null server's"
             );
-            assert_eq!((verdict.theirs, verdict.value), (Some(200.0), 2.0));
+            assert_eq!((verdict.theirs, verdict.value), (Some(250.0), 2.5));
             let or = verdict.or.as_ref().unwrap();
-            assert_eq!(or.theirs, of_null_server[0] as f64);
+            assert_eq!(or.theirs, (of_null_server[0] * 3 / 2) as f64);
             assert_eq!(or.wanted, ">= 0.80");
             assert_eq!(or.reached, of_null_server[0] == 500);
         }
@@ -323,7 +323,7 @@ mod tests {
         let [verdict] = &verdicts(&saved, &wanted)[..] else {
             panic!("one is wanted");
         };
-        assert_eq!((verdict.value, verdict.reached), (0.4, false));
+        assert_eq!((verdict.value, verdict.reached), (0.65, false));
         assert_eq!(verdict.what, "a: records/s of what fio writes");
         assert_eq!(verdict.note.as_deref(), Some("64 KiB"));
     }
