@@ -68,7 +68,7 @@ enum Command {
         /// Brokers of each; with three, topics have three replicas, of which two must have a record before it is acknowledged
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
         nodes: u16,
-        /// Fills the page cache before each round, as it is on a machine that has run for a while
+        /// Fills the page cache before each round of a load as fast as answers come, as it is on a machine that has run for a while
         #[arg(long)]
         full_page_cache: bool,
         /// Measures all that is claimed of Holdfast instead of one load, in about an hour

@@ -6,6 +6,7 @@ use bench::BenchError;
 use bench::environment::Environment;
 use bench::interrupt::Interrupt;
 use bench::null_server::NullServer;
+use bench::page_cache::PageCache;
 use bench::process;
 use bench::saved::Saved;
 use bench::startup::{self, Before};
@@ -146,13 +147,14 @@ fn measure(
             load,
         });
     }
+    let page_cache = part.full_page_cache.then(PageCache::measure).transpose()?;
     let mut turns = Turns {
         targets,
         rounds: Rounds {
             counted: part.rounds,
             warm_up: 0,
         },
-        page_cache: None,
+        page_cache,
         topics: std::mem::take(topics),
         interrupt,
         unmeasured: Some(Vec::new()),

@@ -112,7 +112,7 @@ pub struct Turns<'a> {
     pub targets: Vec<InTurn<'a>>,
     /// How often.
     pub rounds: Rounds,
-    /// Filled before each.
+    /// Filled before each that is not of a fixed rate: those write little.
     pub page_cache: Option<PageCache>,
     /// For each round others.
     pub topics: TopicNames,
@@ -152,7 +152,9 @@ impl Turns<'_> {
             let Some(workload) = (target.load)(workload) else {
                 continue;
             };
-            if let Some(page_cache) = &mut self.page_cache {
+            if let Some(page_cache) = &mut self.page_cache
+                && workload.rate.0 == 0.0
+            {
                 page_cache.fill()?;
             }
             self.targets.iter().try_for_each(wait_until_deleted)?;

@@ -38,6 +38,8 @@ pub struct Part {
     pub synced_too: bool,
     /// Whether [`NULL_SERVER`] and [`BARE_LOOP`] are loaded in turn with the brokers, and the journal is compared with what `fio` writes.
     pub bare_too: bool,
+    /// Whether rounds of loads as fast as answers come begin with a full page cache.
+    pub full_page_cache: bool,
 }
 
 /// What only acknowledges: with it, the load generator is the limit.
@@ -158,6 +160,7 @@ impl Length {
                 ],
                 synced_too: true,
                 bare_too: true,
+                full_page_cache: self == Length::Full,
             },
             Part {
                 nodes: 1,
@@ -168,6 +171,7 @@ impl Length {
                 ],
                 synced_too: false,
                 bare_too: false,
+                full_page_cache: false,
             },
             Part {
                 nodes: 3,
@@ -179,6 +183,7 @@ impl Length {
                 ],
                 synced_too: false,
                 bare_too: false,
+                full_page_cache: false,
             },
         ];
         if self == Length::Full {
@@ -192,6 +197,7 @@ impl Length {
                 ],
                 synced_too: false,
                 bare_too: false,
+                full_page_cache: false,
             });
         }
         parts
