@@ -152,14 +152,15 @@ impl Turns<'_> {
             let Some(workload) = (target.load)(workload) else {
                 continue;
             };
+            self.targets.iter().try_for_each(wait_until_deleted)?;
+            // What the one before has left in the page cache is written in nobody's round.
+            rustix::fs::sync();
+            // Behind what makes room there.
             if let Some(page_cache) = &mut self.page_cache
                 && workload.rate.0 == 0.0
             {
                 page_cache.fill()?;
             }
-            self.targets.iter().try_for_each(wait_until_deleted)?;
-            // What the one before has left in the page cache is written in nobody's round.
-            rustix::fs::sync();
             let word = if is_counted { "round" } else { "warm-up" };
             let label = format!("{point}: {word} {number} {}", target.name);
             let (loaded, shown) = (target.broker.lock().target(), label.clone());
