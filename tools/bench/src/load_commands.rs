@@ -205,7 +205,7 @@ pub fn compare(
     let load = load.load()?;
     load.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let interrupt = on_signals()?;
-    let page_cache = full_page_cache.then(PageCache::measure).transpose()?;
+    let page_cache = full_page_cache.then(PageCache::new).transpose()?;
     let brokers = start_both(nodes)?;
     let targets = brokers.iter().map(InTurn::as_it_is).collect();
     let mut turns = Turns {
@@ -213,6 +213,7 @@ pub fn compare(
         rounds,
         page_cache,
         topics: TopicNames::default(),
+        after_round: None,
         interrupt: &interrupt,
         unmeasured: None,
     };

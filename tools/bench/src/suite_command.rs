@@ -8,13 +8,15 @@ use bench::interrupt::Interrupt;
 use bench::null_server::NullServer;
 use bench::page_cache::PageCache;
 use bench::process;
+use bench::round::Round;
 use bench::saved::Saved;
 use bench::startup::{self, Before};
 use bench::stub::FILE_BYTES_MAX;
+use bench::suite::device::Device;
 use bench::suite::verdict::{Single, verdicts};
 use bench::suite::{
-    BARE_LOOP, IDLE_MEMORY, Length, NULL_SERVER, Part, START, START_AFTER_KILL, device,
-    for_bare_loop, for_null_server, wanted,
+    BARE_LOOP, IDLE_MEMORY, Length, NULL_SERVER, Part, START, START_AFTER_KILL, for_bare_loop,
+    for_null_server, wanted,
 };
 use bench::targets::{Running, TargetKind};
 use bench::workload::Workload;
@@ -147,7 +149,11 @@ fn measure(
             load,
         });
     }
-    let page_cache = part.full_page_cache.then(PageCache::measure).transpose()?;
+    let page_cache = part.full_page_cache.then(PageCache::new).transpose()?;
+    let mut device = Device::default();
+    let mut after_round = |workload: &Workload, target: &str, round: &Round| {
+        device.after_round(workload, target, round, &std::env::temp_dir());
+    };
     let mut turns = Turns {
         targets,
         rounds: Rounds {
@@ -156,6 +162,7 @@ fn measure(
         },
         page_cache,
         topics: std::mem::take(topics),
+        after_round: part.bare_too.then_some(&mut after_round),
         interrupt,
         unmeasured: Some(Vec::new()),
     };
@@ -165,11 +172,7 @@ fn measure(
     let partial = unmeasured.first().map(|it| it.why.clone());
     saved.unmeasured.extend(unmeasured);
     saved.series.extend(measured.series.iter().cloned());
-    if part.bare_too && !interrupt.is_raised() {
-        // Nothing is written beside it.
-        rustix::fs::sync();
-        device::measure(saved, &std::env::temp_dir());
-    }
+    device.note(saved);
     measured.into_result()?;
     partial.map_or(Ok(()), |why| Err(BenchError::Partial(why)))
 }

@@ -106,6 +106,9 @@ impl<'a> InTurn<'a> {
     }
 }
 
+/// What is done after a round.
+pub type AfterRound<'a> = dyn FnMut(&Workload, &str, &Round) + 'a;
+
 /// Rounds in which some are loaded one after the other.
 pub struct Turns<'a> {
     /// In this order.
@@ -116,6 +119,8 @@ pub struct Turns<'a> {
     pub page_cache: Option<PageCache>,
     /// For each round others.
     pub topics: TopicNames,
+    /// Told of each round that was not ended before its time: the load, who was loaded, and what came of it. Nothing is written meanwhile.
+    pub after_round: Option<&'a mut AfterRound<'a>>,
     /// Ends it before its time.
     pub interrupt: &'a Interrupt,
     /// Rounds that a broker or its start ended are noted here, and do not count; the others go on. Without it they end everything.
@@ -152,9 +157,7 @@ impl Turns<'_> {
             let Some(workload) = (target.load)(workload) else {
                 continue;
             };
-            self.targets.iter().try_for_each(wait_until_deleted)?;
-            // What the one before has left in the page cache is written in nobody's round.
-            rustix::fs::sync();
+            self.settle()?;
             // Behind what makes room there.
             if let Some(page_cache) = &mut self.page_cache
                 && workload.rate.0 == 0.0
@@ -184,6 +187,12 @@ impl Turns<'_> {
                 round = round.with_read_back(&read, used);
             }
             print_round(&label, &round);
+            if goes_on && self.after_round.is_some() {
+                self.settle()?;
+            }
+            if goes_on && let Some(after_round) = &mut self.after_round {
+                after_round(&workload, &target.name, &round);
+            }
             if is_counted || !goes_on {
                 done.rounds.push(round);
             }
@@ -192,6 +201,13 @@ impl Turns<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Until nothing of a round before is left to be written: what it has left in the page cache is written in nobody's round.
+    fn settle(&self) -> Result<(), BenchError> {
+        self.targets.iter().try_for_each(wait_until_deleted)?;
+        rustix::fs::sync();
+        Ok(())
     }
 }
 

@@ -5,74 +5,69 @@ use std::path::Path;
 use super::LARGE;
 use super::verdict::{FIO, Single, Unmeasured};
 use crate::fio::FioLoad;
-use crate::journal::JournalRound;
-use crate::round::SYNCED_RATE;
+use crate::round::{Round, SYNCED_RATE};
 use crate::saved::Saved;
 use crate::targets::TargetKind;
+use crate::workload::Workload;
 
-/// Has `fio` write in `directory` as the broker did under the load of 1 KiB, for some seconds, and notes what came of it, or why nothing did. Nothing is
-/// noted if there was no such load.
-pub fn measure(saved: &mut Saved, directory: &Path) {
-    let rounds = journal_rounds(saved);
-    let Some(journal) = rounds.as_deref().map(average) else {
-        return;
-    };
-    let measured = match journal {
-        None => Err("the broker does not say what its journal wrote".to_owned()),
-        Some(journal) => {
-            let load = match journal.is_bypassed() {
-                true => FioLoad::LARGE,
-                false => FioLoad::like_journal(journal.commit_bytes, journal.in_flight),
-            };
-            load.run(directory).map(|fio| Single {
-                figure: SYNCED_RATE.to_owned(),
-                target: FIO.to_owned(),
-                value: fio.bytes_per_second / 1e6,
-                note: Some(format!(
-                    "{}, {}, O_DIRECT and O_DSYNC, {} KiB a write, {} in flight; of Holdfast's {:.0} MB/s, {:.0} bypassed the journal, and it wrote {:.0} in all",
-                    fio.version,
-                    fio.engine,
-                    load.block_bytes >> 10,
-                    load.depth,
-                    journal.synced_bytes_per_second() / 1e6,
-                    journal.bypassed_bytes_per_second / 1e6,
-                    journal.written_bytes_per_second / 1e6
-                )),
-            })
+/// What `fio` has written beside rounds: what a device of others too has for it may be half as much a minute later.
+#[derive(Default)]
+pub struct Device {
+    measured: Vec<Result<Single, String>>,
+}
+
+impl Device {
+    /// Has `fio` write in `directory` as Holdfast did in this round, for some seconds, if it was one of the load of 1 KiB.
+    pub fn after_round(
+        &mut self,
+        workload: &Workload,
+        target: &str,
+        round: &Round,
+        directory: &Path,
+    ) {
+        if workload.name == LARGE && target == TargetKind::Holdfast.name() {
+            self.measured.push(as_in(round, directory));
         }
-    };
-    match measured {
-        Ok(single) => saved.singles.push(single),
-        Err(why) => saved.unmeasured.push(Unmeasured {
-            what: format!("{LARGE}: {SYNCED_RATE} of what fio writes"),
-            why,
-        }),
+    }
+
+    /// Notes what came of it, or why nothing did; nothing if there was no such round.
+    pub fn note(self, saved: &mut Saved) {
+        let measured: Result<Vec<Single>, String> = self.measured.into_iter().collect();
+        match measured {
+            Ok(singles) => saved.singles.extend(singles),
+            // Without one of them it is not known which round the others are beside.
+            Err(why) => {
+                let what = format!("{LARGE}: {SYNCED_RATE} of what fio writes");
+                saved.unmeasured.push(Unmeasured { what, why });
+            }
+        }
     }
 }
 
-/// Of Holdfast under that load; `None` if there was none.
-fn journal_rounds(saved: &Saved) -> Option<Vec<JournalRound>> {
-    let series = saved.series.iter().find(|it| it.workload.name == LARGE)?;
-    let ours = TargetKind::Holdfast.name();
-    let target = series.targets.iter().find(|it| it.name == ours)?;
-    let rounds = target.rounds.iter();
-    Some(rounds.filter_map(|round| round.journal).collect())
-}
-
-/// `None` of no rounds.
-fn average(rounds: &[JournalRound]) -> Option<JournalRound> {
-    if rounds.is_empty() {
-        return None;
-    }
-    let of = |figure: fn(&JournalRound) -> f64| {
-        rounds.iter().map(figure).sum::<f64>() / rounds.len() as f64
+fn as_in(round: &Round, directory: &Path) -> Result<Single, String> {
+    let journal = round.journal;
+    let journal = journal.ok_or("the broker does not say what its journal wrote")?;
+    let load = match journal.is_bypassed() {
+        true => FioLoad::LARGE,
+        false => FioLoad::like_journal(journal.commit_bytes, journal.in_flight),
     };
-    Some(JournalRound {
-        commit_bytes: of(|it| it.commit_bytes),
-        in_flight: of(|it| it.in_flight),
-        bytes_per_second: of(|it| it.bytes_per_second),
-        written_bytes_per_second: of(|it| it.written_bytes_per_second),
-        bypassed_bytes_per_second: of(|it| it.bypassed_bytes_per_second),
+    let fio = load.run(directory)?;
+    let note = format!(
+        "{}, {}, O_DIRECT and O_DSYNC, {} KiB a write, {} in flight, {:.0} MB/s; of Holdfast's {:.0} before it, {:.0} bypassed the journal, and it wrote {:.0} in all",
+        fio.version,
+        fio.engine,
+        load.block_bytes >> 10,
+        load.depth,
+        fio.bytes_per_second / 1e6,
+        journal.synced_bytes_per_second() / 1e6,
+        journal.bypassed_bytes_per_second / 1e6,
+        journal.written_bytes_per_second / 1e6
+    );
+    Ok(Single {
+        figure: SYNCED_RATE.to_owned(),
+        target: FIO.to_owned(),
+        value: fio.bytes_per_second / 1e6,
+        note: Some(note),
     })
 }
 
@@ -80,49 +75,36 @@ fn average(rounds: &[JournalRound]) -> Option<JournalRound> {
 mod tests {
     use super::*;
     use crate::environment::Environment;
-    use crate::round::Round;
-    use crate::saved::{Series, TargetRounds};
-    use crate::workload::Workload;
 
-    fn saved(journals: &[Option<f64>]) -> Saved {
-        let round = |in_flight: &Option<f64>| Round {
-            journal: in_flight.map(|in_flight| JournalRound {
-                in_flight,
-                ..JournalRound::default()
-            }),
-            ..Round::default()
-        };
-        let mut saved = Saved::begin(Environment::default());
-        saved.series.push(Series {
-            workload: Workload {
-                name: LARGE.to_owned(),
+    fn saved_after(rounds: &[(&str, &str)]) -> Saved {
+        let mut device = Device::default();
+        for (load, target) in rounds {
+            let workload = Workload {
+                name: (*load).to_owned(),
                 ..Workload::default()
-            },
-            targets: vec![TargetRounds {
-                name: TargetKind::Holdfast.name().to_owned(),
-                rounds: journals.iter().map(round).collect(),
-            }],
-        });
+            };
+            // Without metrics of a journal: `fio` is not asked.
+            device.after_round(&workload, target, &Round::default(), Path::new("/"));
+        }
+        let mut saved = Saved::begin(Environment::default());
+        device.note(&mut saved);
         saved
     }
 
     #[test]
-    fn it_is_what_rounds_have_on_average() {
-        let rounds = journal_rounds(&saved(&[Some(1.0), None, Some(2.0)])).unwrap();
-        assert_eq!(average(&rounds).unwrap().in_flight, 1.5);
+    fn without_metrics_it_is_not_measured() {
+        let saved = saved_after(&[(LARGE, "holdfast"), (LARGE, "holdfast")]);
+        assert_eq!(saved.singles, []);
+        let [unmeasured] = &saved.unmeasured[..] else {
+            panic!("it is said once: {:?}", saved.unmeasured);
+        };
+        let why = "the broker does not say what its journal wrote";
+        assert_eq!(unmeasured.why, why);
     }
 
     #[test]
-    fn without_metrics_it_is_not_measured() {
-        let mut saved = saved(&[None]);
-        measure(&mut saved, Path::new("/"));
-        assert_eq!(saved.singles, []);
-        assert_eq!(
-            saved.unmeasured[0].why,
-            "the broker does not say what its journal wrote"
-        );
-        let mut empty = Saved::begin(Environment::default());
-        measure(&mut empty, Path::new("/"));
-        assert_eq!((empty.singles, empty.unmeasured), (vec![], vec![]));
+    fn other_rounds_have_nothing_beside_them() {
+        let saved = saved_after(&[("another", "holdfast"), (LARGE, "apache")]);
+        assert_eq!((saved.singles, saved.unmeasured), (vec![], vec![]));
     }
 }

@@ -11,7 +11,7 @@ use crate::targets::TargetKind;
 /// What `fio` is called as the target of a [`Single`].
 pub const FIO: &str = "fio";
 
-/// Something that is measured once, outside of loads.
+/// Something that is measured outside of loads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Single {
     /// What.
@@ -110,7 +110,10 @@ fn verdict(saved: &Saved, wanted: &Wanted) -> Option<Verdict> {
             })
         }),
         note: match wanted.comparison.against {
-            Against::Fio => by_fio(saved, wanted.figure).find_map(|it| it.note.clone()),
+            Against::Fio => {
+                let notes = by_fio(saved, wanted.figure).filter_map(|it| it.note.clone());
+                Some(notes.collect::<Vec<_>>().join("; "))
+            }
             _ => None,
         },
     })
@@ -140,10 +143,7 @@ fn compare(
         Against::Apache => Some(values(saved, load, TargetKind::Apache.name(), figure)),
         Against::Own(load) => Some(values(saved, load, TargetKind::Holdfast.name(), figure)),
         Against::Beside(target) => Some(values(saved, load, target, figure)),
-        Against::Fio => {
-            let once = by_fio(saved, figure).next()?;
-            Some(vec![once.value; ours.len()])
-        }
+        Against::Fio => Some(by_fio(saved, figure).map(|it| it.value).collect()),
         Against::Nothing => None,
     };
     let value = match &theirs {
@@ -310,21 +310,25 @@ mod tests {
     }
 
     #[test]
-    fn what_fio_writes_once_is_compared_with_each_round() {
+    fn what_fio_writes_is_compared_with_the_round_beside_it() {
         let mut saved = saved();
         let wanted = [at_least(0.8, "a", "records/s", Against::Fio)];
         assert_eq!(verdicts(&saved, &wanted), []);
-        saved.singles.push(Single {
-            figure: "records/s".to_owned(),
-            target: FIO.to_owned(),
-            value: 1_000.0,
-            note: Some("64 KiB".to_owned()),
-        });
+        // Holdfast has 400 and 900 in its rounds.
+        for value in [500.0, 3_000.0] {
+            saved.singles.push(Single {
+                figure: "records/s".to_owned(),
+                target: FIO.to_owned(),
+                value,
+                note: Some(format!("{value}")),
+            });
+        }
         let [verdict] = &verdicts(&saved, &wanted)[..] else {
             panic!("one is wanted");
         };
-        assert_eq!((verdict.value, verdict.reached), (0.65, false));
+        let figures = (verdict.theirs, verdict.value, verdict.reached);
+        assert_eq!(figures, (Some(1_750.0), 0.55, false));
         assert_eq!(verdict.what, "a: records/s of what fio writes");
-        assert_eq!(verdict.note.as_deref(), Some("64 KiB"));
+        assert_eq!(verdict.note.as_deref(), Some("500; 3000"));
     }
 }

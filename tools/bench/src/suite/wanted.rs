@@ -9,7 +9,7 @@ pub enum Against {
     Own(&'static str),
     /// The same of what is loaded beside the brokers and does no more than it has to.
     Beside(&'static str),
-    /// What `fio` writes, which is measured once.
+    /// What `fio` writes right after each round.
     Fio,
     /// It stands for itself.
     Nothing,
