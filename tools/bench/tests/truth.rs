@@ -126,12 +126,10 @@ fn a_backlog_that_is_too_long_is_given_up_and_counts() {
     assert_eq!(round.produce.records + round.given_up, 200);
     assert_within_five_percent(round.seconds, 3.0);
     // Those that were sent took from 0.1 to 2.7 s, evenly; the other 170 had waited from 1 to 2.7 s, evenly too. Half of all are below 1.82 s.
-    // All of that is longer by what the last answer came later than after 3 s: it was on its way then, and this machine may have been busy.
-    let later = 1e3 * round.seconds - 3_000.0;
     let latency = round.produce.latency.unwrap();
     assert_eq!(latency.count(), 200);
-    assert_within_five_percent(latency.max(), 2_700.0 + later);
-    assert_within_five_percent(latency.at(0.5), 1_820.0 + later);
+    assert_within_five_percent(latency.max(), 2_700.0);
+    assert_within_five_percent(latency.at(0.5), 1_820.0);
 }
 
 #[test]

@@ -122,15 +122,16 @@ impl Producer<'_> {
             if !course.sleep_until(plan.due(course.start)) {
                 break;
             }
-            if plan.has_schedule() && course.gives_up(plan.due(course.start)) {
-                self.give_up(&mut plan);
-                break;
-            }
             let had_to_wait = match wait_for_room(pipe, self.workload.window) {
                 Room::Now => false,
                 Room::Later => true,
                 Room::Never => break,
             };
+            // Only now: it may have been too long until there was room.
+            if plan.has_schedule() && course.gives_up(plan.due(course.start)) {
+                self.give_up(&mut plan);
+                break;
+            }
             heads.clear();
             chosen.clear();
             let now = Instant::now();
